@@ -1,0 +1,38 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lock clean
+
+help: ## Show what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.ready ## Make .venv with the locked versions
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "mnist-sweep needs Python 3.11 to 3.13, but this is %d.%d: make PYTHON=python3.13" % v)'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: setup ## Train configs/quickstart.yaml for real, ending with where best.xlsx lies
+	$(BIN)/mnist-sweep run configs/quickstart.yaml
+
+test: setup ## Run the whole suite
+	$(BIN)/python -m pytest
+
+check: setup ## Lint, check formats and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: setup ## Renew requirements.lock from pyproject.toml
+	$(PYTHON) -m venv .tools
+	.tools/bin/python -m pip install --quiet uv
+	.tools/bin/uv pip compile --quiet --universal --generate-hashes --extra dev --python-version 3.11 \
+		--custom-compile-command 'make lock' --upgrade pyproject.toml --output-file requirements.lock
+
+clean: ## Remove what setup and lock made
+	rm -rf $(VENV) .tools

@@ -1,0 +1,457 @@
+"""From a sweep file to a SweepSpec, or to every problem that the file has.
+
+Pydantic lives here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from mnist_sweep.errors import ConfigError, Problem
+from mnist_sweep.keras_names import (
+    ACTIVATION_ALIASES,
+    ACTIVATIONS,
+    OPTIMIZERS,
+    REFUSED_ACTIVATIONS,
+    REFUSED_OPTIMIZERS,
+)
+from mnist_sweep.plan import (
+    DEFAULT_NUM_LAYERS,
+    EACH_REPEAT,
+    MAX_TRIALS,
+    Axis,
+    SeedPolicy,
+    SweepSpec,
+    count_points,
+    layer_mismatches,
+)
+from mnist_sweep.recipe import N_TRAINING_IMAGES
+from mnist_sweep.yaml_tree import Document, path_text, read_yaml
+from mnist_sweep.yaml_tree import Path as TreePath
+
+_MAX_WIDTH = 65_536
+_MAX_LAYERS = 100
+_MAX_SEED = 2**31 - 1
+_NAME = re.compile(r"[^\W_][\w .-]{0,99}\Z")
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+class _OneOrMany:
+    """A list type that takes a lone value for a list of one; its JSON Schema says both."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_as_list, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        many = handler(schema)
+        return {"anyOf": [many["items"], many]}
+
+
+def _known(kind: str, known: tuple[str, ...], refused: Mapping[str, str], aliases: Mapping[str, str]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name in refused:
+            raise PydanticCustomError("refused", "found {name}, refused: {why}", {"name": name, "why": refused[name]})
+        if name not in known and name not in aliases:
+            close = difflib.get_close_matches(name.lower(), [*known, *aliases], n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            text = "found {name}, no Keras " + kind + "; {hint}allowed: {known}"
+            raise PydanticCustomError("unknown", text, {"name": name, "hint": hint, "known": ", ".join(known)})
+        return aliases.get(name, name)
+
+    return AfterValidator(check)
+
+
+def _kind(value: Any) -> str:
+    if value is False or value == "off":
+        return "off"
+    return {list: "list", dict: "mapping"}.get(type(value), "one")
+
+
+def _folder_name(name: str) -> str:
+    if not _NAME.match(name) or name[-1] in " .":
+        raise ValueError
+    return name
+
+
+def _leaves_images(fraction: float) -> float:
+    if not 0 < round(N_TRAINING_IMAGES * fraction) < N_TRAINING_IMAGES:
+        raise ValueError
+    return fraction
+
+
+def _printable(text: str) -> str:
+    if not all(c.isprintable() or c in "\n\t" for c in text):
+        raise ValueError
+    return text
+
+
+_Activation = Annotated[
+    str,
+    _known("activation", ACTIVATIONS, REFUSED_ACTIVATIONS, ACTIVATION_ALIASES),
+    WithJsonSchema({"type": "string", "enum": [*ACTIVATIONS, *ACTIVATION_ALIASES]}),
+]
+_OptimizerName = Annotated[
+    str,
+    _known("optimizer", OPTIMIZERS, REFUSED_OPTIMIZERS, {}),
+    WithJsonSchema({"type": "string", "enum": list(OPTIMIZERS)}),
+]
+_Count = Annotated[int, Field(ge=1)]
+_NumLayers = Annotated[int, Field(ge=2, le=_MAX_LAYERS)]
+_Width = Annotated[int, Field(ge=1, le=_MAX_WIDTH)]
+_Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Momentum = Annotated[float, Field(ge=0, lt=1)]
+_Delta = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Seed = Annotated[int, Field(ge=0, le=_MAX_SEED)]
+_Some = Field(min_length=1)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class EachLayer(_Model):
+    """Every combination of these functions over the hidden layers, with order and repetition."""
+
+    each_layer: Annotated[list[_Activation], _Some, _OneOrMany()] = Field(
+        description="Functions to combine: each hidden layer takes each of them in turn."
+    )
+
+
+class Optimizer(_Model):
+    """An optimizer with a setting of its own."""
+
+    name: _OptimizerName = Field(description="The optimizer's name in Keras.")
+    momentum: Annotated[list[_Momentum], _Some, _OneOrMany()] = Field([0.0], description="For sgd: from 0, below 1.")
+
+
+class EarlyStoppingRule(_Model):
+    """When a training stops, in the terms of keras.callbacks.EarlyStopping; each value may be a list."""
+
+    monitor: Annotated[list[Literal["val_loss", "val_accuracy"]], _Some, _OneOrMany()] = Field(
+        ["val_loss"], description="What must improve: val_loss or val_accuracy."
+    )
+    min_delta: Annotated[list[_Delta], _Some, _OneOrMany()] = Field(
+        [0.0001], description="An improvement is more than this."
+    )
+    patience: Annotated[list[Annotated[int, Field(ge=0)]], _Some, _OneOrMany()] = Field(
+        [10], description="Stop after this many epochs without improvement."
+    )
+    restore_best_weights: Annotated[list[bool], _Some, _OneOrMany()] = Field(
+        [True], description="Keep the weights of the best epoch (true) or of the last (false)."
+    )
+
+
+_WidthChoice = Annotated[
+    Annotated[_Width, Tag("one")] | Annotated[list[_Width], _Some, Tag("list")],
+    Discriminator(_kind),
+]
+_FuncsChoice = Annotated[
+    Annotated[_Activation, Tag("one")]
+    | Annotated[list[_Activation], _Some, Tag("list")]
+    | Annotated[EachLayer, Tag("mapping")],
+    Discriminator(_kind),
+]
+_OptimizerChoice = Annotated[
+    Annotated[_OptimizerName, Tag("one")] | Annotated[Optimizer, Tag("mapping")],
+    Discriminator(_kind),
+]
+_Off = Annotated[Literal[False, "off"], Tag("off")]
+_StoppingChoice = Annotated[_Off | Annotated[EarlyStoppingRule, Tag("mapping")], Discriminator(_kind)]
+_ShuffleSeed = Annotated[
+    Annotated[_Seed, Tag("one")] | Annotated[Literal["each_repeat"], Tag("each")],
+    Discriminator(lambda value: "each" if isinstance(value, str) else "one"),
+]
+
+
+class Grid(_Model):
+    """What is varied: each key takes one value, or a list of values, which makes it an axis."""
+
+    num_layers: Annotated[list[_NumLayers], _Some, _OneOrMany()] = Field(
+        [DEFAULT_NUM_LAYERS], description="Layers, input and output counted: 4 means two hidden layers."
+    )
+    hidden_width: Annotated[list[_WidthChoice], _Some, _OneOrMany()] = Field(
+        [200], description="Width of all hidden layers; an inner list gives one width a layer."
+    )
+    hidden_funcs: Annotated[list[_FuncsChoice], _Some, _OneOrMany()] = Field(
+        ["relu"],
+        description="Activation of all hidden layers; an inner list gives one a layer; each_layer combines them.",
+    )
+    batch_size: Annotated[list[_Count], _Some, _OneOrMany()] = Field([200], description="Images a training step.")
+    learning_rate: Annotated[list[_Rate], _Some, _OneOrMany()] = Field([0.001], description="Above 0.")
+    optimizer: Annotated[list[_OptimizerChoice], _Some, _OneOrMany()] = Field(
+        ["adam"], description="A Keras optimizer, or {name: sgd, momentum: 0.9}."
+    )
+    max_epochs: Annotated[list[_Count], _Some, _OneOrMany()] = Field([1000], description="Epochs at most.")
+    early_stopping: Annotated[list[_StoppingChoice], _Some, _OneOrMany()] = Field(
+        [EarlyStoppingRule()], description="When to stop before max_epochs, or off."
+    )
+
+
+class SweepFile(_Model):
+    """A sweep of dense networks on MNIST."""
+
+    name: Annotated[str, AfterValidator(_folder_name)] = Field(
+        description="The sweep's name, and that of its folder under output/."
+    )
+    goal: Annotated[str, AfterValidator(_printable)] = Field("", description="What this sweep wants to find out.")
+    repeats: _Count = Field(3, description="Trainings of each combination, with different initial weights.")
+    seed: _Seed = Field(1, description="Where the initial weights of the repeats come from.")
+    shuffle_seed: _ShuffleSeed = Field(
+        100, description="Gives split_seed and order_seed where they are not set: a number, or each_repeat."
+    )
+    split_seed: _ShuffleSeed | None = Field(None, description="Which images are held out for validation.")
+    order_seed: _ShuffleSeed | None = Field(None, description="The order of the training batches in every epoch.")
+    validation_fraction: Annotated[float, Field(gt=0, lt=1), AfterValidator(_leaves_images)] = Field(
+        0.1, description="Part of the 60,000 training images that is held out for validation."
+    )
+    grid: Annotated[Grid, Field(description="What is varied, and what is held.")]
+
+
+_ACTIVATION = "the name of a Keras activation"
+_ALLOWED: Mapping[str, str] = {
+    "": "a mapping with name and grid, such as `name: first` and, below it, `grid: {hidden_width: [64, 128]}`",
+    "name": "a plain folder name as text: letters, digits, spaces, and - _ . inside (a number needs quotes)",
+    "goal": "text without control characters",
+    "repeats": "a whole number from 1",
+    "seed": f"a whole number from 0 to {_MAX_SEED}",
+    "shuffle_seed": f"a whole number from 0 to {_MAX_SEED}, or each_repeat",
+    "split_seed": f"a whole number from 0 to {_MAX_SEED}, or each_repeat",
+    "order_seed": f"a whole number from 0 to {_MAX_SEED}, or each_repeat",
+    "validation_fraction": "a number above 0 and below 1 that leaves images to train on and to validate on",
+    "grid": f"a mapping with at least one of {', '.join(Grid.model_fields)}",
+    "num_layers": f"a whole number from 2 to {_MAX_LAYERS} (input and output counted), or a list of them",
+    "hidden_width": f"a whole number from 1 to {_MAX_WIDTH}, or a list of numbers and of lists with one width a layer",
+    "hidden_funcs": f"{_ACTIVATION}, a list of names and of lists with one name a layer, or each_layer with a list",
+    "each_layer": f"{_ACTIVATION}, or a list of them",
+    "batch_size": "a whole number from 1, or a list of them",
+    "learning_rate": "a number above 0, or a list of them",
+    "optimizer": "the name of a Keras optimizer, {name: sgd, momentum: 0.9}, or a list of these",
+    "optimizer.name": "the name of a Keras optimizer",
+    "momentum": "a number from 0 and below 1, or a list of them",
+    "max_epochs": "a whole number from 1, or a list of them",
+    "early_stopping": f"off, or a mapping with some of {', '.join(EarlyStoppingRule.model_fields)}, or a list of these",
+    "monitor": "val_loss or val_accuracy, or a list of both",
+    "min_delta": "a number from 0, or a list of them",
+    "patience": "a whole number from 0, or a list of them",
+    "restore_best_weights": "true or false, or a list of both",
+}
+_PLACES: Mapping[str, str] = {
+    **dict.fromkeys(SweepFile.model_fields, "at the top level of the file"),
+    **dict.fromkeys(Grid.model_fields, "under grid"),
+    **dict.fromkeys(EarlyStoppingRule.model_fields, "under grid: early_stopping"),
+    "momentum": "inside optimizer: {name: sgd, momentum: 0.9}",
+    "each_layer": "under grid: hidden_funcs",
+}
+
+
+def load_spec(path: Path) -> SweepSpec:
+    """Read a sweep file.
+
+    Raises:
+        ConfigError: with every problem of the file, each with its line.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(str(path), [Problem(1, "", f"cannot be read: {error.strerror}")]) from error
+    return parse_spec(content, str(path))
+
+
+def parse_spec(content: bytes, file: str) -> SweepSpec:
+    """The spec in a file's bytes; `file` is its name in messages.
+
+    Raises:
+        ConfigError: with every problem of the file, each with its line.
+    """
+    document = read_yaml(content)
+    if document.value is None and not document.problems:
+        raise ConfigError(file, [Problem(1, "", f"found an empty file, allowed: {_ALLOWED['']}")])
+    if document.value is None:
+        raise ConfigError(file, document.problems)
+    valid, problems, wrong = _valid_part(document)
+    if valid is not None:
+        spec = _resolve(SweepFile.model_validate(valid), valid["grid"])
+        problems += _cross_check(spec, document, wrong)
+        if not problems:
+            return spec
+    raise ConfigError(file, problems)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of sweep files, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **SweepFile.model_json_schema()}
+
+
+def _valid_part(document: Document) -> tuple[dict[str, Any] | None, list[Problem], set[TreePath]]:
+    """The file without its wrong keys (None if hardly anything is left), the problems, and the keys left out."""
+    tree, problems = document.value, list(document.problems)
+    try:
+        SweepFile.model_validate(tree)
+    except ValidationError as error:
+        details: list[Any] = error.errors(include_url=False)
+    else:
+        if not tree["grid"]:
+            problems.append(_at(document, ("grid",), f"found nothing in it, allowed: {_ALLOWED['grid']}"))
+        return tree, problems, set()
+    unreadable = {problem.path for problem in problems}
+    locations = [_in_tree(detail["loc"], tree) for detail in details]
+    problems += [
+        _problem(detail, location, document)
+        for detail, location in zip(details, locations, strict=True)
+        if not (detail["input"] is None and path_text(location) in unreadable)
+    ]
+    if not isinstance(tree, dict) or not isinstance(tree.get("grid", {}), dict):
+        return None, problems, set()
+    wrong = {location[:2] if location[0] == "grid" else location[:1] for location in locations if location}
+    valid = {k: v for k, v in tree.items() if (k,) not in wrong}
+    valid["grid"] = {k: v for k, v in tree.get("grid", {}).items() if ("grid", k) not in wrong}
+    return {"name": "unnamed", **valid}, problems, wrong
+
+
+def _in_tree(location: tuple[str | int, ...], tree: Any) -> TreePath:
+    """A pydantic location without its tags of unions and without the index of a value that stands alone."""
+    path: list[str | int] = []
+    for part in location:
+        if (isinstance(tree, dict) and part in tree) or (isinstance(tree, list) and isinstance(part, int)):
+            path.append(part)
+            tree = tree[part]  # type: ignore[index]  narrowed by the line above
+    return tuple(path)
+
+
+def _problem(detail: Mapping[str, Any], path: TreePath, document: Document) -> Problem:
+    line, name = document.line(path), path_text(path)
+    match detail["type"]:
+        case "missing":
+            key = str(detail["loc"][-1])
+            where = path_text((*path, key))
+            return Problem(line, where, f"found no {key}, needed: {_ALLOWED[key]}")
+        case "extra_forbidden":
+            return Problem(line, name, _unknown_key(path))
+        case "refused" | "unknown":
+            return Problem(line, name, detail["msg"])
+    return Problem(line, name, f"found {_show(detail['input'])}, allowed: {_allowed(path)}")
+
+
+def _allowed(path: TreePath) -> str:
+    words = [part for part in path if isinstance(part, str)]
+    return _ALLOWED.get(".".join(words[-2:])) or _ALLOWED[words[-1] if words else ""]
+
+
+def _unknown_key(path: TreePath) -> str:
+    key = str(path[-1])
+    words = [part for part in path[:-1] if isinstance(part, str)]
+    model: type[BaseModel] = {
+        "": SweepFile,
+        "grid": Grid,
+        "early_stopping": EarlyStoppingRule,
+        "optimizer": Optimizer,
+        "hidden_funcs": EachLayer,
+    }[words[-1] if words else ""]
+    if key in _PLACES:
+        return f"found this key in the wrong place, it belongs {_PLACES[key]}"
+    close = difflib.get_close_matches(key.lower(), [*model.model_fields, *_PLACES], n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"found an unknown key; {hint}allowed: {', '.join(model.model_fields)}"
+
+
+def _show(value: Any) -> str:
+    if value is None or value == [] or value == {}:
+        return {"None": "nothing", "[]": "an empty list"}.get(str(value), "an empty mapping")
+    kinds = {bool: "", str: "the text ", list: "the list ", dict: "the mapping "}
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return kinds.get(type(value), "") + (text if len(text) < 60 else text[:57] + "…")
+
+
+def _resolve(sweep: SweepFile, written: Mapping[str, Any]) -> SweepSpec:
+    """Make every default explicit; axes in the order in which the file has them, the unwritten ones last."""
+    base = sweep.shuffle_seed if isinstance(sweep.shuffle_seed, int) else 100
+    seeds = SeedPolicy(
+        seed=sweep.seed,
+        shuffle_seed=sweep.shuffle_seed,
+        split_seed=sweep.shuffle_seed if sweep.split_seed is None else sweep.split_seed,
+        order_seed=sweep.shuffle_seed if sweep.order_seed is None else sweep.order_seed,
+        base=base,
+    )
+    order = [*written, *(name for name in Grid.model_fields if name not in written)]
+    return SweepSpec(
+        name=sweep.name,
+        goal=sweep.goal,
+        repeats=sweep.repeats,
+        validation_fraction=sweep.validation_fraction,
+        seeds=seeds,
+        axes=tuple(Axis(name, _choices(name, sweep.grid, written)) for name in order),
+    )
+
+
+def _choices(name: str, grid: Grid, written: Mapping[str, Any]) -> tuple[Any, ...]:
+    values = getattr(grid, name)
+    raw = _as_list(written.get(name, [{}]))
+    if name == "num_layers" and name not in written:
+        return (None,)
+    if name == "optimizer":
+        return tuple(
+            {"name": getattr(value, "name", value), "momentum": momentum}
+            for value in values
+            for momentum in getattr(value, "momentum", [0.0])
+        )
+    if name == "early_stopping":
+        return tuple(
+            choice for value, keys in zip(values, raw, strict=True) for choice in _stopping_choices(value, keys)
+        )
+    return tuple(value.model_dump() if isinstance(value, EachLayer) else value for value in values)
+
+
+def _stopping_choices(value: Any, written: Any) -> list[dict[str, Any] | None]:
+    if not isinstance(value, EarlyStoppingRule):
+        return [None]
+    order = [*written, *(name for name in EarlyStoppingRule.model_fields if name not in written)]
+    return [dict(zip(order, point, strict=True)) for point in product(*(getattr(value, name) for name in order))]
+
+
+def _cross_check(spec: SweepSpec, document: Document, wrong: set[TreePath]) -> list[Problem]:
+    """What is wrong only when several values are seen together; `spec` was made without the `wrong` keys."""
+    grid = document.value.get("grid", {})
+    n_training = N_TRAINING_IMAGES - round(N_TRAINING_IMAGES * spec.validation_fraction)
+    problems = []
+    for i, size in enumerate(_as_list(grid.get("batch_size"))):
+        if type(size) is int and size > n_training:
+            text = f"found {size}, allowed: at most the {n_training:,} images of the training part"
+            problems.append(_at(document, ("grid", "batch_size", i), text))
+    for i, value in enumerate(_as_list(grid.get("optimizer"))):
+        if isinstance(value, dict) and "momentum" in value and value.get("name") != "sgd":
+            text = f"found momentum with {value.get('name')}, allowed: with sgd only"
+            problems.append(_at(document, ("grid", "optimizer", i), text))
+    if not wrong & {("grid", name) for name in ("num_layers", "hidden_width", "hidden_funcs")}:
+        problems += [_at(document, ("grid", e.axis, e.index), str(e)) for e in layer_mismatches(spec)]
+        n_trials = count_points(spec) * spec.repeats
+        if n_trials > MAX_TRIALS:
+            text = f"found {n_trials:,} trials, allowed: at most {MAX_TRIALS:,}, the rows that a worksheet has for them"
+            problems.append(_at(document, ("grid",), text))
+    return problems
+
+
+def _at(document: Document, path: TreePath, text: str) -> Problem:
+    known = _in_tree(path, document.value)
+    return Problem(document.line(known), path_text(known), text)

@@ -1,0 +1,168 @@
+"""What happens in a sweep, and how each event is written as a line of JSON.
+
+Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from mnist_sweep.recipe import Trial, trial_from_dict, trial_to_dict
+
+
+class Cause(StrEnum):
+    """Why a trial failed."""
+
+    DIVERGED = "diverged"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """One value an epoch: mean loss and fraction correct on the training and the validation part, and seconds.
+
+    Training values are running means over the epoch while the weights change, as in Keras's History; validation
+    values belong to the weights at the epoch's end. A value that is not finite is None.
+    """
+
+    train_loss: tuple[float | None, ...] = ()
+    train_accuracy: tuple[float | None, ...] = ()
+    val_loss: tuple[float | None, ...] = ()
+    val_accuracy: tuple[float | None, ...] = ()
+    seconds: tuple[float | None, ...] = ()
+
+    def add(self, *values: float) -> Self:
+        """These curves with one epoch more; `values` stand in the order of the fields."""
+        finite = [value if math.isfinite(value) else None for value in values]
+        columns = (self.train_loss, self.train_accuracy, self.val_loss, self.val_accuracy, self.seconds)
+        return type(self)(*((*column, value) for column, value in zip(columns, finite, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a finished trial is remembered by. Epochs count from 1; accuracies are fractions."""
+
+    curves: Curves
+    best_epoch: int
+    kept_epoch: int
+    test_loss: float
+    test_accuracy: float
+    confusion: tuple[tuple[int, ...], ...]  # 10 × 10: rows are labels, columns predictions, on the test images
+    wrong: tuple[tuple[int, int], ...]  # (index, predicted) of each test image that was misread
+    execution: Mapping[str, Any] = field(hash=False)  # device, threads, versions: no part of the trial's identity
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The command began to train: where and with what."""
+
+    environment: Mapping[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The command stopped training in good order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The sweep as the file described it from here on (a spec as plain JSON values)."""
+
+    spec: Mapping[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A trial began."""
+
+    trial: Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A trial ended with a result."""
+
+    trial: Trial
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A trial ended without one."""
+
+    trial: Trial
+    cause: Cause
+    reason: str
+    curves: Curves = Curves()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """An epoch of a running trial ended; listeners hear of it, the journal does not."""
+
+    trial: Trial
+    epoch: int
+    val_loss: float
+    val_accuracy: float
+
+
+Event = RunStarted | RunEnded | Planned | Started | Finished | Failed
+_KINDS: Mapping[str, type[Event]] = {
+    "run_started": RunStarted,
+    "run_ended": RunEnded,
+    "planned": Planned,
+    "started": Started,
+    "finished": Finished,
+    "failed": Failed,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event with when it was written: `at` in UTC (ISO 8601), `run_s` seconds after its command began."""
+
+    at: str
+    run_s: float
+    event: Event
+
+
+def record_to_dict(record: Record) -> dict[str, Any]:
+    """A record as plain JSON values, none of them NaN or infinite."""
+    event = record.event
+    tree = {"event": _NAMES[type(event)], "at": record.at, "run_s": round(record.run_s, 3), **asdict(event)}
+    if isinstance(event, Started | Finished | Failed):
+        tree["trial"] = trial_to_dict(event.trial)
+    return tree
+
+
+def record_from_dict(tree: Mapping[str, Any]) -> Record:
+    """The record that `record_to_dict` wrote.
+
+    Raises:
+        KeyError, TypeError, ValueError: when the tree is not a record.
+    """
+    fields = {k: v for k, v in tree.items() if k not in {"event", "at", "run_s"}}
+    kind = _KINDS[tree["event"]]
+    if "trial" in fields:
+        fields["trial"] = trial_from_dict(fields["trial"])
+    if "curves" in fields:
+        fields["curves"] = _curves(fields["curves"])
+    if "cause" in fields:
+        fields["cause"] = Cause(fields["cause"])
+    if "result" in fields:
+        fields["result"] = _result(fields["result"])
+    return Record(at=tree["at"], run_s=tree["run_s"], event=kind(**fields))
+
+
+def _curves(tree: Mapping[str, Any]) -> Curves:
+    return Curves(**{name: tuple(values) for name, values in tree.items()})
+
+
+def _result(tree: Mapping[str, Any]) -> Result:
+    nested = {name: tuple(tuple(row) for row in tree[name]) for name in ("confusion", "wrong")}
+    return Result(**{**tree, **nested, "curves": _curves(tree["curves"])})

@@ -1,0 +1,75 @@
+"""The folder of one sweep: the only module that knows the names of the files inside it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mnist_sweep.errors import StorageError, UsageProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a sweep's journal and reports lie."""
+
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """Every event of the sweep, one line of JSON each; everything else is rebuilt from it."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the process that works here, and naming it."""
+        return self.path / ".lock"
+
+    @property
+    def hyperparams(self) -> Path:
+        """What was tried, how long it took, with what."""
+        return self.path / "hyperparams.xlsx"
+
+    @property
+    def full(self) -> Path:
+        """Every repeat of every combination."""
+        return self.path / "full.xlsx"
+
+    @property
+    def best(self) -> Path:
+        """The best combinations."""
+        return self.path / "best.xlsx"
+
+    def create(self) -> None:
+        """Make the folder where it is missing.
+
+        Raises:
+            StorageError: when that cannot be done.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"{self.path}: cannot make this folder: {error.strerror}; choose another one with --output DIR"
+            raise StorageError(msg) from error
+
+    def move_aside(self, now: datetime) -> Path | None:
+        """Give the folder another name, with the date in it, and return that; None when there was none."""
+        if not self.path.exists():
+            return None
+        aside = self.path.with_name(f"{self.path.name}.until-{now:%Y%m%d-%H%M%S-%f}")
+        os.rename(self.path, aside)
+        return aside
+
+
+def existing_home(path: Path) -> Home:
+    """The home at `path`, which has a journal.
+
+    Raises:
+        UsageProblem: when there is none.
+    """
+    home = Home(path)
+    if not home.journal.is_file():
+        msg = f"{path}: not the folder of a sweep: it has no {home.journal.name}; give a folder that a run has written"
+        raise UsageProblem(msg)
+    return home

@@ -1,0 +1,63 @@
+"""The state of a sweep: a fold of its events.
+
+Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from mnist_sweep.events import Failed, Finished, Planned, Record, RunStarted
+from mnist_sweep.plan import SweepSpec, spec_from_dict
+from mnist_sweep.recipe import Trial
+
+Outcome = Finished | Failed
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of the command: what it ran on, when it began, how long it has been seen at work."""
+
+    environment: Mapping[str, object]
+    started_at: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What the journal says so far: the outcome of each trial by its key, the runs, the latest plan."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
+    spec: SweepSpec | None = None
+
+    def apply(self, record: Record) -> None:
+        """Take in one more record."""
+        if isinstance(record.event, RunStarted):
+            self.runs.append(Run(record.event.environment, record.at, record.run_s))
+        elif self.runs:
+            self.runs[-1].seconds = max(self.runs[-1].seconds, record.run_s)
+        match record.event:
+            case Finished() | Failed() as outcome:
+                self.outcomes[outcome.trial.key] = outcome
+            case Planned(spec):
+                self.spec = spec_from_dict(spec)
+
+    @property
+    def seconds(self) -> float:
+        """Wall clock of all runs of the command."""
+        return sum(run.seconds for run in self.runs)
+
+
+def replay(records: Iterable[Record]) -> Ledger:
+    """The ledger that these records make."""
+    ledger = Ledger()
+    for record in records:
+        ledger.apply(record)
+    return ledger
+
+
+def pending(trials: Iterable[Trial], ledger: Ledger) -> list[Trial]:
+    """The trials that have no outcome yet, in their order; a start without an end counts for nothing."""
+    return [trial for trial in trials if trial.key not in ledger.outcomes]

@@ -1,0 +1,221 @@
+"""From axes to trials: every combination of the grid in file order, each once, each repeated.
+
+Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+from mnist_sweep.recipe import EarlyStopping, Recipe, Seeds, Trial, derive_seed
+
+EACH_REPEAT = "each_repeat"
+DEFAULT_NUM_LAYERS = 4
+MAX_TRIALS = 1_048_575
+"""A worksheet has 1,048,576 rows, and full.xlsx gives each trial one below its header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One key of the grid with its alternatives, as plain JSON values in the order of the file.
+
+    num_layers: int, or None for "as many as the widths or functions say"; hidden_width: int, or a list of one width a
+    layer; hidden_funcs: str, a list of one name a layer, or {"each_layer": [names]}; optimizer: {"name", "momentum"};
+    early_stopping: the four fields of EarlyStopping, or None; the others: a number.
+    """
+
+    name: str
+    choices: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeedPolicy:
+    """Where seeds come from: numbers, or `each_repeat` for one of its own in every repeat."""
+
+    seed: int
+    shuffle_seed: int | str
+    split_seed: int | str
+    order_seed: int | str
+    base: int
+
+    def of_repeat(self, repeat: int) -> Seeds:
+        """The seeds of a repeat: the same for every combination, so that repeats are paired."""
+        return Seeds(
+            weights=derive_seed(self.seed, "weights", repeat),
+            split=self._shuffle(self.split_seed, "split", repeat),
+            order=self._shuffle(self.order_seed, "order", repeat),
+        )
+
+    def _shuffle(self, seed: int | str, stream: str, repeat: int) -> int:
+        return derive_seed(self.base, stream, repeat) if isinstance(seed, str) else seed
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSpec:
+    """A sweep file, resolved: nothing in it depends on a default any more."""
+
+    name: str
+    goal: str
+    repeats: int
+    validation_fraction: float
+    seeds: SeedPolicy
+    axes: tuple[Axis, ...]
+
+    def axis(self, name: str) -> Axis:
+        """The axis of that name; every spec has all of them."""
+        return next(axis for axis in self.axes if axis.name == name)
+
+
+def spec_to_dict(spec: SweepSpec) -> dict[str, Any]:
+    """A spec as plain JSON values."""
+    return asdict(spec)
+
+
+def spec_from_dict(tree: Mapping[str, Any]) -> SweepSpec:
+    """The spec that `spec_to_dict` wrote.
+
+    Raises:
+        KeyError, TypeError: when the tree is not a spec.
+    """
+    axes = tuple(Axis(axis["name"], tuple(axis["choices"])) for axis in tree["axes"])
+    return SweepSpec(**{**tree, "seeds": SeedPolicy(**tree["seeds"]), "axes": axes})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The unique combinations of a sweep in order, and its trials: repeats of one combination stand together."""
+
+    spec: SweepSpec
+    combinations: tuple[Recipe, ...]
+    trials: tuple[Trial, ...]
+    n_duplicates: int
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The identities of all trials."""
+        return frozenset(trial.key for trial in self.trials)
+
+
+class LayerMismatchError(ValueError):
+    """Widths, functions and number of layers of a point of the grid do not fit one another."""
+
+    def __init__(self, axis: str, index: int, text: str) -> None:
+        super().__init__(text)
+        self.axis = axis
+        self.index = index
+
+
+def make_plan(spec: SweepSpec, data: str) -> Plan:
+    """Expand a spec into its trials on the data with this digest.
+
+    Raises:
+        LayerMismatchError: when a point's widths or functions do not fit its layers.
+    """
+    points = [recipe for _, recipe in sorted(_points(spec), key=lambda point: point[0])]
+    combinations = tuple(dict.fromkeys(points))
+    seeds = [(repeat, spec.seeds.of_repeat(repeat)) for repeat in range(1, spec.repeats + 1)]
+    trials = tuple(Trial(recipe, repeat, s, data) for recipe in combinations for repeat, s in seeds)
+    return Plan(spec, combinations, trials, len(points) - len(combinations))
+
+
+def count_points(spec: SweepSpec) -> int:
+    """How many points the grid has, duplicates included, without making them."""
+    return sum(_count_funcs(point) for point in _layer_points(spec)) * _count_others(spec)
+
+
+def layer_mismatches(spec: SweepSpec) -> Iterator[LayerMismatchError]:
+    """Every point whose widths or functions do not fit its layers."""
+    for point in _layer_points(spec):
+        error = _mismatch(point)
+        if error:
+            yield error
+
+
+_LAYER_AXES = ("num_layers", "hidden_width", "hidden_funcs")
+_Point = dict[str, tuple[int, Any]]
+"""One choice of each axis with its index."""
+
+
+def _layer_points(spec: SweepSpec) -> Iterator[_Point]:
+    axes = [axis for axis in spec.axes if axis.name in _LAYER_AXES]
+    return _product(axes)
+
+
+def _product(axes: list[Axis]) -> Iterator[_Point]:
+    for choices in product(*(enumerate(axis.choices) for axis in axes)):
+        yield dict(zip((axis.name for axis in axes), choices, strict=True))
+
+
+def _count_others(spec: SweepSpec) -> int:
+    return math.prod(len(axis.choices) for axis in spec.axes if axis.name not in _LAYER_AXES)
+
+
+def _count_funcs(point: _Point) -> int:
+    funcs = point["hidden_funcs"][1]
+    return len(funcs["each_layer"]) ** _n_hidden(point) if isinstance(funcs, dict) else 1
+
+
+def _n_hidden(point: _Point) -> int:
+    """Hidden layers of a point: as written, else as many as it has widths, else functions, else the default."""
+    num_layers, width, funcs = (point[name][1] for name in _LAYER_AXES)
+    if num_layers is not None:
+        return int(num_layers) - 2
+    if isinstance(width, list | tuple):
+        return len(width)
+    if isinstance(funcs, list | tuple):
+        return len(funcs)
+    return DEFAULT_NUM_LAYERS - 2
+
+
+def _mismatch(point: _Point) -> LayerMismatchError | None:
+    n_hidden = _n_hidden(point)
+    for name, noun in (("hidden_width", "widths"), ("hidden_funcs", "functions")):
+        index, value = point[name]
+        if isinstance(value, list | tuple) and len(value) != n_hidden:
+            layers = f"{n_hidden + 2} layers have {n_hidden} hidden ones"
+            return LayerMismatchError(name, index, f"found {len(value)} {noun} ({', '.join(map(str, value))}), but {layers}")
+    return None
+
+
+def _points(spec: SweepSpec) -> Iterator[tuple[tuple[Any, ...], Recipe]]:
+    """All points with their position, in which the first axis of the file counts most."""
+    for point in _product(list(spec.axes)):
+        error = _mismatch(point)
+        if error:
+            raise error
+        n_hidden = _n_hidden(point)
+        width = point["hidden_width"][1]
+        widths = tuple(width) if isinstance(width, list | tuple) else (width,) * n_hidden
+        for k, funcs in enumerate(_functions(point["hidden_funcs"][1], n_hidden)):
+            position = tuple((i, k if name == "hidden_funcs" else 0) for name, (i, _) in point.items())
+            yield position, _recipe(point, widths, funcs, spec.validation_fraction)
+
+
+def _functions(choice: Any, n_hidden: int) -> Iterator[tuple[str, ...]]:
+    if isinstance(choice, dict):
+        yield from product(choice["each_layer"], repeat=n_hidden)
+    elif isinstance(choice, str):
+        yield (choice,) * n_hidden
+    else:
+        yield tuple(choice)
+
+
+def _recipe(point: _Point, widths: tuple[int, ...], funcs: tuple[str, ...], validation_fraction: float) -> Recipe:
+    stopping = point["early_stopping"][1]
+    optimizer = point["optimizer"][1]
+    return Recipe(
+        hidden_widths=widths,
+        hidden_funcs=funcs,
+        batch_size=point["batch_size"][1],
+        learning_rate=point["learning_rate"][1],
+        optimizer=optimizer["name"],
+        momentum=optimizer["momentum"],
+        max_epochs=point["max_epochs"][1],
+        early_stopping=None if stopping is None else EarlyStopping(**stopping),
+        validation_fraction=validation_fraction,
+    )

@@ -1,0 +1,166 @@
+"""What one training is made of: everything that can change its result, and nothing else.
+
+Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+LOOP_VERSION = 1
+"""Raised whenever the training's arithmetic changes: results of two versions are never mixed in one home."""
+
+N_PIXELS = 784
+N_CLASSES = 10
+N_TRAINING_IMAGES = 60_000
+
+LEGACY_VALUES: Mapping[str, Any] = {"momentum": 0.0}
+"""For each recipe field added after the first journal: what its absence means, for ever. A field that has its legacy
+value is left out of the journal and of the key, so journals written before the field existed keep their keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyStopping:
+    """When to stop, in the terms of https://keras.io/api/callbacks/early_stopping/."""
+
+    monitor: str
+    min_delta: float
+    patience: int
+    restore_best_weights: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One combination of the grid: a model and how it is trained, without the seeds.
+
+    Raises:
+        ValueError: when widths and functions are not one each per hidden layer, or a number is impossible.
+    """
+
+    hidden_widths: tuple[int, ...]
+    hidden_funcs: tuple[str, ...]
+    batch_size: int
+    learning_rate: float
+    optimizer: str
+    max_epochs: int
+    early_stopping: EarlyStopping | None
+    validation_fraction: float
+    momentum: float = LEGACY_VALUES["momentum"]
+
+    def __post_init__(self) -> None:
+        if len(self.hidden_widths) != len(self.hidden_funcs):
+            msg = f"{len(self.hidden_widths)} widths but {len(self.hidden_funcs)} functions"
+            raise ValueError(msg)
+        if min((self.batch_size, self.max_epochs, *self.hidden_widths)) < 1:
+            raise ValueError("batch size, epochs and widths are at least 1")
+        if not 1 <= self.n_validation < N_TRAINING_IMAGES:
+            raise ValueError("the validation fraction leaves no image to train on or none to validate on")
+
+    @property
+    def num_layers(self) -> int:
+        """Layers with input and output counted."""
+        return len(self.hidden_widths) + 2
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights and biases of the dense model."""
+        sizes = (N_PIXELS, *self.hidden_widths, N_CLASSES)
+        return sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
+
+    @property
+    def n_validation(self) -> int:
+        """Images held out of training."""
+        return round(N_TRAINING_IMAGES * self.validation_fraction)
+
+
+@dataclass(frozen=True, slots=True)
+class CompileKey:
+    """What changes the compiled program; learning rate, seeds and stopping are inputs to it."""
+
+    hidden_widths: tuple[int, ...]
+    hidden_funcs: tuple[str, ...]
+    batch_size: int
+    n_training: int
+    optimizer: str
+    momentum: float
+
+
+def compile_key(recipe: Recipe) -> CompileKey:
+    """The shape that a recipe trains in."""
+    return CompileKey(
+        recipe.hidden_widths,
+        recipe.hidden_funcs,
+        recipe.batch_size,
+        N_TRAINING_IMAGES - recipe.n_validation,
+        recipe.optimizer,
+        recipe.momentum,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """The three sources of chance: initial weights, held-out images, order of the training batches."""
+
+    weights: int
+    split: int
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One planned training: the `repeat`-th (from 1) of a recipe, on the data with this digest."""
+
+    recipe: Recipe
+    repeat: int
+    seeds: Seeds
+    data: str
+    loop_version: int = LOOP_VERSION
+
+    @property
+    def key(self) -> str:
+        """The trial's identity: a hash of its resolved values, never of its position in a plan."""
+        text = json.dumps(trial_to_dict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def derive_seed(base: int, stream: str, repeat: int) -> int:
+    """The seed (31 bits) of a repeat in a named stream; streams and repeats are independent of each other."""
+    digest = hashlib.sha256(f"{stream}:{base}:{repeat}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def trial_to_dict(trial: Trial) -> dict[str, Any]:
+    """A trial as plain JSON values; recipe fields that have their legacy value are left out."""
+    tree = asdict(trial)
+    recipe = tree["recipe"]
+    tree["recipe"] = {k: v for k, v in recipe.items() if k not in LEGACY_VALUES or LEGACY_VALUES[k] != v}
+    return tree
+
+
+def trial_from_dict(tree: Mapping[str, Any]) -> Trial:
+    """The trial that `trial_to_dict` wrote, now or before newer fields existed.
+
+    Raises:
+        KeyError, TypeError, ValueError: when the tree is not a trial.
+    """
+    recipe = {**LEGACY_VALUES, **tree["recipe"]}
+    stopping = recipe["early_stopping"]
+    return Trial(
+        recipe=Recipe(
+            **{
+                **recipe,
+                "hidden_widths": tuple(recipe["hidden_widths"]),
+                "hidden_funcs": tuple(recipe["hidden_funcs"]),
+                "early_stopping": None if stopping is None else EarlyStopping(**stopping),
+            }
+        ),
+        repeat=tree["repeat"],
+        seeds=Seeds(**tree["seeds"]),
+        data=tree["data"],
+        loop_version=tree["loop_version"],
+    )

