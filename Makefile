@@ -21,7 +21,7 @@ run: setup ## Train configs/quickstart.yaml for real, ending with where best.xls
 	$(BIN)/mnist-sweep run configs/quickstart.yaml
 
 test: setup ## Run the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 check: setup ## Lint, check formats and types
 	$(BIN)/ruff check .

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import click
 
-from mnist_sweep.errors import ExitCode, StorageError, SweepError, UsageProblem
+from mnist_sweep.errors import ExitCode, SweepError, UsageError
 from mnist_sweep.events import Event, Record
 from mnist_sweep.home import Home, existing_home
 from mnist_sweep.journal import locked, read_records
@@ -119,7 +118,7 @@ def report(home: Path) -> None:
     found = existing_home(home)
     ledger = replay(read_records(found.journal))
     if ledger.spec is None:
-        raise UsageProblem(f"{found.path}: nothing was planned here yet; run a sweep file first")
+        raise UsageError(f"{found.path}: nothing was planned here yet; run a sweep file first")
     summary = _write_reports(make_plan(ledger.spec, MNIST_DIGEST), ledger, found)
     click.echo(closing_words(summary, str(found.best)))
 
@@ -280,27 +279,26 @@ def _stop_signals() -> Iterator[_Stopped]:
 
 def main() -> None:
     """The one boundary where errors become words and exit codes."""
-    sys.exit(_run_cli())
+    try:
+        code = _exit_code()
+    except BrokenPipeError:  # the reader of our output went away: not our error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.FINISHED
+    except Exception:  # noqa: BLE001  anything else is a bug of ours
+        click.echo(f"{traceback.format_exc()}\nThis is a bug in mnist-sweep. All results so far are safe.", err=True)
+        code = ExitCode.BUG
+    sys.exit(code)
 
 
-def _run_cli() -> int:
+def _exit_code() -> int:
     try:
         return int(cli.main(standalone_mode=False) or 0)
     except SweepError as error:
         click.echo(f"Error: {error}" if "\n" not in str(error) else str(error), err=True)
         return error.exit_code
-    except click.UsageError as error:
-        error.show()
-        return ExitCode.USAGE
     except click.ClickException as error:
         error.show()
-        return ExitCode.STORAGE
+        return ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.STORAGE
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted; run the same command to continue", err=True)
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away: not our error
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FINISHED
-    except Exception:  # noqa: BLE001  anything else is a bug of ours
-        click.echo(f"{traceback.format_exc()}\nThis is a bug in mnist-sweep. All results so far are safe.", err=True)
-        return ExitCode.BUG

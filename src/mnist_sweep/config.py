@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import textwrap
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -36,7 +37,6 @@ from mnist_sweep.keras_names import (
 )
 from mnist_sweep.plan import (
     DEFAULT_NUM_LAYERS,
-    EACH_REPEAT,
     MAX_TRIALS,
     Axis,
     SeedPolicy,
@@ -86,7 +86,7 @@ def _known(kind: str, known: tuple[str, ...], refused: Mapping[str, str], aliase
 def _kind(value: Any) -> str:
     if value is False or value == "off":
         return "off"
-    return {list: "list", dict: "mapping"}.get(type(value), "one")
+    return "list" if isinstance(value, list) else "mapping" if isinstance(value, dict) else "one"
 
 
 def _folder_name(name: str) -> str:
@@ -205,7 +205,7 @@ class Grid(_Model):
     )
     max_epochs: Annotated[list[_Count], _Some, _OneOrMany()] = Field([1000], description="Epochs at most.")
     early_stopping: Annotated[list[_StoppingChoice], _Some, _OneOrMany()] = Field(
-        [EarlyStoppingRule()], description="When to stop before max_epochs, or off."
+        [EarlyStoppingRule.model_validate({})], description="When to stop before max_epochs, or off."
     )
 
 
@@ -334,10 +334,14 @@ def _in_tree(location: tuple[str | int, ...], tree: Any) -> TreePath:
     """A pydantic location without its tags of unions and without the index of a value that stands alone."""
     path: list[str | int] = []
     for part in location:
-        if (isinstance(tree, dict) and part in tree) or (isinstance(tree, list) and isinstance(part, int)):
+        if _holds(tree, part):
+            tree = tree[part]
             path.append(part)
-            tree = tree[part]  # type: ignore[index]  narrowed by the line above
     return tuple(path)
+
+
+def _holds(tree: Any, part: str | int) -> bool:
+    return part in tree if isinstance(tree, dict) else isinstance(tree, list) and isinstance(part, int)
 
 
 def _problem(detail: Mapping[str, Any], path: TreePath, document: Document) -> Problem:
@@ -362,13 +366,14 @@ def _allowed(path: TreePath) -> str:
 def _unknown_key(path: TreePath) -> str:
     key = str(path[-1])
     words = [part for part in path[:-1] if isinstance(part, str)]
-    model: type[BaseModel] = {
+    models: dict[str, type[BaseModel]] = {
         "": SweepFile,
         "grid": Grid,
         "early_stopping": EarlyStoppingRule,
         "optimizer": Optimizer,
         "hidden_funcs": EachLayer,
-    }[words[-1] if words else ""]
+    }
+    model = models[words[-1] if words else ""]
     if key in _PLACES:
         return f"found this key in the wrong place, it belongs {_PLACES[key]}"
     close = difflib.get_close_matches(key.lower(), [*model.model_fields, *_PLACES], n=1)
@@ -377,11 +382,11 @@ def _unknown_key(path: TreePath) -> str:
 
 
 def _show(value: Any) -> str:
-    if value is None or value == [] or value == {}:
+    if value is None or value in ([], {}):
         return {"None": "nothing", "[]": "an empty list"}.get(str(value), "an empty mapping")
     kinds = {bool: "", str: "the text ", list: "the list ", dict: "the mapping "}
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return kinds.get(type(value), "") + (text if len(text) < 60 else text[:57] + "…")
+    return kinds.get(type(value), "") + textwrap.shorten(text, 60, placeholder="…")
 
 
 def _resolve(sweep: SweepFile, written: Mapping[str, Any]) -> SweepSpec:

@@ -52,7 +52,7 @@ class ConfigError(SweepError):
         super().__init__("\n".join(lines))
 
 
-class UsageProblem(SweepError):
+class UsageError(SweepError):
     """A command line that cannot be followed; nothing was run."""
 
     exit_code = ExitCode.USAGE

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mnist_sweep.errors import StorageError, UsageProblem
+from mnist_sweep.errors import StorageError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +57,17 @@ class Home:
         if not self.path.exists():
             return None
         aside = self.path.with_name(f"{self.path.name}.until-{now:%Y%m%d-%H%M%S-%f}")
-        os.rename(self.path, aside)
-        return aside
+        return self.path.rename(aside)
 
 
 def existing_home(path: Path) -> Home:
     """The home at `path`, which has a journal.
 
     Raises:
-        UsageProblem: when there is none.
+        UsageError: when there is none.
     """
     home = Home(path)
     if not home.journal.is_file():
         msg = f"{path}: not the folder of a sweep: it has no {home.journal.name}; give a folder that a run has written"
-        raise UsageProblem(msg)
+        raise UsageError(msg)
     return home

@@ -116,8 +116,7 @@ class Journal:
         os.close(self._fd)
 
     def _cut_torn_tail(self) -> int:
-        with open(self._path, "rb") as file:
-            content = file.read()
+        content = self._path.read_bytes()
         size = _whole_bytes(content)
         if size < len(content):
             os.ftruncate(self._fd, size)

@@ -178,7 +178,9 @@ def _mismatch(point: _Point) -> LayerMismatchError | None:
         index, value = point[name]
         if isinstance(value, list | tuple) and len(value) != n_hidden:
             layers = f"{n_hidden + 2} layers have {n_hidden} hidden ones"
-            return LayerMismatchError(name, index, f"found {len(value)} {noun} ({', '.join(map(str, value))}), but {layers}")
+            return LayerMismatchError(
+                name, index, f"found {len(value)} {noun} ({', '.join(map(str, value))}), but {layers}"
+            )
     return None
 
 

@@ -181,6 +181,6 @@ def _picks(complete: list[Combination]) -> tuple[Pick, ...]:
 
 
 def choice_order(combination: Combination) -> tuple[float, float, int]:
-    """Sorts the better first: higher mean validation accuracy, then lower mean validation loss, then fewer parameters."""
+    """Sorts the better first: higher mean validation accuracy, then lower mean loss there, then fewer parameters."""
     accuracy, loss = combination.spread("val_accuracy").mean, combination.spread("val_loss").mean
     return -accuracy, loss, combination.recipe.n_parameters

@@ -117,5 +117,7 @@ def _differences(old: Trial, new: Trial) -> list[str]:
 def _flat(trial: Trial) -> dict[str, Any]:
     tree = asdict(trial)
     recipe, seeds = tree.pop("recipe"), tree.pop("seeds")
-    stopping = recipe.pop("early_stopping") or dict.fromkeys(("monitor", "min_delta", "patience", "restore_best_weights"))
+    stopping = recipe.pop("early_stopping") or dict.fromkeys(
+        ("monitor", "min_delta", "patience", "restore_best_weights")
+    )
     return {**recipe, **stopping, **{f"{name} seed": seed for name, seed in seeds.items()}, **tree}

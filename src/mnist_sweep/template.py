@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from mnist_sweep.config import json_schema, parse_spec
-from mnist_sweep.errors import StorageError, UsageProblem
+from mnist_sweep.errors import StorageError, UsageError
 from mnist_sweep.files import write_whole
 
 SCHEMA_NAME = "sweep.schema.json"
@@ -59,14 +59,14 @@ def write_sweep_file(name: str, folder: Path) -> Path:
 
     Raises:
         ConfigError: when the name is none for a sweep.
-        UsageProblem: when the file is there already.
+        UsageError: when the file is there already.
         StorageError: when the folder cannot be written.
     """
     path = folder / f"{name}.yaml"
     text = sweep_file(name)
     parse_spec(text.encode(), f"NAME {name}")
     if path.exists():
-        raise UsageProblem(f"{path}: is there already; choose another name, or remove it first")
+        raise UsageError(f"{path}: is there already; choose another name, or remove it first")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 from mnist_sweep.sweep import Listener
+
+_FROM = 1.5  # a unit is used from this many of it
 
 
 def recipe_words(recipe: Recipe) -> str:
@@ -52,9 +54,10 @@ def outcome_words(outcome: Finished | Failed) -> str:
 
 def duration_words(seconds: float) -> str:
     """Seconds as people say them: 45 s, 12 min, 3.4 h."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+    minutes, hours = seconds / 60, seconds / 3600
+    if hours >= _FROM:
+        return f"{hours:.1f} h"
+    return f"{minutes:.0f} min" if minutes >= _FROM else f"{seconds:.0f} s"
 
 
 @dataclass(slots=True)
@@ -62,8 +65,13 @@ class Pace:
     """How many trials are done, and how long the rest will take if they are like those of this run."""
 
     plan: Plan
-    began: float = field(default_factory=time.monotonic)
+    began: float = 0.0
     n_done: int = 0
+
+    def see(self, event: TrialEvent) -> None:
+        """Count an event; the clock begins with the first one, when TensorFlow is up."""
+        self.began = self.began or time.monotonic()
+        self.n_done += isinstance(event, Finished | Failed)
 
     def time_left(self, ledger: Ledger) -> float | None:
         """Seconds, or None before the first trial has ended."""
@@ -87,8 +95,8 @@ def _plain_lines(plan: Plan) -> Listener:
     pace = Pace(plan)
 
     def hear(event: TrialEvent, ledger: Ledger) -> None:
+        pace.see(event)
         if isinstance(event, Finished | Failed):
-            pace.n_done += 1
             done, left = _n_done(plan, ledger), pace.time_left(ledger)
             rest = f" (left: {duration_words(left)})" if left else ""
             head = f"[{done}/{len(plan.trials)}]"
@@ -119,7 +127,7 @@ def _live_line(plan: Plan) -> Iterator[Listener]:
         task = bar.add_task("starting TensorFlow", total=len(plan.trials), left="")
 
         def hear(event: TrialEvent, ledger: Ledger) -> None:
-            pace.n_done += isinstance(event, Finished | Failed)
+            pace.see(event)
             _show(bar, task, event, ledger, pace)
 
         yield hear
@@ -184,7 +192,8 @@ def print_plan(plan: Plan, ledger: Ledger, home: str) -> None:
     todo = len(pending(plan.trials, ledger))
     n_trials, n_combinations = len(plan.trials), len(plan.combinations)
     facts = {
-        "combinations": f"{n_combinations:,}" + (f" ({plan.n_duplicates:,} duplicates removed)" if plan.n_duplicates else ""),
+        "combinations": f"{n_combinations:,}"
+        + (f" ({plan.n_duplicates:,} duplicates removed)" if plan.n_duplicates else ""),
         "repeats": f"{plan.spec.repeats}",
         "trials": f"{n_trials:,} ({n_trials - todo:,} done, {todo:,} to train)",
         "parameters": f"{parameters[0]:,}" + (f" to {parameters[-1]:,}" if len(parameters) > 1 else ""),

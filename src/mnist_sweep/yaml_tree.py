@@ -8,8 +8,9 @@ https://yaml.org/spec/1.2.2/#103-core-schema
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -17,13 +18,23 @@ from mnist_sweep.errors import Problem
 
 Path = tuple[str | int, ...]
 
-_NULL = re.compile(r"(?:~|null|Null|NULL|)\Z")
-_TRUE = re.compile(r"(?:true|True|TRUE)\Z")
-_FALSE = re.compile(r"(?:false|False|FALSE)\Z")
-_INT = re.compile(r"[-+]?[0-9]+\Z")
-_OTHER_INT = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
-_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z")
+
+def _int(text: str, base: int = 10) -> int | str:
+    try:
+        return int(text, base)
+    except ValueError:  # Python refuses integers of thousands of digits
+        return text
+
+
+_CORE_SCHEMA: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
+    (re.compile(r"(?:~|null|Null|NULL|)\Z"), lambda _: None),
+    (re.compile(r"(?:true|True|TRUE)\Z"), lambda _: True),
+    (re.compile(r"(?:false|False|FALSE)\Z"), lambda _: False),
+    (re.compile(r"[-+]?[0-9]+\Z"), _int),
+    (re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z"), lambda text: _int(text, 0)),
+    (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z"), float),
+    (re.compile(r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z"), lambda text: float(text.replace(".", ""))),
+)
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
 
 
@@ -50,7 +61,7 @@ def path_text(path: Path) -> str:
 class _Loader(yaml.SafeLoader):
     """Leaves every scalar as the text that was written."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012  PyYAML declares it so
 
 
 def read_yaml(content: bytes) -> Document:
@@ -117,21 +128,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     text: str = node.value
     if node.style is not None:  # quoted, or a block of text
         return text
-    if _NULL.match(text):
-        return None
-    if _TRUE.match(text) or _FALSE.match(text):
-        return bool(_TRUE.match(text))
-    if _INT.match(text):
-        return _int(text, 10)
-    if _OTHER_INT.match(text):
-        return _int(text, 0)
-    if _FLOAT.match(text) or _NOT_FINITE.match(text):
-        return float(re.sub(r"\.(inf|nan)\Z", r"\1", text.lower()))
+    for pattern, read in _CORE_SCHEMA:
+        if pattern.match(text):
+            return read(text)
     return text
-
-
-def _int(text: str, base: int) -> int | str:
-    try:
-        return int(text, base)
-    except ValueError:  # Python refuses integers of thousands of digits
-        return text

@@ -18,7 +18,7 @@ COUNT = "#,##0"
 NUMBER = "0"
 ACCURACY = "0.0000"
 LOSS = "0.00000"
-SECONDS = "0.00"
+SECONDS = "0.000"
 TEXT = "@"
 AS_WRITTEN = "as written"  # each number with just the decimals that it has
 
@@ -50,7 +50,7 @@ def _table(columns: Iterable[Column], sources: Iterable[Any]) -> Table:
 def _tidy(column: Column, value: Cell) -> Cell:
     """Numbers without tails behind the decimals that matter, so that a filter on 0.9847 finds 0.9847."""
     if isinstance(value, float) and column.format != AS_WRITTEN:
-        return round(value, 6)
+        return round(value, 3 if column.format == SECONDS else 6)
     return value
 
 
@@ -81,7 +81,8 @@ def legend_table(table: Table) -> Table:
 def _uniform(values: tuple[Any, ...]) -> Cell:
     """One value for all layers as itself, else one a layer as text."""
     if len(set(values)) == 1:
-        return values[0]  # type: ignore[no-any-return]  a width or a name
+        first: Cell = values[0]
+        return first
     return ", ".join(map(str, values)) or "none"
 
 
@@ -177,7 +178,12 @@ def _full_columns(shuffle_seed: int | str) -> list[Column]:
         Column("Repeat", NUMBER, "Which training of the combination this is.", lambda row: row.trial.repeat),
         Column("Seed", NUMBER, "Decides the initial weights.", lambda row: row.trial.seeds.weights),
         *_recipe_new_columns(lambda row: row.trial.recipe),
-        Column("Test Accuracy", ACCURACY, "Part of the test images read rightly, by the kept weights.", _metric("test_accuracy")),
+        Column(
+            "Test Accuracy",
+            ACCURACY,
+            "Part of the test images read rightly, by the kept weights.",
+            _metric("test_accuracy"),
+        ),
         Column("Test Loss", LOSS, "Mean loss on the test images, of the kept weights.", _metric("test_loss")),
         Column("Train Time", SECONDS, "Seconds of the epochs with their validation, without compiling.", _train_time),
         Column("Loss * Time", SECONDS, "Test Loss times Train Time: smaller is more efficient.", _metric("loss_time")),
@@ -203,14 +209,19 @@ def _epoch_columns() -> list[Column]:
         Column("Validate Loss", LOSS, f"Validation loss {last}.", _last(lambda c: c.val_loss)),
         Column("Train Loss", LOSS, f"Training loss {last}{running}.", _last(lambda c: c.train_loss)),
         Column("Num epochs", NUMBER, "Epochs that were run.", lambda row: len(row.curves.seconds) or None),
-        Column("Average epoch time", "0.000", "Train Time by Num epochs, in seconds.", _average_epoch),
+        Column("Average epoch time", SECONDS, "Train Time by Num epochs, in seconds.", _average_epoch),
         Column(
             "Best epoch",
             NUMBER,
             "The best epoch by early stopping, or of the lowest validation loss where that is off.",
             lambda row: row.result.best_epoch if row.result else None,
         ),
-        Column("Kept Validate Accuracy", ACCURACY, f"Validation accuracy {kept}: what the choice goes by.", _metric("val_accuracy")),
+        Column(
+            "Kept Validate Accuracy",
+            ACCURACY,
+            f"Validation accuracy {kept}: what the choice goes by.",
+            _metric("val_accuracy"),
+        ),
         Column("Kept Train Accuracy", ACCURACY, f"Training accuracy {kept}{running}.", _metric("train_accuracy")),
         Column("Kept Validate Loss", LOSS, f"Validation loss {kept}.", _metric("val_loss")),
         Column("Kept Train Loss", LOSS, f"Training loss {kept}{running}.", _metric("train_loss")),
@@ -269,13 +280,15 @@ def _best_columns() -> list[Column]:
 
 def _mean_and_sd(header: str, format_: str, metric: str) -> tuple[Column, Column]:
     return (
-        Column(f"{header} mean", format_, f"{header} of the kept weights, mean over the repeats.", _of_pick(metric, "mean")),
+        Column(
+            f"{header} mean", format_, f"{header} of the kept weights, mean over the repeats.", _of_pick(metric, "mean")
+        ),
         Column(f"{header} sd", format_, f"{header}: standard deviation over the repeats.", _of_pick(metric, "sd")),
     )
 
 
 def _of_pick(metric: str, what: str) -> Callable[[Pick], Cell]:
-    return lambda pick: getattr(pick.combination.spread(metric), what)  # type: ignore[no-any-return]
+    return lambda pick: getattr(pick.combination.spread(metric), what)
 
 
 def axis_words(spec: SweepSpec, name: str) -> Cell:
@@ -300,7 +313,8 @@ def _word(value: Any) -> Cell:
         return f"each_layer: {', '.join(value['each_layer'])}"
     if isinstance(value, list):
         return f"[{', '.join(map(str, value))}]"
-    return value  # type: ignore[no-any-return]  a plain JSON value
+    number_or_name: Cell = value
+    return number_or_name
 
 
 def _plain(word: Cell) -> str:
@@ -364,7 +378,7 @@ def _seed_words(summary: Summary) -> Cell:
 _HYPERPARAMS = (
     Column("Num Model Trainings", COUNT, "Trainings that were done, failed ones too.", _trained),
     Column("Num Loops per model", NUMBER, "Repeats of each combination.", lambda s: s.spec.repeats),
-    Column("Total time minutes", SECONDS, "Wall clock of all runs of the command.", lambda s: s.seconds / 60),
+    Column("Total time minutes", "0.00", "Wall clock of all runs of the command.", lambda s: s.seconds / 60),
     Column("Total time hours", "0.000", "The same in hours.", lambda s: s.seconds / 3600),
     Column(
         "Seconds per model",
@@ -378,7 +392,12 @@ _HYPERPARAMS = (
     Column("Nums layers", NUMBER, "Layers, input and output counted.", _num_layers),
     Column("Functions", TEXT, "Activations; each_layer combines them over the hidden layers.", _axis("hidden_funcs")),
     Column("Learning rates", AS_WRITTEN, "Learning rates of the optimizer.", _axis("learning_rate")),
-    Column("Improvement deltas", AS_WRITTEN, "Early stopping: an improvement is more than this.", _stopping_axis("min_delta")),
+    Column(
+        "Improvement deltas",
+        AS_WRITTEN,
+        "Early stopping: an improvement is more than this.",
+        _stopping_axis("min_delta"),
+    ),
     Column("Improvement patience", NUMBER, "Early stopping: epochs without improvement.", _stopping_axis("patience")),
     Column(
         "Improvement restore weights",
@@ -388,7 +407,9 @@ _HYPERPARAMS = (
     ),
     Column("Optimizers", TEXT, "The Keras optimizers.", _axis("optimizer")),
     Column("Monitors", TEXT, "Early stopping: what must improve.", _stopping_axis("monitor")),
-    Column("Validation fraction", AS_WRITTEN, "Part of the training images held out.", lambda s: s.spec.validation_fraction),
+    Column(
+        "Validation fraction", AS_WRITTEN, "Part of the training images held out.", lambda s: s.spec.validation_fraction
+    ),
     Column("Shuffle seed", NUMBER, "Decides which images are held out, and the order of the batches.", _seed_words),
     Column("Seed", NUMBER, "Where the initial weights of the repeats come from.", lambda s: s.spec.seeds.seed),
     Column("Combinations", COUNT, "Different models or ways of training.", lambda s: len(s.combinations)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -24,8 +25,11 @@ from mnist_sweep.summary import Summary
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
-_MAX_WIDTH = 48
-_HEADER_CHARS = 16  # long headers wrap at about this many characters
+_MAX_WIDTH = 60.0
+_LINE = 15.0  # points
+_HEADER_CHARS = 12  # long headers wrap at about this many characters
+_PAGE_CHARS = 200  # what fits on one page's width in print and can still be read
+_BOOLEAN = '"TRUE";"TRUE";"FALSE"'  # LibreOffice shows 1 and 0 without it
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """What an XML file cannot hold: https://www.w3.org/TR/xml/#charsets"""
 
@@ -65,12 +69,13 @@ def _storable(cell: Cell) -> Cell:
 
 
 def _dress(sheet: Worksheet, table: Table) -> None:
-    """Formats, widths, a frozen header with filters, one page wide in print."""
+    """Formats, widths, a frozen header with filters, and pages that can be read in print."""
     from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
     from openpyxl.utils import get_column_letter
+    from openpyxl.worksheet.properties import PageSetupProperties
 
     header = {
-        "font": Font(bold=True, color="FFFFFF"),
+        "font": Font(name="Calibri", bold=True, color="FFFFFF"),
         "fill": PatternFill("solid", start_color="1F3864"),
         "alignment": Alignment(wrap_text=True, vertical="center", horizontal="center"),
         "border": Border(right=Side("thin", color="8EA9DB")),
@@ -82,24 +87,38 @@ def _dress(sheet: Worksheet, table: Table) -> None:
         cells = [row[i - 1] for row in table.rows]
         width = _width(column, cells)
         sheet.column_dimensions[get_column_letter(i)].width = width
-        alignment = Alignment(wrap_text=width == _MAX_WIDTH, vertical="top", horizontal=_side(cells))
+        side = "left" if any(isinstance(value, str) for value in cells) else "right"
+        alignment = Alignment(
+            wrap_text=width == _MAX_WIDTH, vertical="top", horizontal=side, indent=int(side == "left")
+        )
         for j, value in enumerate(cells, start=2):
             _dress_cell(sheet.cell(j, i), column, value, alignment)
-    sheet.row_dimensions[1].height = 15.0 * max(_header_lines(column.header) for column in table.columns) + 3
+    sheet.row_dimensions[1].height = _LINE * max(_header_lines(column.header) for column in table.columns) + 3
+    for j, row in enumerate(table.rows, start=2):
+        longest = max(len(value) if isinstance(value, str) else 0 for value in row)
+        if longest > _MAX_WIDTH - 5:
+            sheet.row_dimensions[j].height = _LINE * math.ceil(longest / (_MAX_WIDTH - 8))
     sheet.freeze_panes = "A2"
     sheet.auto_filter.ref = f"A1:{get_column_letter(len(table.columns))}{len(table.rows) + 1}"
     sheet.page_setup.orientation = "landscape"
+    widths = [dimension.width for dimension in sheet.column_dimensions.values()]
+    sheet.page_setup.fitToWidth = math.ceil(sum(widths) / _PAGE_CHARS)
     sheet.page_setup.fitToHeight = 0
-    sheet.sheet_properties.pageSetUpPr.fitToPage = True
+    sheet.page_margins.left = sheet.page_margins.right = 0.4
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
     sheet.print_title_rows = "1:1"
 
 
 def _dress_cell(cell: Any, column: Column, value: Cell, alignment: Any) -> None:
     cell.alignment = alignment
-    if isinstance(value, str):
+    if value is None:
+        cell.value = None  # pandas leaves an empty text there, which is not an empty cell
+    elif isinstance(value, str):
         cell.data_type = "s"  # openpyxl takes text that starts with = for a formula
         cell.number_format = TEXT
-    elif value is not None and not isinstance(value, bool):
+    elif isinstance(value, bool):
+        cell.number_format = _BOOLEAN
+    else:
         cell.number_format = _as_written(value) if column.format == AS_WRITTEN else column.format
 
 
@@ -109,14 +128,10 @@ def _as_written(value: float) -> str:
     return "0." + "0" * -exponent if isinstance(exponent, int) and exponent < 0 else "0"
 
 
-def _side(cells: list[Cell]) -> str:
-    return "left" if any(isinstance(cell, str) for cell in cells) else "right"
-
-
 def _width(column: Column, cells: list[Cell]) -> float:
     longest = max((len(_shown(column, cell)) for cell in cells), default=0)
-    words = max(map(len, column.header.split()))
-    return min(max(longest, words, min(len(column.header), _HEADER_CHARS)) + 4, _MAX_WIDTH)
+    word = max(map(len, column.header.split()))
+    return float(min(max(longest, word, min(len(column.header), _HEADER_CHARS)) + 3, _MAX_WIDTH))
 
 
 def _shown(column: Column, cell: Cell) -> str:

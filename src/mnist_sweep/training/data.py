@@ -81,7 +81,9 @@ def checked(arrays: Mapping[str, npt.NDArray[np.uint8]], source: str) -> Mnist:
             raise _refused(source, f"{name} is {array.dtype} {array.shape}, but MNIST's is uint8 {shape}")
         digest = hashlib.sha256(array.tobytes()).hexdigest()
         if digest != DIGESTS[name]:
-            raise _refused(source, f"the bytes of {name} have SHA-256 {digest[:16]}…, but MNIST's {DIGESTS[name][:16]}…")
+            raise _refused(
+                source, f"the bytes of {name} have SHA-256 {digest[:16]}…, but MNIST's {DIGESTS[name][:16]}…"
+            )
     flat = {name: array.reshape(len(array), -1) if array.ndim > 1 else array for name, array in arrays.items()}
     return Mnist(**{name: flat[name] for name in SHAPES}, source=source)
 
@@ -102,7 +104,8 @@ def read_npz(path: Path) -> Mnist:
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # NumPy leaves a file open that it was to open itself and that turned out to be none of its own.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError, TypeError) as error:
         raise _refused(str(path), f"it is cut off or no .npz file ({error})") from error

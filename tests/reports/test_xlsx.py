@@ -1,0 +1,239 @@
+"""The workbooks hold the right cells, and open as people like them."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+from openpyxl.worksheet.worksheet import Worksheet
+
+from builders import a_plan, a_result, finished
+from mnist_sweep.events import Cause, Curves, Event, Failed, Record, RunStarted
+from mnist_sweep.ledger import replay
+from mnist_sweep.plan import Plan
+from mnist_sweep.reports.xlsx import best_xlsx, full_xlsx, hyperparams_xlsx
+from mnist_sweep.summary import Summary, summarize
+
+_ENVIRONMENT = {"machine": {"host": "box", "cores": "2 cores"}, "versions": {"tensorflow": "2.21.0"}}
+
+_OLD_FULL = [
+    "Batch size",
+    "Num layers",
+    "Hidden funcs",
+    "Hidden width",
+    "Learning rate",
+    "Validate loss improvement delta",
+    "Validate loss improvement patience",
+    "Restore best weights",
+    "Max num epochs",
+    "Shuffle seed",
+    "Test Accuracy",
+    "Test Loss",
+    "Train Time",
+    "Loss * Time",
+    "Validate Accuracy",
+    "Train Accuracy",
+    "Validate Loss",
+    "Train Loss",
+    "Num epochs",
+    "Average epoch time",
+]
+_OLD_HYPERPARAMS = [
+    "Num Model Trainings",
+    "Num Loops per model",
+    "Total time minutes",
+    "Total time hours",
+    "Seconds per model",
+    "Max Num Epochs",
+    "Batch sizes",
+    "Hidden Widths",
+    "Nums layers",
+    "Functions",
+    "Learning rates",
+    "Improvement deltas",
+    "Improvement patience",
+    "Improvement restore weights",
+]
+
+
+def _summary(plan: Plan, *events: Event) -> Summary:
+    records = [Record("2026-01-02T03:04:05Z", i * 60.0, event) for i, event in enumerate(events)]
+    return summarize(plan, replay(records))
+
+
+def _sheet(content: bytes, name: str | None = None) -> Worksheet:
+    book = openpyxl.load_workbook(io.BytesIO(content))
+    sheet = book[name] if name else book.worksheets[0]
+    assert isinstance(sheet, Worksheet)
+    return sheet
+
+
+def _rows(sheet: Worksheet) -> list[dict[str, Any]]:
+    header, *rows = sheet.iter_rows(values_only=True)
+    return [dict(zip(map(str, header), row, strict=True)) for row in rows]
+
+
+@pytest.fixture
+def summary() -> Summary:
+    """Two combinations of two repeats: the narrow one better by validation, the wide one by test."""
+    plan = a_plan("hidden_width: [32, [64, 16]]\nhidden_funcs: {each_layer: [relu]}\nlearning_rate: 1e-5")
+    narrow, narrow2, wide, wide2 = plan.trials
+    better = Curves((0.5, 0.123456789), (0.85, 0.94), (0.3, 0.15), (0.91, 0.97), (1.0, 1.0))
+    return _summary(
+        plan,
+        RunStarted(_ENVIRONMENT),
+        finished(narrow, test_accuracy=0.95, curves=better, kept_epoch=2),
+        finished(narrow2, test_accuracy=0.96, curves=better, kept_epoch=2),
+        finished(wide, test_accuracy=0.97),
+        finished(wide2, test_accuracy=0.99),
+    )
+
+
+def test_full_has_the_known_headers_in_order(summary: Summary) -> None:
+    """Headers that readers know keep their names and order; new ones stand between and behind."""
+    headers = [cell.value for cell in _sheet(full_xlsx(summary))[1]]
+    assert _OLD_FULL == [header for header in headers if header in _OLD_FULL]
+    assert [*_OLD_FULL[:10], "Repeat", "Seed", "Optimizer", "Monitor", "Parameters", *_OLD_FULL[10:]] == headers[:25]
+
+
+def test_hyperparams_has_the_known_headers_in_order(summary: Summary) -> None:
+    """The one row of hyperparams.xlsx begins with the headers that readers know."""
+    sheet = _sheet(hyperparams_xlsx(summary))
+    assert _OLD_HYPERPARAMS == [cell.value for cell in sheet[1]][: len(_OLD_HYPERPARAMS)]
+    (row,) = _rows(sheet)
+    expected = {
+        "Num Model Trainings": 4,
+        "Num Loops per model": 2,
+        "Total time minutes": 4,
+        "Seconds per model": 60,
+        "Hidden Widths": "32, [64, 16]",
+        "Functions": "each_layer: relu",
+        "Learning rates": 0.00001,
+        "Improvement deltas": 0.0001,
+        "Improvement restore weights": True,
+        "Versions": "tensorflow 2.21.0",
+        "Machine": "box, 2 cores",
+        "When": "2026-01-02T03:04:05Z",
+    }
+    assert expected == {name: row[name] for name in expected}
+
+
+def test_full_has_a_row_a_trial_in_plan_order(summary: Summary) -> None:
+    """Each repeat of each combination is a row with its own values."""
+    rows = _rows(_sheet(full_xlsx(summary)))
+    assert [(32, 1), (32, 2), ("64, 16", 1), ("64, 16", 2)] == [(row["Hidden width"], row["Repeat"]) for row in rows]
+    assert [0.95, 0.96, 0.97, 0.99] == [row["Test Accuracy"] for row in rows]
+    expected = {"Train Time": 2, "Loss * Time": 0.32, "Validate Accuracy": 0.97, "Num epochs": 2, "Status": "finished"}
+    assert expected == {name: rows[0][name] for name in expected}
+
+
+def test_last_epoch_and_kept_epoch_are_told_apart() -> None:
+    """The old columns are those of the last epoch, the kept ones those of the weights that were tested."""
+    plan = a_plan("hidden_width: 32", repeats=1)
+    curves = Curves((0.5, 0.2), (0.85, 0.94), (0.3, 0.35), (0.91, 0.90), (1.0, 1.0))
+    result = a_result(curves=curves, best_epoch=1, kept_epoch=1)
+    (row,) = _rows(
+        _sheet(full_xlsx(_summary(plan, finished(plan.trials[0], curves=curves, best_epoch=1, kept_epoch=1))))
+    )
+    assert result.kept_epoch == 1
+    assert (0.90, 0.91) == (row["Validate Accuracy"], row["Kept Validate Accuracy"])
+    assert (0.35, 0.3) == (row["Validate Loss"], row["Kept Validate Loss"])
+    assert (0.2, 0.5) == (row["Train Loss"], row["Kept Train Loss"])
+
+
+def test_failed_and_pending_trials_are_rows_too() -> None:
+    """What failed stands with its reason, what is left stands as pending; neither has scores."""
+    plan = a_plan("hidden_width: 32")
+    curves = Curves((None,), (0.1,), (2.3,), (0.1,), (1.0,))
+    failed = Failed(plan.trials[0], Cause.DIVERGED, "the training loss was no finite number in epoch 1", curves)
+    first, second = _rows(_sheet(full_xlsx(_summary(plan, failed))))
+    assert ("failed", "diverged: the training loss was no finite number in epoch 1", None, 1) == (
+        first["Status"],
+        first["Reason"],
+        first["Test Accuracy"],
+        first["Num epochs"],
+    )
+    assert ("pending", None, None) == (second["Status"], second["Reason"], second["Num epochs"])
+
+
+def test_best_has_means_and_spreads_never_a_single_repeat(summary: Summary) -> None:
+    """The choice goes by validation; each row shows mean, standard deviation and number of repeats."""
+    rows = _rows(_sheet(best_xlsx(summary)))
+    assert ["CHOICE BY VALIDATION", "TEST ACCURACY", "TEST LOSS", "TEST LOSS EFFICIENCY"] == [
+        row["Type"] for row in rows
+    ]
+    assert [32, "64, 16"] == [row["Hidden width"] for row in rows[:2]]
+    assert [0.97, 0.98] == [row["Average loop result"] for row in rows[:2]]
+    assert (0.98, 0.014142, 2) == (rows[1]["Test Accuracy mean"], rows[1]["Test Accuracy sd"], rows[1]["Repeats"])
+
+
+def test_best_without_a_complete_combination() -> None:
+    """Before any combination has all its repeats, best.xlsx has headers and no row."""
+    plan = a_plan("hidden_width: 32")
+    assert [] == _rows(_sheet(best_xlsx(_summary(plan, finished(plan.trials[0])))))
+
+
+@pytest.mark.parametrize("render", [full_xlsx, best_xlsx, hyperparams_xlsx])
+def test_sheets_open_as_people_like_them(summary: Summary, render: Any) -> None:
+    """Frozen header, filters over all rows, columns wide enough, no nameless column, a legend of all columns."""
+    sheet = _sheet(render(summary))
+    assert "A2" == sheet.freeze_panes
+    assert sheet.dimensions == sheet.auto_filter.ref
+    for cell in sheet[1]:
+        assert cell.value
+        assert sheet.column_dimensions[cell.column_letter].width >= max(map(len, str(cell.value).split()))
+    legend = _rows(_sheet(render(summary), "Columns"))
+    assert [cell.value for cell in sheet[1]] == [row["Column"] for row in legend]
+    assert all(row["Meaning"] for row in legend)
+
+
+def test_numbers_are_numbers_with_sensible_formats(summary: Summary) -> None:
+    """Accuracies, losses and rates are numbers without tails, shown with the decimals that they need."""
+    sheet = _sheet(full_xlsx(summary))
+    cells = {str(sheet.cell(1, i).value): sheet.cell(2, i) for i in range(1, sheet.max_column + 1)}
+    assert ("0.0000", 0.95) == (cells["Test Accuracy"].number_format, cells["Test Accuracy"].value)
+    assert ("0.00000", 0.123457) == (cells["Train Loss"].number_format, cells["Train Loss"].value)
+    assert ("0.00000", 0.00001) == (cells["Learning rate"].number_format, cells["Learning rate"].value)
+    assert ("#,##0", "n") == (cells["Parameters"].number_format, cells["Parameters"].data_type)
+    assert True is cells["Restore best weights"].value
+
+
+@pytest.mark.parametrize("goal", ["=1+1", "=cmd|' /C calc'!A0", "+1", "@x"])
+def test_text_stays_text(goal: str) -> None:
+    """Text that looks like a formula is kept as text."""
+    plan = a_plan("hidden_width: 32", goal=f'"{goal}"')
+    sheet = _sheet(hyperparams_xlsx(_summary(plan)))
+    cell = next(cell for cell in sheet[2] if sheet.cell(1, cell.column).value == "Goal")
+    assert (goal, "s") == (cell.value, cell.data_type)
+
+
+def test_a_value_that_is_off_everywhere() -> None:
+    """Without early stopping its columns are empty, and Monitor says off."""
+    plan = a_plan("hidden_width: 32\nearly_stopping: off", repeats=1)
+    (row,) = _rows(_sheet(full_xlsx(_summary(plan, finished(plan.trials[0])))))
+    assert ("off", None) == (row["Monitor"], row["Validate loss improvement patience"])
+    (row,) = _rows(_sheet(hyperparams_xlsx(_summary(plan))))
+    assert "off" == row["Improvement patience"]
+
+
+@pytest.mark.skipif(not shutil.which("soffice"), reason="LibreOffice is not installed")
+@pytest.mark.parametrize("render", [full_xlsx, best_xlsx, hyperparams_xlsx])
+def test_libreoffice_opens_the_workbooks(summary: Summary, render: Any) -> None:
+    """A spreadsheet program other than the one that wrote it reads every cell."""
+    Path("book.xlsx").write_bytes(render(summary))
+    command = [
+        "soffice",
+        "--headless",
+        "-env:UserInstallation=file:///tmp/mnist-sweep-office",
+        "--convert-to",
+        "csv",
+        "book.xlsx",
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    n_rows = _sheet(render(summary)).max_row
+    assert n_rows == len(Path("book.csv").read_text().splitlines())

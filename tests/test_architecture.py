@@ -1,0 +1,82 @@
+"""Who may import whom, so that the house keeps its shape."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_SOURCE = Path(__file__).parents[1] / "src" / "mnist_sweep"
+_PURE = ("errors", "recipe", "keras_names", "plan", "events", "ledger", "summary")
+_HEAVY = {"tensorflow", "keras", "pandas", "openpyxl", "numpy", "rich", "matplotlib", "scipy"}
+_MAY_IMPORT = {
+    "errors": set(),
+    "recipe": set(),
+    "keras_names": set(),
+    "plan": {"recipe"},
+    "events": {"recipe"},
+    "ledger": {"events", "plan", "recipe"},
+    "summary": {"events", "ledger", "plan", "recipe"},
+    "files": {"errors"},
+    "home": {"errors"},
+    "machine": set(),
+    "yaml_tree": {"errors"},
+    "config": {"errors", "keras_names", "plan", "recipe", "yaml_tree"},
+    "template": {"config", "errors", "files"},
+    "journal": {"errors", "events"},
+    "sweep": {"errors", "events", "execution", "journal", "ledger", "plan", "recipe"},
+    "terminal": {"events", "execution", "ledger", "plan", "recipe", "reports", "summary", "sweep"},
+    "execution": {"events", "recipe"},
+    "training": {"errors", "events", "files", "recipe"},
+    "reports": {"events", "files", "plan", "recipe", "summary"},
+}
+
+
+def _modules() -> list[Path]:
+    return sorted(path for path in _SOURCE.rglob("*.py") if path.stem not in {"__init__", "__main__", "cli"})
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(_SOURCE).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", _modules(), ids=str)
+def test_imports_run_one_way(path: Path) -> None:
+    """A module imports only what stands below it."""
+    room = _room(path)
+    ours = {name.split(".")[1] for name in _imports(ast.parse(path.read_text())) if name.startswith("mnist_sweep.")}
+    assert set() == ours - _MAY_IMPORT[room] - {room}
+
+
+@pytest.mark.parametrize("name", _PURE)
+def test_pure_modules_have_no_clock_no_files_no_chance(name: str) -> None:
+    """Pure modules import the standard library alone, and nothing of it that reads the world."""
+    imports = {module.split(".")[0] for module in _imports(ast.parse((_SOURCE / f"{name}.py").read_text()))}
+    assert set() == imports - set(sys.stdlib_module_names) - {"mnist_sweep"}
+    assert set() == imports & {"os", "time", "random", "pathlib", "datetime", "io", "socket", "subprocess"}
+
+
+@pytest.mark.parametrize("path", [*_modules(), _SOURCE / "cli.py"], ids=str)
+def test_heavy_libraries_are_imported_late(path: Path) -> None:
+    """Nothing heavy is imported when a module is: only inside the function that uses it, or for types alone."""
+    tree = ast.parse(path.read_text())
+    top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {name.split(".")[0] for node in top for name in _imports(node)}
+    assert set() == names & _HEAVY
+
+
+def test_only_run_sweep_opens_the_journal_for_appending() -> None:
+    """One place appends to the journal."""
+    users = [path.stem for path in [*_modules(), _SOURCE / "cli.py"] if "Journal(" in path.read_text()]
+    assert {"journal", "sweep"} == set(users) | {"journal"}

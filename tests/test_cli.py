@@ -1,0 +1,280 @@
+"""The command line as people meet it: real processes, real MNIST, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mnist_sweep.training.data import cache_folder
+
+_TINY = """\
+name: tiny
+goal: "=1+1 is text, not a formula"
+repeats: 2
+validation_fraction: 0.95
+grid:
+  hidden_width: [8, 16]
+  batch_size: 100
+  max_epochs: {max_epochs}
+"""
+_TIMES = ["Train Time", "Loss * Time", "Average epoch time"]
+
+
+@pytest.fixture(autouse=True)
+def _data_is_cached(mnist: object) -> None:
+    """Processes that the tests start find MNIST in the cache."""
+    assert mnist
+    os.environ["KERAS_HOME"] = str(cache_folder().parent)
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "mnist_sweep", *arguments]
+
+
+def _sweep(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(_command(*arguments), capture_output=True, text=True, check=False, timeout=300, **options)
+
+
+def _write_tiny(name: str = "tiny.yaml", max_epochs: int = 2, text: str = _TINY) -> str:
+    Path(name).write_text(text.format(max_epochs=max_epochs))
+    return name
+
+
+def _names(folder: str) -> set[str]:
+    return {path.name for path in Path(folder).iterdir()}
+
+
+def _full(home: str) -> pd.DataFrame:
+    return pd.read_excel(Path(home) / "full.xlsx").drop(columns=_TIMES)
+
+
+def test_run_ends_with_the_best_row_and_its_file() -> None:
+    """A run writes the three workbooks and ends with the best by validation and the path of best.xlsx."""
+    done = _sweep("run", _write_tiny())
+    assert (0, "output/tiny/best.xlsx") == (done.returncode, done.stdout.splitlines()[-1]), done.stderr
+    assert re.search(
+        r"Best by validation: 2×(8|16) relu batch 100 adam 0.001: validation accuracy 0\.\d{4} ± ", done.stdout
+    )
+    assert 4 == len(re.findall(r"^\[\d/4\] ", done.stderr, re.MULTILINE))
+    assert {"journal.jsonl", ".lock", "hyperparams.xlsx", "full.xlsx", "best.xlsx"} == _names("output/tiny")
+    assert not re.search("cuda|TF_|oneDNN|WARNING|tensorflow/", done.stderr)
+
+
+def test_two_folders_get_identical_results() -> None:
+    """The same file run into two folders gives the same full.xlsx, times aside; one of them after a stop between."""
+    config = _write_tiny()
+    assert 0 == _sweep("run", config, "--output", "a", "--quiet").returncode
+    with subprocess.Popen(_command("run", config, "--output", "b"), stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr
+        for line in running.stderr:
+            if line.startswith("[2/4]"):
+                running.kill()
+    again = _sweep("run", config, "--output", "b")
+    assert 0 == again.returncode
+    assert {"[3/4]", "[4/4]"} == set(re.findall(r"^\[\d/4\]", again.stderr, re.MULTILINE))
+    pd.testing.assert_frame_equal(_full("a/tiny"), _full("b/tiny"))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_in_good_order(number: signal.Signals, code: int) -> None:
+    """Ctrl-C and SIGTERM write the reports of what there is and say how to go on; the same command finishes."""
+    text = _TINY.replace("max_epochs: {max_epochs}", "max_epochs: 100000\n  early_stopping: off").replace(
+        "[8, 16]", "8"
+    )
+    config = _write_tiny(text=text)
+    with subprocess.Popen(
+        _command("run", config), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        journal = Path("output/tiny/journal.jsonl")
+        while not (journal.exists() and '"started"' in journal.read_text()):
+            time.sleep(0.1)
+        time.sleep(1)
+        running.send_signal(number)
+        out, err = running.communicate(timeout=30)
+    assert (code, True) == (running.returncode, f"mnist-sweep run {config}" in err)
+    assert "none yet" in out
+    assert ["pending", "pending"] == list(_full("output/tiny")["Status"])
+
+
+def test_a_finished_sweep_answers_at_once() -> None:
+    """A second run trains nothing, leaves the journal as it is and rebuilds the reports."""
+    config = _write_tiny()
+    _sweep("run", config)
+    journal = Path("output/tiny/journal.jsonl").read_bytes()
+    Path("output/tiny/best.xlsx").unlink()
+    again = _sweep("run", config)
+    assert (0, "") == (again.returncode, again.stderr)
+    assert journal == Path("output/tiny/journal.jsonl").read_bytes()
+    assert Path("output/tiny/best.xlsx").is_file()
+
+
+def test_a_changed_sweep_is_refused_and_fresh_moves_it_aside() -> None:
+    """A file that drops results is refused with what changed; --fresh keeps the old folder under another name."""
+    config = _write_tiny()
+    _sweep("run", config)
+    _write_tiny(max_epochs=1)
+    refused = _sweep("run", config)
+    assert 5 == refused.returncode
+    assert "max_epochs 1 instead of 2" in refused.stderr
+    assert "--fresh" in refused.stderr
+    fresh = _sweep("run", config, "--fresh")
+    assert 0 == fresh.returncode
+    aside = [name for name in _names("output") if name.startswith("tiny.until-")]
+    assert [2, 1] == [_full(f"output/{name}")["Num epochs"].max() for name in (*aside, "tiny")]
+
+
+def test_more_repeats_train_only_what_is_new() -> None:
+    """A larger plan keeps what is done; rows stand in plan order."""
+    config = _write_tiny()
+    _sweep("run", config)
+    Path(config).write_text(Path(config).read_text().replace("repeats: 2", "repeats: 3"))
+    again = _sweep("run", config)
+    assert {"[5/6]", "[6/6]"} == set(re.findall(r"^\[\d/6\]", again.stderr, re.MULTILINE))
+    assert [1, 2, 3, 1, 2, 3] == list(_full("output/tiny")["Repeat"])
+
+
+def test_a_diverging_trial_is_a_row_and_not_the_end() -> None:
+    """Failed trials are in full.xlsx with their reason and make exit code 1; a rerun leaves them as they are."""
+    text = _TINY.replace(
+        "hidden_width: [8, 16]", "hidden_width: 8\n  hidden_funcs: exponential\n  learning_rate: [0.001, 1e9]"
+    )
+    config = _write_tiny(text=text.replace("max_epochs: {max_epochs}", "max_epochs: 3\n  optimizer: sgd"))
+    done = _sweep("run", config)
+    assert 1 == done.returncode, done.stderr
+    full = _full("output/tiny")
+    assert ["finished", "finished", "failed", "failed"] == list(full["Status"])
+    assert full["Reason"].iloc[2].startswith("diverged: the ")
+    assert 1 == _sweep("run", config).returncode
+    best = pd.read_excel("output/tiny/best.xlsx")
+    assert {0.001} == set(best["Learning rate"])
+
+
+def test_two_runs_at_once() -> None:
+    """The second run on a folder says who holds it, and exits 4."""
+    config = _write_tiny(max_epochs=500)
+    with subprocess.Popen(_command("run", config, "--quiet")) as first:
+        while not Path("output/tiny/journal.jsonl").exists():
+            time.sleep(0.05)
+        second = _sweep("run", config)
+        first.kill()
+    assert 4 == second.returncode
+    assert f"process {first.pid} on " in second.stderr
+
+
+def test_bad_input_runs_and_writes_nothing() -> None:
+    """A sweep file with faults gives all of them at once, exit code 2, no traceback, and no output folder."""
+    Path("bad.yaml").write_text("name: a/b\nrepeat: 2\ngrid:\n  batch_size: [on, 70000]\n")
+    done = _sweep("run", "bad.yaml")
+    assert (2, "") == (done.returncode, done.stdout)
+    assert [
+        "bad.yaml:1: name:",
+        "bad.yaml:2: repeat:",
+        "bad.yaml:4: grid.batch_size[0]:",
+        "bad.yaml:4: grid.batch_size[1]:",
+    ] == [
+        re.match(r"\S+ \S+", line).group() if re.match(r"\S+ \S+", line) else line for line in done.stderr.splitlines()
+    ]
+    assert "Traceback" not in done.stderr
+    assert not Path("output").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "missing.yaml"], 2, "missing.yaml:1: cannot be read: No such file"),
+        (["report", "nowhere"], 2, "nowhere: not the folder of a sweep"),
+        (["data", "--from", "nowhere"], 9, "nowhere: no such file"),
+        (["init", "a/b"], 2, "name"),
+        (["run"], 2, "Missing argument 'CONFIG'"),
+        (["nonsense"], 2, "No such command"),
+        (["run", "x.yaml", "--output", "/proc/nowhere"], 9, "/proc/nowhere/tiny: cannot make this folder"),
+    ],
+)
+def test_mistakes_get_words(arguments: list[str], code: int, words: str) -> None:
+    """A user's mistake gets a clear message and its exit code, never a traceback."""
+    _write_tiny("x.yaml")
+    done = _sweep(*arguments)
+    assert code == done.returncode
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_corrupt_journal_is_named_and_left_alone() -> None:
+    """A line in the middle that cannot be read ends the command with its number, exit code 6, nothing changed."""
+    config = _write_tiny()
+    _sweep("run", config)
+    journal = Path("output/tiny/journal.jsonl")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3][:50] + b"\n"
+    journal.write_bytes(b"".join(lines))
+    for command in (["run", config], ["plan", config], ["report", "output/tiny"]):
+        done = _sweep(*command)
+        assert 6 == done.returncode
+        assert "journal.jsonl:4: this line is no JSON" in done.stderr
+    assert b"".join(lines) == journal.read_bytes()
+
+
+def test_report_needs_no_sweep_file() -> None:
+    """The reports can be rebuilt from the folder alone."""
+    config = _write_tiny()
+    _sweep("run", config)
+    before = _full("output/tiny")
+    Path(config).unlink()
+    for name in ("full", "best", "hyperparams"):
+        Path(f"output/tiny/{name}.xlsx").unlink()
+    assert 0 == _sweep("report", "output/tiny").returncode
+    pd.testing.assert_frame_equal(before, _full("output/tiny"))
+
+
+def test_plan_counts_what_is_done() -> None:
+    """`plan` shows the axes, how many combinations and trials there are, and how many are done."""
+    config = _write_tiny()
+    assert "4 (0 done, 4 to train)" in _sweep("plan", config).stdout
+    assert not Path("output").exists()
+    _sweep("run", config)
+    done = _sweep("plan", config)
+    assert 0 == done.returncode
+    assert "4 (4 done, 0 to train)" in done.stdout
+    assert "combinations  2" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["plan", "tiny.yaml"], ["schema"]])
+def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
+    """Help and plan answer without TensorFlow, Keras, pandas, matplotlib or openpyxl."""
+    _write_tiny()
+    code = (
+        "import sys; sys.argv[1:] = " + repr(arguments) + "\n"
+        "from mnist_sweep.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "print({'tensorflow', 'keras', 'pandas', 'matplotlib', 'openpyxl'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert "set()" == done.stderr.strip()
+
+
+def test_init_writes_a_file_that_runs() -> None:
+    """`init` writes a sweep file with its schema, which `plan` takes as it is."""
+    assert 0 == _sweep("init", "mine").returncode
+    assert json.loads(Path("sweep.schema.json").read_text()) == json.loads(_sweep("schema").stdout)
+    assert "48 combinations" not in _sweep("plan", "mine.yaml").stdout
+    assert 0 == _sweep("plan", "mine.yaml").returncode
+    assert 2 == _sweep("init", "mine").returncode
+
+
+def test_data_says_where_it_comes_from() -> None:
+    """`data` names the file that MNIST comes from, and that all four digests hold."""
+    done = _sweep("data")
+    assert 0 == done.returncode
+    assert str(cache_folder()) in done.stdout
+    assert 4 == done.stdout.count(" holds")

@@ -1,0 +1,218 @@
+"""Training does what its recipe says, the same each time, and never looks at held-out images."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from builders import a_recipe
+from mnist_sweep.events import Cause, Failed, Finished, Progress, Record, record_to_dict
+from mnist_sweep.keras_names import ACTIVATIONS, OPTIMIZERS
+from mnist_sweep.recipe import EarlyStopping, Recipe, Seeds, Trial, compile_key
+from mnist_sweep.training.data import MNIST_DIGEST, Mnist
+from mnist_sweep.training.loop import Program
+from mnist_sweep.training.model import build_model, build_optimizer
+from mnist_sweep.training.runtime import tensorflow
+from mnist_sweep.training.work import Trainer, epoch_order, split
+
+_SEEDS = Seeds(weights=11, split=100, order=100)
+
+
+@pytest.fixture(scope="module")
+def trainer(mnist: Mnist) -> Trainer:
+    """One process's trainer, kept warm as in a sweep."""
+    return Trainer(mnist)
+
+
+def _trial(seeds: Seeds = _SEEDS, **changes: Any) -> Trial:
+    return Trial(
+        a_recipe(**{"hidden_widths": (16,), "hidden_funcs": ("relu",), "max_epochs": 2, **changes}),
+        1,
+        seeds,
+        MNIST_DIGEST,
+    )
+
+
+def _finish(trainer: Callable[[Trial], Any], trial: Trial) -> Finished:
+    event = list(trainer(trial))[-1]
+    assert isinstance(event, Finished)
+    return event
+
+
+def _bits(event: Finished) -> str:
+    """Everything that was recorded but the times."""
+    result = replace(event.result, curves=replace(event.result.curves, seconds=()))
+    return json.dumps(record_to_dict(Record("", 0, Finished(event.trial, result))))
+
+
+def test_split_is_the_first_part_of_a_permutation() -> None:
+    """The held-out images are the first round(n·fraction) entries of a permutation, the others are trained on."""
+    training, held_out = split(60_000, 0.1, 100)
+    assert (54_000, 6_000) == (len(training), len(held_out))
+    assert list(range(60_000)) == sorted([*training.tolist(), *held_out.tolist()])
+    assert not np.array_equal(held_out, split(60_000, 0.1, 101)[1])
+
+
+def test_every_epoch_has_a_fresh_order_of_the_training_images_alone() -> None:
+    """Each epoch visits every training image once, in a new order, and none that is held out."""
+    training, held_out = split(60_000, 0.1, 100)
+    first, second = epoch_order(training, 100, 1), epoch_order(training, 100, 2)
+    assert set(training.tolist()) == set(first.tolist()) == set(second.tolist())
+    assert not set(held_out.tolist()) & set(first.tolist())
+    assert not np.array_equal(first, second)
+    assert np.array_equal(first, epoch_order(training, 100, 1))
+
+
+def test_no_validation_image_is_ever_trained_on(mnist: Mnist) -> None:
+    """Replacing all held-out images by noise changes nothing of the training curves: they are never trained on."""
+    trial = _trial(early_stopping=None)
+    _, held_out = split(60_000, 0.1, _SEEDS.split)
+    images = mnist.x_train.copy()
+    images[held_out] = np.random.default_rng(0).integers(0, 256, (len(held_out), 784), np.uint8)
+    clean = _finish(Trainer(mnist), trial).result
+    noisy = _finish(Trainer(replace(mnist, x_train=images)), trial).result
+    assert clean.curves.train_loss == noisy.curves.train_loss
+    assert clean.curves.val_loss != noisy.curves.val_loss
+    assert clean.test_loss == noisy.test_loss
+
+
+def test_equal_trials_give_equal_bits_whatever_came_before(mnist: Mnist, trainer: Trainer) -> None:
+    """A trial gives the same numbers to the last bit: again, after others of its shape and of other shapes, afresh."""
+    trial = _trial()
+    first = _bits(_finish(trainer, trial))
+    _finish(trainer, _trial(Seeds(12, 100, 100), learning_rate=0.1))
+    _finish(trainer, _trial(batch_size=1000, optimizer="rmsprop"))
+    assert first == _bits(_finish(trainer, trial))
+    assert first == _bits(_finish(Trainer(mnist), trial))
+
+
+@pytest.mark.parametrize("seeds", [Seeds(12, 100, 100), Seeds(11, 101, 100), Seeds(11, 100, 101)])
+def test_each_seed_matters(trainer: Trainer, seeds: Seeds) -> None:
+    """Another seed for weights, split or order gives another training."""
+    assert (
+        _finish(trainer, _trial()).result.curves.train_loss != _finish(trainer, _trial(seeds)).result.curves.train_loss
+    )
+
+
+def test_what_is_recorded_fits_together(mnist: Mnist, trainer: Trainer) -> None:
+    """Scores, confusion matrix and wrong images of a result tell the same story."""
+    result = _finish(trainer, _trial()).result
+    confusion = np.array(result.confusion)
+    assert np.bincount(mnist.y_test).tolist() == confusion.sum(axis=1).tolist()
+    assert result.test_accuracy == np.trace(confusion) / 10_000
+    assert 10_000 - np.trace(confusion) == len(result.wrong)
+    assert all(mnist.y_test[index] != predicted for index, predicted in result.wrong)
+    assert {2} == {len(values) for values in (result.curves.train_loss, result.curves.val_loss, result.curves.seconds)}
+    assert 0.8 < result.test_accuracy < 1
+    assert abs((result.curves.val_accuracy[-1] or 0) - result.test_accuracy) < 0.03
+
+
+def test_progress_comes_once_an_epoch(trainer: Trainer) -> None:
+    """Each epoch is told as it ends, then the result."""
+    events = list(trainer(_trial()))
+    assert [Progress, Progress, Finished] == [type(event) for event in events]
+    assert [1, 2] == [event.epoch for event in events if isinstance(event, Progress)]
+
+
+def test_kept_weights_are_the_best_epochs_or_the_last(trainer: Trainer) -> None:
+    """Restoring keeps the best epoch's weights, and the test scores are theirs; otherwise the last epoch's are kept."""
+    rough = {"learning_rate": 0.03, "batch_size": 100, "max_epochs": 6, "hidden_widths": (64,)}
+    rule = EarlyStopping("val_loss", 0.0, 2, restore_best_weights=True)
+    restored = _finish(trainer, _trial(early_stopping=rule, **rough)).result
+    last = _finish(trainer, _trial(early_stopping=replace(rule, restore_best_weights=False), **rough)).result
+    assert restored.best_epoch == restored.kept_epoch == last.best_epoch < len(restored.curves.seconds)
+    assert len(last.curves.seconds) == last.kept_epoch
+    short = _finish(trainer, _trial(early_stopping=None, **{**rough, "max_epochs": restored.best_epoch})).result
+    assert short.test_loss == restored.test_loss != last.test_loss
+
+
+def test_divergence_is_a_failure_with_its_curves(trainer: Trainer) -> None:
+    """A training whose loss is no number ends as a failed trial that says when, and holds no NaN."""
+    events = list(trainer(_trial(optimizer="sgd", hidden_funcs=("exponential",), learning_rate=1e6, max_epochs=9)))
+    failed = events[-1]
+    assert isinstance(failed, Failed)
+    assert Cause.DIVERGED == failed.cause
+    assert "no finite number in epoch" in failed.reason
+    assert failed.curves.train_loss[-1] is None
+    json.dumps(record_to_dict(Record("", 0, failed)), allow_nan=False)
+
+
+def _fit_with_keras(mnist: Mnist, recipe: Recipe, order: Any, seed: int) -> tuple[float, list[Any]]:
+    """One epoch of model.fit on these images in this order: its mean loss, and the weights after it."""
+    shape = compile_key(recipe)
+    model = build_model(shape, seed)
+    optimizer = build_optimizer(shape, recipe.learning_rate, model.trainable_variables)
+    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    history = model.fit(
+        mnist.x_train[order].astype("float32") / 255,
+        mnist.y_train[order],
+        batch_size=recipe.batch_size,
+        shuffle=False,
+        verbose=0,
+    )
+    return history.history["loss"][0], model.get_weights()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_an_epoch_equals_model_fit(mnist: Mnist, optimizer: str) -> None:
+    """One epoch with a partial last batch gives the loss and weights of model.fit on the same batches."""
+    recipe = a_recipe(optimizer=optimizer, learning_rate=0.01, batch_size=700, validation_fraction=0.9)
+    training, _ = split(60_000, 0.9, 100)
+    order = epoch_order(training, 100, 1)
+    tf = tensorflow()
+    program = Program(compile_key(recipe), tf.constant(mnist.x_train), tf.constant(mnist.y_train, tf.int32))
+    program.reset(seed=5, learning_rate=0.01)
+    loss, n_correct = program.train(order)
+    expected_loss, expected_weights = _fit_with_keras(mnist, recipe, order, seed=5)
+    assert pytest.approx(expected_loss, abs=1e-5) == loss
+    assert 0 < n_correct < len(order)
+    for expected, weights in zip(expected_weights, program.get_weights(), strict=True):
+        assert np.abs(expected - weights).max() < 1e-5
+
+
+def test_weights_are_those_of_the_classic_model() -> None:
+    """The initial weights are what anyone gets with set_random_seed and a Sequential model of Dense layers."""
+    tensorflow()
+    keras = importlib.import_module("keras")
+    keras.utils.set_random_seed(77)
+    layers = keras.layers
+    classic = keras.Sequential(
+        [keras.Input((784,)), layers.Dense(20, "relu"), layers.Dense(30, "tanh"), layers.Dense(10, "softmax")]
+    )
+    shape = compile_key(a_recipe(hidden_widths=(20, 30), hidden_funcs=("relu", "tanh")))
+    ours = build_model(shape, 77)
+    for expected, weights in zip(classic.get_weights(), ours.get_weights(), strict=True):
+        assert np.array_equal(expected, weights)
+    assert 784 * 20 + 20 + 20 * 30 + 30 + 30 * 10 + 10 == ours.count_params()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_trains_the_same_twice(trainer: Trainer, optimizer: str) -> None:
+    """Each optimizer that a sweep file may name trains, and starts anew when its compiled program is used again."""
+    trial = _trial(optimizer=optimizer, validation_fraction=0.95, max_epochs=1, batch_size=100)
+    assert _bits(_finish(trainer, trial)) == _bits(_finish(trainer, trial))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_trains(trainer: Trainer, activation: str) -> None:
+    """Each activation that a sweep file may name gets through an epoch."""
+    trial = _trial(hidden_funcs=(activation,), validation_fraction=0.95, max_epochs=1, batch_size=100)
+    assert isinstance(list(trainer(trial))[-1], Finished)
+
+
+def test_no_hidden_layer_is_a_model_too(trainer: Trainer) -> None:
+    """Two layers are input and output alone: softmax regression."""
+    result = _finish(trainer, _trial(hidden_widths=(), hidden_funcs=())).result
+    assert 0.85 < result.test_accuracy < 0.94
+
+
+def test_a_batch_of_all_images(trainer: Trainer) -> None:
+    """The largest batch that a sweep file may ask for is one step an epoch."""
+    result = _finish(trainer, _trial(batch_size=54_000)).result
+    assert 2 == len(result.curves.train_loss)
