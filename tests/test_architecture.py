@@ -17,7 +17,7 @@ _MAY_IMPORT = {
     "recipe": set(),
     "keras_names": set(),
     "plan": {"recipe"},
-    "events": {"recipe"},
+    "events": {"plan", "recipe"},
     "ledger": {"events", "plan", "recipe"},
     "summary": {"events", "ledger", "plan", "recipe"},
     "files": {"errors"},

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders import DATA, a_recipe, a_trial
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders import DATA, a_recipe, a_trial
 from mnist_sweep.recipe import (
     EarlyStopping,
     Recipe,

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mnist_sweep.config import json_schema, load_spec, parse_spec
-from mnist_sweep.errors import ConfigError, UsageError
+from mnist_sweep.errors import SweepError, UsageError
 from mnist_sweep.plan import make_plan
 from mnist_sweep.template import SCHEMA_NAME, sweep_file, write_sweep_file
 
@@ -90,6 +90,6 @@ def test_a_name_that_is_none_for_a_sweep_writes_nothing(name: str, tmp_path: Pat
     """A name with a slash, or that YAML would read as something else, is refused before anything is made."""
     folder = tmp_path / "folder"
 
-    with pytest.raises(ConfigError):
+    with pytest.raises(SweepError):
         write_sweep_file(name, folder)
     assert [] == list(tmp_path.iterdir())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import textwrap
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -51,6 +50,9 @@ from mnist_sweep.yaml_tree import Path as TreePath
 _MAX_WIDTH = 65_536
 _MAX_LAYERS = 100
 _MAX_SEED = 2**31 - 1
+_MAX_COUNT = 2**31 - 1
+_ONE, _LIST, _MAPPING, _OFF, _WORD = "\0one", "\0list", "\0mapping", "\0off", "\0word"  # no key of a file is like these
+_SHOWN = 60  # characters of a wrong value that a message repeats
 _NAME = re.compile(r"[^\W_][\w .-]{0,99}\Z")
 
 
@@ -85,8 +87,8 @@ def _known(kind: str, known: tuple[str, ...], refused: Mapping[str, str], aliase
 
 def _kind(value: Any) -> str:
     if value is False or value == "off":
-        return "off"
-    return "list" if isinstance(value, list) else "mapping" if isinstance(value, dict) else "one"
+        return _OFF
+    return _LIST if isinstance(value, list) else _MAPPING if isinstance(value, dict) else _ONE
 
 
 def _folder_name(name: str) -> str:
@@ -117,7 +119,7 @@ _OptimizerName = Annotated[
     _known("optimizer", OPTIMIZERS, REFUSED_OPTIMIZERS, {}),
     WithJsonSchema({"type": "string", "enum": list(OPTIMIZERS)}),
 ]
-_Count = Annotated[int, Field(ge=1)]
+_Count = Annotated[int, Field(ge=1, le=_MAX_COUNT)]
 _NumLayers = Annotated[int, Field(ge=2, le=_MAX_LAYERS)]
 _Width = Annotated[int, Field(ge=1, le=_MAX_WIDTH)]
 _Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -155,7 +157,7 @@ class EarlyStoppingRule(_Model):
     min_delta: Annotated[list[_Delta], _Some, _OneOrMany()] = Field(
         [0.0001], description="An improvement is more than this."
     )
-    patience: Annotated[list[Annotated[int, Field(ge=0)]], _Some, _OneOrMany()] = Field(
+    patience: Annotated[list[Annotated[int, Field(ge=0, le=_MAX_COUNT)]], _Some, _OneOrMany()] = Field(
         [10], description="Stop after this many epochs without improvement."
     )
     restore_best_weights: Annotated[list[bool], _Some, _OneOrMany()] = Field(
@@ -164,24 +166,24 @@ class EarlyStoppingRule(_Model):
 
 
 _WidthChoice = Annotated[
-    Annotated[_Width, Tag("one")] | Annotated[list[_Width], _Some, Tag("list")],
+    Annotated[_Width, Tag(_ONE)] | Annotated[list[_Width], _Some, Tag(_LIST)],
     Discriminator(_kind),
 ]
 _FuncsChoice = Annotated[
-    Annotated[_Activation, Tag("one")]
-    | Annotated[list[_Activation], _Some, Tag("list")]
-    | Annotated[EachLayer, Tag("mapping")],
+    Annotated[_Activation, Tag(_ONE)]
+    | Annotated[list[_Activation], _Some, Tag(_LIST)]
+    | Annotated[EachLayer, Tag(_MAPPING)],
     Discriminator(_kind),
 ]
 _OptimizerChoice = Annotated[
-    Annotated[_OptimizerName, Tag("one")] | Annotated[Optimizer, Tag("mapping")],
+    Annotated[_OptimizerName, Tag(_ONE)] | Annotated[Optimizer, Tag(_MAPPING)],
     Discriminator(_kind),
 ]
-_Off = Annotated[Literal[False, "off"], Tag("off")]
-_StoppingChoice = Annotated[_Off | Annotated[EarlyStoppingRule, Tag("mapping")], Discriminator(_kind)]
+_Off = Annotated[Literal[False, "off"], Tag(_OFF)]
+_StoppingChoice = Annotated[_Off | Annotated[EarlyStoppingRule, Tag(_MAPPING)], Discriminator(_kind)]
 _ShuffleSeed = Annotated[
-    Annotated[_Seed, Tag("one")] | Annotated[Literal["each_repeat"], Tag("each")],
-    Discriminator(lambda value: "each" if isinstance(value, str) else "one"),
+    Annotated[_Seed, Tag(_ONE)] | Annotated[Literal["each_repeat"], Tag(_WORD)],
+    Discriminator(lambda value: _WORD if isinstance(value, str) else _ONE),
 ]
 
 
@@ -234,7 +236,7 @@ _ALLOWED: Mapping[str, str] = {
     "": "a mapping with name and grid, such as `name: first` and, below it, `grid: {hidden_width: [64, 128]}`",
     "name": "a plain folder name as text: letters, digits, spaces, and - _ . inside (a number needs quotes)",
     "goal": "text without control characters",
-    "repeats": "a whole number from 1",
+    "repeats": f"a whole number from 1 to {_MAX_COUNT}",
     "seed": f"a whole number from 0 to {_MAX_SEED}",
     "shuffle_seed": f"a whole number from 0 to {_MAX_SEED}, or each_repeat",
     "split_seed": f"a whole number from 0 to {_MAX_SEED}, or each_repeat",
@@ -245,16 +247,16 @@ _ALLOWED: Mapping[str, str] = {
     "hidden_width": f"a whole number from 1 to {_MAX_WIDTH}, or a list of numbers and of lists with one width a layer",
     "hidden_funcs": f"{_ACTIVATION}, a list of names and of lists with one name a layer, or each_layer with a list",
     "each_layer": f"{_ACTIVATION}, or a list of them",
-    "batch_size": "a whole number from 1, or a list of them",
+    "batch_size": f"a whole number from 1 to {_MAX_COUNT}, or a list of them",
     "learning_rate": "a number above 0, or a list of them",
     "optimizer": "the name of a Keras optimizer, {name: sgd, momentum: 0.9}, or a list of these",
     "optimizer.name": "the name of a Keras optimizer",
     "momentum": "a number from 0 and below 1, or a list of them",
-    "max_epochs": "a whole number from 1, or a list of them",
+    "max_epochs": f"a whole number from 1 to {_MAX_COUNT}, or a list of them",
     "early_stopping": f"off, or a mapping with some of {', '.join(EarlyStoppingRule.model_fields)}, or a list of these",
     "monitor": "val_loss or val_accuracy, or a list of both",
     "min_delta": "a number from 0, or a list of them",
-    "patience": "a whole number from 0, or a list of them",
+    "patience": f"a whole number from 0 to {_MAX_COUNT}, or a list of them",
     "restore_best_weights": "true or false, or a list of both",
 }
 _PLACES: Mapping[str, str] = {
@@ -350,7 +352,7 @@ def _problem(detail: Mapping[str, Any], path: TreePath, document: Document) -> P
         case "missing":
             key = str(detail["loc"][-1])
             where = path_text((*path, key))
-            return Problem(line, where, f"found no {key}, needed: {_ALLOWED[key]}")
+            return Problem(line, where, f"found no {key}, needed: {_allowed((*path, key))}")
         case "extra_forbidden":
             return Problem(line, name, _unknown_key(path))
         case "refused" | "unknown":
@@ -386,7 +388,8 @@ def _show(value: Any) -> str:
         return {"None": "nothing", "[]": "an empty list"}.get(str(value), "an empty mapping")
     kinds = {bool: "", str: "the text ", list: "the list ", dict: "the mapping "}
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return kinds.get(type(value), "") + textwrap.shorten(text, 60, placeholder="…")
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return kinds.get(type(value), "") + (text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def _resolve(sweep: SweepFile, written: Mapping[str, Any]) -> SweepSpec:
@@ -445,7 +448,7 @@ def _cross_check(spec: SweepSpec, document: Document, wrong: set[TreePath]) -> l
             text = f"found {size}, allowed: at most the {n_training:,} images of the training part"
             problems.append(_at(document, ("grid", "batch_size", i), text))
     for i, value in enumerate(_as_list(grid.get("optimizer"))):
-        if isinstance(value, dict) and "momentum" in value and value.get("name") != "sgd":
+        if isinstance(value, dict) and "momentum" in value and value.get("name", "sgd") != "sgd":
             text = f"found momentum with {value.get('name')}, allowed: with sgd only"
             problems.append(_at(document, ("grid", "optimizer", i), text))
     if not wrong & {("grid", name) for name in ("num_layers", "hidden_width", "hidden_funcs")}:

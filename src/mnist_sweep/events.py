@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from mnist_sweep.plan import SweepSpec, spec_from_dict
 from mnist_sweep.recipe import Trial, trial_from_dict, trial_to_dict
 
 
@@ -70,9 +71,9 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The sweep as the file described it from here on (a spec as plain JSON values)."""
+    """The sweep as the file described it from here on."""
 
-    spec: Mapping[str, Any] = field(hash=False)
+    spec: SweepSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,8 @@ def record_from_dict(tree: Mapping[str, Any]) -> Record:
     """
     fields = {k: v for k, v in tree.items() if k not in {"event", "at", "run_s"}}
     kind = _KINDS[tree["event"]]
+    if kind is Planned:
+        fields["spec"] = spec_from_dict(fields["spec"])
     if "trial" in fields:
         fields["trial"] = trial_from_dict(fields["trial"])
     if "curves" in fields:

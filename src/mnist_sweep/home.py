@@ -57,7 +57,11 @@ class Home:
         if not self.path.exists():
             return None
         aside = self.path.with_name(f"{self.path.name}.until-{now:%Y%m%d-%H%M%S-%f}")
-        return self.path.rename(aside)
+        try:
+            return self.path.rename(aside)
+        except OSError as error:
+            msg = f"{self.path}: cannot be moved aside: {error.strerror}; correct the permissions, or use --output DIR"
+            raise StorageError(msg) from error
 
 
 def existing_home(path: Path) -> Home:

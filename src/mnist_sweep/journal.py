@@ -11,7 +11,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,9 +75,9 @@ def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
 
 
 def _corrupt(path: Path, number: int, what: str) -> JournalCorruptError:
+    mend = "" if number == 1 else ", or delete that line: the trial that it recorded is then trained again"
     return JournalCorruptError(
-        f"{path}:{number}: this line {what}; nothing was changed. Restore the file from a copy, or delete that line: "
-        "the trial that it recorded is then trained again"
+        f"{path}:{number}: this line {what}; nothing was changed. Restore the file from a copy{mend}"
     )
 
 
@@ -124,7 +124,7 @@ class Journal:
         return size
 
     def _write(self, tree: dict[str, Any]) -> None:
-        line = json.dumps(tree, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode() + b"\n"
+        line = json.dumps(tree, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         try:
             rest = memoryview(line)
             while rest:
@@ -153,20 +153,23 @@ def locked(lock: Path) -> Iterator[None]:
         HomeBusyError: when another process holds it; says which.
         StorageError: when the lock file cannot be made.
     """
-    try:
-        fd = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise StorageError(f"{lock}: cannot be written: {error.strerror}; check the folder's permissions") from error
-    try:
+    with ExitStack() as closing_later:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(fd, 1000, 0).decode(errors="replace").strip() or "another process"
-            msg = f"{lock.parent}: {holder} works here; wait for it to end, or stop it"
-            raise HomeBusyError(msg) from error
-        since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()} since {since}\n".encode(), 0)
+            fd = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+            closing_later.callback(os.close, fd)
+            _take(fd, lock)
+        except OSError as error:
+            msg = f"{lock}: cannot be written: {error.strerror}; make room or correct the permissions, then try again"
+            raise StorageError(msg) from error
         yield
-    finally:
-        os.close(fd)
+
+
+def _take(fd: int, lock: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(fd, 1000, 0).decode(errors="replace").strip() or "another process"
+        raise HomeBusyError(f"{lock.parent}: {holder} works here; wait for it to end, or stop it") from error
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()} since {since}\n".encode(), 0)

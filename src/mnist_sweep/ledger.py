@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mnist_sweep.events import Failed, Finished, Planned, Record, RunStarted
-from mnist_sweep.plan import SweepSpec, spec_from_dict
+from mnist_sweep.plan import SweepSpec
 from mnist_sweep.recipe import Trial
 
 Outcome = Finished | Failed
@@ -42,7 +42,7 @@ class Ledger:
             case Finished() | Failed() as outcome:
                 self.outcomes[outcome.trial.key] = outcome
             case Planned(spec):
-                self.spec = spec_from_dict(spec)
+                self.spec = spec
 
     @property
     def seconds(self) -> float:

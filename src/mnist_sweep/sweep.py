@@ -13,7 +13,7 @@ from mnist_sweep.events import Event, Planned, Progress, Record, RunEnded, RunSt
 from mnist_sweep.execution.executor import Executor, TrialEvent, Work
 from mnist_sweep.journal import Journal
 from mnist_sweep.ledger import Ledger, pending, replay
-from mnist_sweep.plan import Plan, spec_to_dict
+from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import Trial
 
 Listener = Callable[[TrialEvent, Ledger], None]
@@ -58,7 +58,7 @@ def run_sweep(
             ledger.apply(record)
 
         if ledger.spec != plan.spec:
-            note(Planned(spec_to_dict(plan.spec)))
+            note(Planned(plan.spec))
         todo = pending(plan.trials, ledger)
         if not todo:
             return ledger

@@ -64,7 +64,8 @@ def write_sweep_file(name: str, folder: Path) -> Path:
     """
     path = folder / f"{name}.yaml"
     text = sweep_file(name)
-    parse_spec(text.encode(), f"NAME {name}")
+    if parse_spec(text.encode(), f"NAME {name}").name != name:
+        raise UsageError(f"{name}: found more than a plain name; allowed: letters, digits, spaces, and - _ . inside")
     if path.exists():
         raise UsageError(f"{path}: is there already; choose another name, or remove it first")
     try:

@@ -18,12 +18,15 @@ from mnist_sweep.errors import Problem
 
 Path = tuple[str | int, ...]
 
+_MAX_INT = 10**4000  # Python writes no longer integers
+
 
 def _int(text: str, base: int = 10) -> int | str:
     try:
-        return int(text, base)
+        number = int(text, base)
     except ValueError:  # Python refuses integers of thousands of digits
         return text
+    return number if abs(number) < _MAX_INT else text
 
 
 _CORE_SCHEMA: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
@@ -35,6 +38,8 @@ _CORE_SCHEMA: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
     (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z"), float),
     (re.compile(r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z"), lambda text: float(text.replace(".", ""))),
 )
+_MAX_NODES = 100_000  # an alias of aliases of aliases would grow without end
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
 
 
@@ -68,7 +73,7 @@ def read_yaml(content: bytes) -> Document:
     """Parse a file's bytes; whatever is wrong stands in `problems`."""
     document = Document()
     try:
-        node = yaml.compose(content.decode("utf-8-sig"), Loader=_Loader)
+        node = yaml.compose(content.decode().removeprefix("\ufeff"), Loader=_Loader)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         document.problems.append(Problem(line, "", f"found bytes that are no UTF-8 text ({error.reason})"))
@@ -78,6 +83,10 @@ def read_yaml(content: bytes) -> Document:
         document.problems.append(Problem(mark.line + 1 if mark else 1, "", text))
     except yaml.YAMLError as error:
         document.problems.append(Problem(1, "", f"not YAML: {str(error).splitlines()[0]}"))
+    except RecursionError:
+        document.problems.append(Problem(1, "", "found lists or mappings nested too deep"))
+    except (ValueError, OverflowError):  # PyYAML hands the number of an escape to chr() unchecked
+        document.problems.append(Problem(1, "", "not YAML: found an escape that is no character"))
     else:
         if node is not None:
             document.value = _Reader(document).read(node, ())
@@ -88,13 +97,14 @@ class _Reader:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._open: list[yaml.Node] = []
+        self._n_nodes = 0
 
     def read(self, node: yaml.Node, path: Path) -> Any:
-        self._document.lines[path] = node.start_mark.line + 1
-        if any(node is outer for outer in self._open):
-            return self._wrong(node, path, "found an alias to something that holds it")
-        if node.tag not in _PLAIN_TAGS:
-            return self._wrong(node, path, f"found the tag {node.tag}; no tags are allowed")
+        line = self._document.lines.setdefault(path, node.start_mark.line + 1)
+        self._n_nodes += 1
+        refusal = self._refusal(node)
+        if refusal:
+            return self._wrong(line, path, refusal)
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)
         self._open.append(node)
@@ -105,23 +115,38 @@ class _Reader:
         finally:
             self._open.pop()
 
+    def _refusal(self, node: yaml.Node) -> str | None:
+        if any(node is outer for outer in self._open):
+            return "found an alias to something that holds it"
+        if self._n_nodes > _MAX_NODES:
+            return f"found more than {_MAX_NODES:,} values (aliases counted)"
+        if node.tag not in _PLAIN_TAGS:
+            return f"found the tag {node.tag}; no tags are allowed"
+        if isinstance(node, yaml.ScalarNode) and _HALF_CHARACTER.search(node.value):
+            return "found an escape that is no character"
+        return None
+
     def _mapping(self, node: yaml.Node, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                self._wrong(key_node, path, "found a list or mapping as a key; keys are words")
+                self._wrong(line, path, "found a list or mapping as a key; keys are words")
                 continue
             key, inner = key_node.value, (*path, key_node.value)
-            if key in values:
+            if not key.isprintable():
+                self._wrong(line, path, f"found the key {key!a}; keys are words")
+            elif key in values:
                 first = self._document.line(inner)
-                self._wrong(key_node, inner, f"found this key twice (first in line {first}); keep one of them")
-                continue
-            values[key] = self.read(value_node, inner)
-            self._document.lines[inner] = key_node.start_mark.line + 1
+                self._wrong(line, inner, f"found this key twice (first in line {first}); keep one of them")
+            else:
+                self._document.lines[inner] = line
+                values[key] = self.read(value_node, inner)
         return values
 
-    def _wrong(self, node: yaml.Node, path: Path, text: str) -> None:
-        self._document.problems.append(Problem(node.start_mark.line + 1, path_text(path), text))
+    def _wrong(self, line: int, path: Path, text: str) -> None:
+        if self._n_nodes <= _MAX_NODES + 1:  # beyond the limit one word is enough
+            self._document.problems.append(Problem(line, path_text(path), text))
 
 
 def _scalar(node: yaml.ScalarNode) -> Any:

@@ -208,7 +208,7 @@ def test_text_stays_text(goal: str) -> None:
     """Text that looks like a formula is kept as text."""
     plan = a_plan("hidden_width: 32", goal=f'"{goal}"')
     sheet = _sheet(hyperparams_xlsx(_summary(plan)))
-    cell = next(cell for cell in sheet[2] if sheet.cell(1, cell.column).value == "Goal")
+    cell = next(cell for header, cell in zip(sheet[1], sheet[2], strict=True) if header.value == "Goal")
     assert (goal, "s") == (cell.value, cell.data_type)
 
 

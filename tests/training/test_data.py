@@ -33,6 +33,10 @@ def _arrays(mnist: Mnist) -> Arrays:
     return {name: getattr(mnist, name).reshape(shape) for name, shape in SHAPES.items()}
 
 
+def _savez(path: Path, arrays: Arrays) -> None:
+    np.savez(path, allow_pickle=False, **arrays)
+
+
 def _write_idx(folder: Path, mnist: Mnist, compress: Callable[[bytes], bytes], suffix: str) -> None:
     folder.mkdir()
     names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -54,7 +58,7 @@ def test_the_real_images_have_the_right_shapes(mnist: Mnist) -> None:
 
 def test_a_users_npz_is_checked_and_kept(mnist: Mnist, keras_home: Path) -> None:
     """A .npz that the user names is copied to the cache, and found there the next time without it."""
-    np.savez(Path("mine.npz"), **_arrays(mnist))
+    _savez(Path("mine.npz"), _arrays(mnist))
     fetch.take(Path("mine.npz"))
     Path("mine.npz").unlink()
     assert str(keras_home / "datasets" / "mnist-sweep.npz") == load().source
@@ -74,7 +78,7 @@ def test_the_keras_cache_is_found(mnist: Mnist, keras_home: Path) -> None:
     """A mnist.npz that Keras once downloaded is used as it is."""
     folder = keras_home / "datasets"
     folder.mkdir(parents=True)
-    np.savez(folder / "mnist.npz", **_arrays(mnist))
+    _savez(folder / "mnist.npz", _arrays(mnist))
     assert str(folder / "mnist.npz") == load().source
 
 
@@ -83,7 +87,7 @@ def test_one_wrong_byte_is_refused_by_name(mnist: Mnist, keras_home: Path) -> No
     arrays = _arrays(mnist)
     arrays["x_test"] = arrays["x_test"].copy()
     arrays["x_test"][5, 6, 7] ^= 1
-    np.savez(Path("wrong.npz"), **arrays)
+    _savez(Path("wrong.npz"), arrays)
     with pytest.raises(StorageError, match=r"wrong\.npz: not MNIST: the bytes of x_test .*mnist-sweep data --from"):
         fetch.take(Path("wrong.npz"))
     assert not keras_home.exists()
@@ -93,7 +97,7 @@ def test_a_cut_off_cache_is_refused_by_name(mnist: Mnist, keras_home: Path) -> N
     """A cached file that lost its end is named, with what to do, and not silently replaced."""
     folder = keras_home / "datasets"
     folder.mkdir(parents=True)
-    np.savez(folder / "whole.npz", **_arrays(mnist))
+    _savez(folder / "whole.npz", _arrays(mnist))
     cut = (folder / "whole.npz").read_bytes()[:1_000_000]
     (folder / "mnist.npz").write_bytes(cut)
     with pytest.raises(StorageError, match=r"datasets/mnist\.npz: not MNIST: it is cut off .*Delete it"):
@@ -110,7 +114,7 @@ def test_a_cut_off_cache_is_refused_by_name(mnist: Mnist, keras_home: Path) -> N
 )
 def test_other_arrays_are_refused(content: Arrays, found: str) -> None:
     """A .npz of something else is refused with what was found in it."""
-    np.savez(Path("other.npz"), **content)
+    _savez(Path("other.npz"), content)
     with pytest.raises(StorageError, match=found):
         read_npz(Path("other.npz"))
 
@@ -163,7 +167,7 @@ def test_no_source_at_all(keras_home: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_cache_is_a_plain_npz(mnist: Mnist, keras_home: Path) -> None:
     """What is cached can be opened by anything that reads .npz."""
-    np.savez(Path("mine.npz"), **_arrays(mnist))
+    _savez(Path("mine.npz"), _arrays(mnist))
     fetch.take(Path("mine.npz"))
     with zipfile.ZipFile(keras_home / "datasets" / "mnist-sweep.npz") as file:
         assert {f"{name}.npy" for name in SHAPES} == set(file.namelist())

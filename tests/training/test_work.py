@@ -122,7 +122,7 @@ def test_progress_comes_once_an_epoch(trainer: Trainer) -> None:
 
 def test_kept_weights_are_the_best_epochs_or_the_last(trainer: Trainer) -> None:
     """Restoring keeps the best epoch's weights, and the test scores are theirs; otherwise the last epoch's are kept."""
-    rough = {"learning_rate": 0.03, "batch_size": 100, "max_epochs": 6, "hidden_widths": (64,)}
+    rough: dict[str, Any] = {"learning_rate": 0.03, "batch_size": 100, "max_epochs": 6, "hidden_widths": (64,)}
     rule = EarlyStopping("val_loss", 0.0, 2, restore_best_weights=True)
     restored = _finish(trainer, _trial(early_stopping=rule, **rough)).result
     last = _finish(trainer, _trial(early_stopping=replace(rule, restore_best_weights=False), **rough)).result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -81,7 +82,11 @@ class Trainer:
         if best_weights is not None:
             program.set_weights(best_weights)
         kept_epoch = stopper.best_epoch if stopper.restores else epoch
-        yield Finished(trial, self._result(program, curves, stopper.best_epoch, kept_epoch))
+        result = self._result(program, curves, stopper.best_epoch, kept_epoch)
+        if math.isfinite(result.test_loss):
+            yield Finished(trial, result)
+        else:
+            yield Failed(trial, Cause.DIVERGED, "the test loss was no finite number", curves)
 
     def _take(self, fraction: float, seed: int) -> LabelledImages:
         tf = tensorflow()

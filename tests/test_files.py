@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from mnist_sweep.errors import StorageError
+from mnist_sweep.files import write_whole
+
+
+@pytest.mark.parametrize("content", [b"", b"new", b"\x00\xff" * 100_000])
+@pytest.mark.parametrize("old", [None, b"old, and longer than new"])
+def test_a_file_is_replaced_whole(tmp_path: Path, old: bytes | None, content: bytes) -> None:
+    """The file then has the new bytes and no others, and nothing else lies beside it."""
+    path = tmp_path / "best.xlsx"
+    if old is not None:
+        path.write_bytes(old)
+    write_whole(path, content)
+
+    assert content == path.read_bytes()
+    assert [path] == list(tmp_path.iterdir())
+
+
+def test_the_bytes_are_on_the_disk_before_the_name_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the new content is synced, it is complete and the old file still has its name."""
+    path = tmp_path / "best.xlsx"
+    path.write_bytes(b"old")
+    sync, seen = os.fsync, []
+
+    def fsync(fd: int) -> None:
+        seen.append((os.fstat(fd).st_size, path.read_bytes()))
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_whole(path, b"new content")
+
+    assert [(11, b"old")] == seen[:1]
+    assert b"new content" == path.read_bytes()
+
+
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None) -> None:
+    """When the disk has no room, that is told with the path, the old content stays, and no half is left behind."""
+    path = tmp_path / "best.xlsx"
+    if old is not None:
+        path.write_bytes(old)
+
+    def fsync(_fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(StorageError) as error:
+        write_whole(path, b"new")
+
+    assert str(error.value).startswith(f"{path}: cannot be written: No space left on device; ")
+    assert ([] if old is None else [old]) == [file.read_bytes() for file in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["file/best.xlsx", "missing/best.xlsx", "folder"])
+def test_a_place_that_takes_no_file_is_a_storage_error(tmp_path: Path, name: str) -> None:
+    """A file or nothing where the folder should be, or a folder in the file's place, is told and leaves no trace."""
+    (tmp_path / "file").write_bytes(b"in the way")
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / name
+
+    with pytest.raises(StorageError) as error:
+        write_whole(path, b"new")
+
+    assert str(error.value).startswith(f"{path}: cannot be written: ")
+    assert ["file", "folder"] == sorted(entry.name for entry in tmp_path.rglob("*"))
+    assert b"in the way" == (tmp_path / "file").read_bytes()
