@@ -234,6 +234,85 @@ def test_report_needs_no_sweep_file() -> None:
     pd.testing.assert_frame_equal(before, _full("output/tiny"))
 
 
+def test_any_number_of_workers_gives_the_same_bits() -> None:
+    """In processes of their own or in this one, one, two or three of them: the results are the same to the last bit."""
+    config = _write_tiny()
+    homes = {"a": ["--executor", "serial"], "b": ["--workers", "1"], "c": ["--workers", "3"]}
+    for folder, options in homes.items():
+        assert 0 == _sweep("run", config, "--output", folder, *options, "--quiet").returncode
+    serial, one, three = (_bits(f"{folder}/tiny") for folder in homes)
+    assert serial == one == three
+
+
+def _bits(home: str) -> dict[str, Any]:
+    """Every recorded number but the times, by trial, as the journal has it."""
+    lines = map(json.loads, (Path(home) / "journal.jsonl").read_text().splitlines())
+    results = {json.dumps(line["trial"]): line["result"] for line in lines if line.get("event") == "finished"}
+    for result in results.values():
+        del result["curves"]["seconds"]
+    return results
+
+
+def test_a_stack_trains_all_its_members() -> None:
+    """Repeats trained side by side all finish, near what each reaches alone."""
+    config = _write_tiny()
+    assert 0 == _sweep("run", config, "--output", "alone", "--quiet").returncode
+    assert 0 == _sweep("run", config, "--output", "stacked", "--stack", "2", "--quiet").returncode
+    alone, stacked = _full("alone/tiny"), _full("stacked/tiny")
+    assert list(alone["Seed"]) == list(stacked["Seed"])
+    assert (alone["Test Accuracy"] - stacked["Test Accuracy"]).abs().max() < 0.01
+
+
+def test_many_shapes_say_nothing_but_their_lines() -> None:
+    """Compiling shape after shape brings no word of TensorFlow or Keras to the user."""
+    text = _TINY.replace("[8, 16]", "[1, 2, 3, 4, 5, 6, 7]").replace("repeats: 2", "repeats: 1\nseed: 3")
+    done = _sweep("run", _write_tiny(text=text.replace("batch_size: 100", "batch_size: 100\n  hidden_funcs: softmax")))
+    assert 0 == done.returncode
+    assert [True] * 7 == [line.startswith("[") for line in done.stderr.splitlines()]
+
+
+def test_a_reader_who_goes_away_costs_nothing() -> None:
+    """When the other end of the pipe closes, the sweep is trained to its end all the same."""
+    config = _write_tiny()
+    with subprocess.Popen(_command("run", config), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stderr
+        assert running.stdout
+        running.stderr.close()
+        running.stdout.close()
+        assert 0 == running.wait(timeout=120)
+    assert ["finished"] * 4 == list(_full("output/tiny")["Status"])
+
+
+def test_failed_trials_are_trained_again_on_demand() -> None:
+    """--retry-failed trains what failed, and only that."""
+    config = _write_tiny()
+    _sweep("run", config)
+    journal = Path("output/tiny/journal.jsonl")
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    index = next(i for i, line in enumerate(lines) if line.get("event") == "finished")
+    lines[index] = {k: v for k, v in lines[index].items() if k != "result"} | {
+        "event": "failed",
+        "cause": "error",
+        "reason": "no memory",
+        "curves": {name: [] for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")},
+    }
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert 1 == _sweep("run", config).returncode
+    again = _sweep("run", config, "--retry-failed")
+    assert 0 == again.returncode
+    assert 1 == len(re.findall(r"^\[\d/4\]", again.stderr, re.MULTILINE)
+
+
+def test_plan_says_when_run_would_refuse() -> None:
+    """`plan` shows what a changed file asks for, and that results would drop out, as `run` does."""
+    config = _write_tiny()
+    _sweep("run", config)
+    _write_tiny(max_epochs=1)
+    done = _sweep("plan", config)
+    assert 5 == done.returncode
+    assert "max_epochs 1 instead of 2" in done.stderr
+
+
 def test_plan_counts_what_is_done() -> None:
     """`plan` shows the axes, how many combinations and trials there are, and how many are done."""
     config = _write_tiny()

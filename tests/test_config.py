@@ -52,6 +52,7 @@ _GRID_KEYS = [
     "batch_size",
     "learning_rate",
     "optimizer",
+    "precision",
     "max_epochs",
     "early_stopping",
 ]
@@ -91,6 +92,7 @@ def test_a_name_and_one_axis_are_enough() -> None:
         "batch_size": (200,),
         "learning_rate": (0.001,),
         "optimizer": ({"name": "adam", "momentum": 0.0},),
+        "precision": ("float32",),
         "max_epochs": (1000,),
         "early_stopping": (_DEFAULT_STOPPING,),
     } == {axis.name: axis.choices for axis in spec.axes}

@@ -128,7 +128,7 @@ def test_every_field_of_a_recipe_changes_the_key(changes: dict[str, Any]) -> Non
     [
         {"repeat": 2},
         {"data": "e" * 64},
-        {"loop_version": 2},
+        {"loop_version": 99},
         {"seeds": Seeds(weights=2, split=100, order=100)},
         {"seeds": Seeds(weights=1, split=101, order=100)},
         {"seeds": Seeds(weights=1, split=100, order=101)},

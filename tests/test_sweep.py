@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from builders import a_plan, finished
 from mnist_sweep.errors import StorageError, SweepMismatchError
 from mnist_sweep.events import Cause, Event, Failed, Finished, Planned, Progress, Record, RunEnded, RunStarted, Started
-from mnist_sweep.execution.executor import Executor, TrialEvent, Work
+from mnist_sweep.execution.executor import Executor, Limits, MakeWork, TrialEvent, Work
 from mnist_sweep.execution.serial import run_serially
 from mnist_sweep.journal import read_records
 from mnist_sweep.ledger import Ledger, replay
@@ -20,7 +21,8 @@ from mnist_sweep.recipe import Trial
 from mnist_sweep.sweep import Listener, Training, describe, run_sweep
 
 
-def _trains(trial: Trial) -> Iterator[Progress | Finished | Failed]:
+def _trains(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
+    (trial,) = trials
     yield Progress(trial, 1, 0.3, 0.9)
     yield finished(trial)
 
@@ -32,6 +34,7 @@ class _Desk:
     home: Path
     work: Work = _trains
     execute: Executor = run_serially
+    n_left: int = 0
     n_prepared: int = 0
     trained: list[Trial] = field(default_factory=list)
     clock: int = 0
@@ -48,27 +51,29 @@ class _Desk:
     def ledger(self) -> Ledger:
         return replay(read_records(self.journal))
 
-    def run(self, plan: Plan, stop: Callable[[], bool] = lambda: False, listeners: Iterable[Listener] = ()) -> Ledger:
-        """Run the sweep; `trained` then has the trials that began in this run."""
-        self.trained = []
+    def run(self, plan: Plan, n_events: int = 1000, listeners: Iterable[Listener] = ()) -> Ledger:
+        """Run the sweep until so many events were heard; `trained` then has the trials that began in this run."""
+        self.trained, self.n_left = [], n_events
         return run_sweep(
             plan,
             journal_path=self.journal,
             prepare=self._prepare,
             stamp=self._stamp,
-            stop=stop,
             listeners=[self._hear, *listeners],
         )
 
-    def _prepare(self) -> Training:
+    @contextmanager
+    def _prepare(self, n_trials: int) -> Iterator[Training]:
+        assert n_trials > 0
         self.n_prepared += 1
-        return Training(self.execute, self.work, {"cores": 8})
+        yield Training(self.execute, lambda _: self.work, Limits(1, stop=lambda: self.n_left <= 0), {"cores": 8})
 
     def _stamp(self, event: Event) -> Record:
         self.clock += 1
         return Record("2026-01-02T03:04:05.678Z", float(self.clock), event)
 
     def _hear(self, event: TrialEvent, _ledger: Ledger) -> None:
+        self.n_left -= 1
         if isinstance(event, Started):
             self.trained.append(event.trial)
 
@@ -76,12 +81,6 @@ class _Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> _Desk:
     return _Desk(tmp_path)
-
-
-def _after(n: int) -> Callable[[], bool]:
-    """Says stop when it is asked for the n-th time."""
-    asked = iter(range(1, n + 1))
-    return lambda: next(asked) == n
 
 
 def test_a_sweep_trains_every_trial_of_its_plan(desk: _Desk) -> None:
@@ -153,7 +152,7 @@ def test_a_second_run_does_nothing(desk: _Desk, grid: str) -> None:
 def test_a_stopped_sweep_is_continued(desk: _Desk, n_events: int) -> None:
     """Stopped after any event, finished trials stay, and the next run trains exactly the others, from their start."""
     plan = a_plan()
-    desk.run(plan, stop=_after(n_events))
+    desk.run(plan, n_events=n_events)
     n_done = n_events // 3
 
     assert isinstance(desk.events[-1], RunEnded)
@@ -169,7 +168,8 @@ def test_a_stopped_sweep_gives_up_the_running_work(desk: _Desk) -> None:
     """When the sweep stops in the middle of a trial, its work is closed before the run ends."""
     closed: list[tuple[int, bool]] = []
 
-    def work(trial: Trial) -> Iterator[Progress | Finished | Failed]:
+    def work(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
+        (trial,) = trials
         try:
             yield Progress(trial, 1, 0.3, 0.9)
             yield finished(trial)
@@ -177,7 +177,7 @@ def test_a_stopped_sweep_gives_up_the_running_work(desk: _Desk) -> None:
             closed.append((trial.repeat, RunEnded() in desk.events))
 
     desk.work = work
-    desk.run(a_plan(), stop=_after(2))
+    desk.run(a_plan(), n_events=2)
 
     assert [(1, False)] == closed
 
@@ -186,7 +186,7 @@ def test_a_stopped_sweep_gives_up_the_running_work(desk: _Desk) -> None:
 def test_the_end_of_a_broken_run_is_recorded(desk: _Desk, who: str) -> None:
     """An error in the executor or in a listener comes out, and the journal says that the run ended."""
 
-    def execute(trials: Iterator[Trial], _work: Work) -> Generator[TrialEvent]:
+    def execute(trials: Iterator[Trial], _make_work: MakeWork, _limits: Limits) -> Generator[TrialEvent]:
         yield Started(next(trials))
         if who == "executor":
             raise RuntimeError("broken")
@@ -206,13 +206,11 @@ def test_the_end_of_a_broken_run_is_recorded(desk: _Desk, who: str) -> None:
 def test_a_run_that_cannot_be_prepared_has_not_started(desk: _Desk) -> None:
     """When data or library are missing, the plan is noted but no run, and the error comes out."""
 
-    def prepare() -> Training:
+    def prepare(_n_trials: int) -> AbstractContextManager[Training]:
         raise StorageError("no data")
 
     with pytest.raises(StorageError, match="no data"):
-        run_sweep(
-            a_plan(), journal_path=desk.journal, prepare=prepare, stamp=lambda e: Record("", 0.0, e), stop=_after(1)
-        )
+        run_sweep(a_plan(), journal_path=desk.journal, prepare=prepare, stamp=lambda e: Record("", 0.0, e))
 
     assert [Planned] == [type(event) for event in desk.events]
 
@@ -269,20 +267,20 @@ def test_a_larger_plan_trains_only_what_is_new(desk: _Desk, grid: str, repeats: 
 @pytest.mark.parametrize(
     ("plan", "difference"),
     [
-        (a_plan("hidden_width: [32, 64]\nmax_epochs: 6"), "the file now has max_epochs 6 instead of 5. "),
-        (a_plan("hidden_width: 32\nmax_epochs: 5"), "the file now has hidden_widths (32, 32) instead of (64, 64). "),
-        (a_plan("hidden_width: [32, 64]\nmax_epochs: 5", repeats=1), "repeat 1 instead of 2"),
+        (a_plan("hidden_width: [32, 64]\nmax_epochs: 6"), "The file now has max_epochs 6 instead of 5. "),
+        (a_plan("hidden_width: 32\nmax_epochs: 5"), "The file now has hidden_width 32 instead of [32, 64]. "),
+        (a_plan("hidden_width: [32, 64]\nmax_epochs: 5", repeats=1), "The file now has repeats 1 instead of 2. "),
         (
             a_plan("hidden_width: [32, 64]\nmax_epochs: 5", validation_fraction=0.2),
-            "the file now has validation_fraction 0.2 instead of 0.1. ",
+            "The file now has validation_fraction 0.2 instead of 0.1. ",
         ),
         (
             a_plan("hidden_width: [32, 64]\nmax_epochs: 5", split_seed=7),
-            "the file now has split seed 7 instead of 100. ",
+            "The file now has split_seed 7 instead of 100. ",
         ),
         (
             a_plan("hidden_width: [32, 64]\nmax_epochs: 5\nearly_stopping: {patience: 3}"),
-            "the file now has patience 3 instead of 10. ",
+            "The file now has patience 3 instead of 10. ",
         ),
         (
             a_plan("hidden_width: [32, 64]\nmax_epochs: 5\nearly_stopping: off"),
@@ -290,7 +288,7 @@ def test_a_larger_plan_trains_only_what_is_new(desk: _Desk, grid: str, repeats: 
         ),
         (
             a_plan("hidden_width: [32, 64]\nmax_epochs: 5\nlearning_rate: 0.01\noptimizer: sgd"),
-            "the file now has learning_rate 0.01 instead of 0.001; optimizer sgd instead of adam. ",
+            "The file now has learning_rate 0.01 instead of 0.001; optimizer {'name': 'sgd'",
         ),
     ],
 )
@@ -355,7 +353,7 @@ def test_a_plan_with_the_same_trials_is_no_mismatch(desk: _Desk, plan: Plan) -> 
 def test_what_was_never_trained_may_be_dropped(desk: _Desk) -> None:
     """A value that was planned but has no result yet can leave the file, also when its training had begun."""
     small = a_plan("hidden_width: 32")
-    desk.run(a_plan("hidden_width: [32, 64]"), stop=_after(7))
+    desk.run(a_plan("hidden_width: [32, 64]"), n_events=7)
     ledger = desk.run(small)
 
     assert [] == desk.trained
@@ -365,7 +363,8 @@ def test_what_was_never_trained_may_be_dropped(desk: _Desk) -> None:
 def test_failed_trials_are_not_trained_again(desk: _Desk) -> None:
     """A trial that diverged or broke is done; running again neither repeats it nor prepares anything."""
 
-    def work(trial: Trial) -> Iterator[Progress | Finished | Failed]:
+    def work(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
+        (trial,) = trials
         if trial.repeat == 1:
             raise ValueError("broken")
         yield Failed(trial, Cause.DIVERGED, "diverged")
@@ -384,8 +383,8 @@ def test_failed_trials_are_not_trained_again(desk: _Desk) -> None:
 def test_work_without_an_outcome_stays_pending(desk: _Desk) -> None:
     """A trial whose work ends without a word is trained again by the next run."""
 
-    def silent(trial: Trial) -> Iterator[Progress | Finished | Failed]:
-        yield Progress(trial, 1, 0.3, 0.9)
+    def silent(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
+        yield Progress(trials[0], 1, 0.3, 0.9)
 
     desk.work = silent
     desk.run(a_plan())

@@ -85,7 +85,7 @@ def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     assert ["mine"] == [item.read_text(encoding="utf-8") for item in tmp_path.iterdir()]
 
 
-@pytest.mark.parametrize("name", ["a/b", "../up", "", "7", "a: b", ".", "a #b", "a #/b", "'a'", "a\nseed: 2"])
+@pytest.mark.parametrize("name", ["a/b", "../up", "", "a: b", ".", "a #b", "a #/b", "'a'", "a\nseed: 2"])
 def test_a_name_that_is_none_for_a_sweep_writes_nothing(name: str, tmp_path: Path) -> None:
     """A name with a slash, or that YAML would read as something else, is refused before anything is made."""
     folder = tmp_path / "folder"
@@ -93,3 +93,9 @@ def test_a_name_that_is_none_for_a_sweep_writes_nothing(name: str, tmp_path: Pat
     with pytest.raises(SweepError):
         write_sweep_file(name, folder)
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["2024", "null", "1e3", "on"])
+def test_a_name_that_yaml_would_read_otherwise_is_quoted(name: str) -> None:
+    """A sweep may be called like a number or a word of YAML."""
+    assert name == parse_spec(sweep_file(name).encode(), "x").name

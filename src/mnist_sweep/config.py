@@ -53,6 +53,7 @@ _MAX_SEED = 2**31 - 1
 _MAX_COUNT = 2**31 - 1
 _ONE, _LIST, _MAPPING, _OFF, _WORD = "\0one", "\0list", "\0mapping", "\0off", "\0word"  # no key of a file is like these
 _SHOWN = 60  # characters of a wrong value that a message repeats
+_MAX_NAME_BYTES = 200  # file systems take 255, and --fresh appends a date
 _NAME = re.compile(r"[^\W_][\w .-]{0,99}\Z")
 
 
@@ -92,7 +93,7 @@ def _kind(value: Any) -> str:
 
 
 def _folder_name(name: str) -> str:
-    if not _NAME.match(name) or name[-1] in " .":
+    if not _NAME.match(name) or name[-1] in " ." or len(name.encode()) > _MAX_NAME_BYTES:
         raise ValueError
     return name
 
@@ -119,6 +120,7 @@ _OptimizerName = Annotated[
     _known("optimizer", OPTIMIZERS, REFUSED_OPTIMIZERS, {}),
     WithJsonSchema({"type": "string", "enum": list(OPTIMIZERS)}),
 ]
+_Precision = Literal["float32", "tf32", "mixed_bfloat16"]
 _Count = Annotated[int, Field(ge=1, le=_MAX_COUNT)]
 _NumLayers = Annotated[int, Field(ge=2, le=_MAX_LAYERS)]
 _Width = Annotated[int, Field(ge=1, le=_MAX_WIDTH)]
@@ -205,6 +207,9 @@ class Grid(_Model):
     optimizer: Annotated[list[_OptimizerChoice], _Some, _OneOrMany()] = Field(
         ["adam"], description="A Keras optimizer, or {name: sgd, momentum: 0.9}."
     )
+    precision: Annotated[list[_Precision], _Some, _OneOrMany()] = Field(
+        ["float32"], description="What numbers the training computes with: float32, tf32 or mixed_bfloat16."
+    )
     max_epochs: Annotated[list[_Count], _Some, _OneOrMany()] = Field([1000], description="Epochs at most.")
     early_stopping: Annotated[list[_StoppingChoice], _Some, _OneOrMany()] = Field(
         [EarlyStoppingRule.model_validate({})], description="When to stop before max_epochs, or off."
@@ -251,6 +256,7 @@ _ALLOWED: Mapping[str, str] = {
     "learning_rate": "a number above 0, or a list of them",
     "optimizer": "the name of a Keras optimizer, {name: sgd, momentum: 0.9}, or a list of these",
     "optimizer.name": "the name of a Keras optimizer",
+    "precision": "float32, tf32 or mixed_bfloat16, or a list of them",
     "momentum": "a number from 0 and below 1, or a list of them",
     "max_epochs": f"a whole number from 1 to {_MAX_COUNT}, or a list of them",
     "early_stopping": f"off, or a mapping with some of {', '.join(EarlyStoppingRule.model_fields)}, or a list of these",

@@ -76,6 +76,12 @@ class JournalCorruptError(SweepError):
     exit_code = ExitCode.JOURNAL_CORRUPT
 
 
+class WorkersError(SweepError):
+    """No trial can be trained: what stopped one would stop them all."""
+
+    exit_code = ExitCode.ALL_FAILED
+
+
 class StorageError(SweepError):
     """Data, disk or permissions: the machine could not read or write what was needed."""
 

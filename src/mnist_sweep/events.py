@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-from mnist_sweep.plan import SweepSpec, spec_from_dict
+from mnist_sweep.plan import SweepSpec, spec_from_dict, spec_to_dict
 from mnist_sweep.recipe import Trial, trial_from_dict, trial_to_dict
 
 
@@ -20,6 +20,8 @@ class Cause(StrEnum):
 
     DIVERGED = "diverged"
     ERROR = "error"
+    TIMEOUT = "timeout"
+    WORKER_DIED = "worker died"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +137,18 @@ class Record:
 def record_to_dict(record: Record) -> dict[str, Any]:
     """A record as plain JSON values, none of them NaN or infinite."""
     event = record.event
-    tree = {"event": _NAMES[type(event)], "at": record.at, "run_s": round(record.run_s, 3), **asdict(event)}
-    if isinstance(event, Started | Finished | Failed):
-        tree["trial"] = trial_to_dict(event.trial)
-    return tree
+    return {"event": _NAMES[type(event)], "at": record.at, "run_s": round(record.run_s, 3), **_plain(event)}
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as dicts, all else as it is; dataclasses.asdict copies every number of every curve."""
+    if isinstance(value, Trial):
+        return trial_to_dict(value)
+    if isinstance(value, SweepSpec):
+        return spec_to_dict(value)
+    if is_dataclass(value):
+        return {field_.name: _plain(getattr(value, field_.name)) for field_ in fields(value)}
+    return value
 
 
 def record_from_dict(tree: Mapping[str, Any]) -> Record:
@@ -147,19 +157,19 @@ def record_from_dict(tree: Mapping[str, Any]) -> Record:
     Raises:
         KeyError, TypeError, ValueError: when the tree is not a record.
     """
-    fields = {k: v for k, v in tree.items() if k not in {"event", "at", "run_s"}}
+    values = {k: v for k, v in tree.items() if k not in {"event", "at", "run_s"}}
     kind = _KINDS[tree["event"]]
     if kind is Planned:
-        fields["spec"] = spec_from_dict(fields["spec"])
-    if "trial" in fields:
-        fields["trial"] = trial_from_dict(fields["trial"])
-    if "curves" in fields:
-        fields["curves"] = _curves(fields["curves"])
-    if "cause" in fields:
-        fields["cause"] = Cause(fields["cause"])
-    if "result" in fields:
-        fields["result"] = _result(fields["result"])
-    return Record(at=tree["at"], run_s=tree["run_s"], event=kind(**fields))
+        values["spec"] = spec_from_dict(values["spec"])
+    if "trial" in values:
+        values["trial"] = trial_from_dict(values["trial"])
+    if "curves" in values:
+        values["curves"] = _curves(values["curves"])
+    if "cause" in values:
+        values["cause"] = Cause(values["cause"])
+    if "result" in values:
+        values["result"] = _result(values["result"])
+    return Record(at=tree["at"], run_s=tree["run_s"], event=kind(**values))
 
 
 def _curves(tree: Mapping[str, Any]) -> Curves:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_sweep.errors import HomeBusyError, JournalCorruptError, StorageError
-from mnist_sweep.events import Record, record_from_dict, record_to_dict
+from mnist_sweep.events import Record, Started, record_from_dict, record_to_dict
 
 FORMAT = 1
 _HEADER = {"journal": "mnist-sweep", "format": FORMAT}
@@ -61,7 +61,8 @@ def _record(path: Path, number: int, line: bytes) -> Record:
     try:
         return record_from_dict(tree)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _corrupt(path, number, f"is no event ({type(error).__name__}: {error})") from error
+        what = f"is no event that this version knows ({type(error).__name__}: {error})"
+        raise _corrupt(path, number, what, "use the mnist-sweep that wrote it") from error
 
 
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
@@ -74,10 +75,12 @@ def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return tree
 
 
-def _corrupt(path: Path, number: int, what: str) -> JournalCorruptError:
-    mend = "" if number == 1 else ", or delete that line: the trial that it recorded is then trained again"
+def _corrupt(path: Path, number: int, what: str, mend: str = "") -> JournalCorruptError:
+    if not mend and number > 1:
+        mend = "delete that line: the trial that it recorded is then trained again"
     return JournalCorruptError(
-        f"{path}:{number}: this line {what}; nothing was changed. Restore the file from a copy{mend}"
+        f"{path}:{number}: this line {what}; nothing was changed. Restore the file from a copy"
+        + (f", or {mend}" if mend else "")
     )
 
 
@@ -99,11 +102,13 @@ class Journal:
     def append(self, record: Record) -> None:
         """Write a record; when this returns, it is on the disk.
 
+        A trial's start alone may still be on its way there: without its end it counts for nothing.
+
         Raises:
             StorageError: when it could not be written; the journal is then as it was before.
         """
         try:
-            self._write(record_to_dict(record))
+            self._write(record_to_dict(record), sync=not isinstance(record.event, Started))
         except OSError as error:
             msg = (
                 f"{self._path}: cannot be written: {error.strerror}; all earlier results are safe. "
@@ -123,13 +128,14 @@ class Journal:
             os.fsync(self._fd)
         return size
 
-    def _write(self, tree: dict[str, Any]) -> None:
+    def _write(self, tree: dict[str, Any], *, sync: bool = True) -> None:
         line = json.dumps(tree, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         try:
             rest = memoryview(line)
             while rest:
                 rest = rest[os.pwrite(self._fd, rest, self._size + len(line) - len(rest)) :]
-            os.fsync(self._fd)
+            if sync:
+                os.fsync(self._fd)
         except OSError:
             os.ftruncate(self._fd, self._size)
             raise

@@ -58,6 +58,11 @@ def replay(records: Iterable[Record]) -> Ledger:
     return ledger
 
 
-def pending(trials: Iterable[Trial], ledger: Ledger) -> list[Trial]:
+def pending(trials: Iterable[Trial], ledger: Ledger, *, retry_failed: bool = False) -> list[Trial]:
     """The trials that have no outcome yet, in their order; a start without an end counts for nothing."""
-    return [trial for trial in trials if trial.key not in ledger.outcomes]
+    outcomes = {trial: ledger.outcomes.get(trial.key) for trial in trials}
+    return [
+        trial
+        for trial, outcome in outcomes.items()
+        if outcome is None or (retry_failed and isinstance(outcome, Failed))
+    ]

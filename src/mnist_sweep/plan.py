@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-from mnist_sweep.recipe import EarlyStopping, Recipe, Seeds, Trial, derive_seed
+from mnist_sweep.recipe import LOOP_VERSION, EarlyStopping, Recipe, Seeds, Trial, derive_seed
 
 EACH_REPEAT = "each_repeat"
 DEFAULT_NUM_LAYERS = 4
@@ -70,10 +70,19 @@ class SweepSpec:
         """The axis of that name; every spec has all of them."""
         return next(axis for axis in self.axes if axis.name == name)
 
+    @property
+    def varied(self) -> frozenset[str]:
+        """The names of the axes that have several choices."""
+        return frozenset(axis.name for axis in self.axes if len(axis.choices) > 1)
+
 
 def spec_to_dict(spec: SweepSpec) -> dict[str, Any]:
     """A spec as plain JSON values."""
     return asdict(spec)
+
+
+_LEGACY_AXES = (Axis("precision", ("float32",)),)
+"""Axes that specs written before them lack, with the choice that this means."""
 
 
 def spec_from_dict(tree: Mapping[str, Any]) -> SweepSpec:
@@ -83,6 +92,8 @@ def spec_from_dict(tree: Mapping[str, Any]) -> SweepSpec:
         KeyError, TypeError: when the tree is not a spec.
     """
     axes = tuple(Axis(axis["name"], tuple(axis["choices"])) for axis in tree["axes"])
+    known = {axis.name for axis in axes}
+    axes += tuple(axis for axis in _LEGACY_AXES if axis.name not in known)
     return SweepSpec(**{**tree, "seeds": SeedPolicy(**tree["seeds"]), "axes": axes})
 
 
@@ -110,8 +121,8 @@ class LayerMismatchError(ValueError):
         self.index = index
 
 
-def make_plan(spec: SweepSpec, data: str) -> Plan:
-    """Expand a spec into its trials on the data with this digest.
+def make_plan(spec: SweepSpec, data: str, loop_version: int = LOOP_VERSION) -> Plan:
+    """Expand a spec into its trials on the data with this digest, by this version of the training loop.
 
     Raises:
         LayerMismatchError: when a point's widths or functions do not fit its layers.
@@ -119,7 +130,7 @@ def make_plan(spec: SweepSpec, data: str) -> Plan:
     points = [recipe for _, recipe in sorted(_points(spec), key=lambda point: point[0])]
     combinations = tuple(dict.fromkeys(points))
     seeds = [(repeat, spec.seeds.of_repeat(repeat)) for repeat in range(1, spec.repeats + 1)]
-    trials = tuple(Trial(recipe, repeat, s, data) for recipe in combinations for repeat, s in seeds)
+    trials = tuple(Trial(recipe, repeat, s, data, loop_version) for recipe in combinations for repeat, s in seeds)
     return Plan(spec, combinations, trials, len(points) - len(combinations))
 
 
@@ -131,9 +142,7 @@ def count_points(spec: SweepSpec) -> int:
 def layer_mismatches(spec: SweepSpec) -> Iterator[LayerMismatchError]:
     """Every point whose widths or functions do not fit its layers."""
     for point in _layer_points(spec):
-        error = _mismatch(point)
-        if error:
-            yield error
+        yield from _mismatches(point)
 
 
 _LAYER_AXES = ("num_layers", "hidden_width", "hidden_funcs")
@@ -172,23 +181,21 @@ def _n_hidden(point: _Point) -> int:
     return DEFAULT_NUM_LAYERS - 2
 
 
-def _mismatch(point: _Point) -> LayerMismatchError | None:
+def _mismatches(point: _Point) -> Iterator[LayerMismatchError]:
     n_hidden = _n_hidden(point)
     for name, noun in (("hidden_width", "widths"), ("hidden_funcs", "functions")):
         index, value = point[name]
         if isinstance(value, list | tuple) and len(value) != n_hidden:
             layers = f"{n_hidden + 2} layers have {n_hidden} hidden ones"
-            return LayerMismatchError(
+            yield LayerMismatchError(
                 name, index, f"found {len(value)} {noun} ({', '.join(map(str, value))}), but {layers}"
             )
-    return None
 
 
 def _points(spec: SweepSpec) -> Iterator[tuple[tuple[Any, ...], Recipe]]:
     """All points with their position, in which the first axis of the file counts most."""
     for point in _product(list(spec.axes)):
-        error = _mismatch(point)
-        if error:
+        for error in _mismatches(point):
             raise error
         n_hidden = _n_hidden(point)
         width = point["hidden_width"][1]
@@ -220,4 +227,5 @@ def _recipe(point: _Point, widths: tuple[int, ...], funcs: tuple[str, ...], vali
         max_epochs=point["max_epochs"][1],
         early_stopping=None if stopping is None else EarlyStopping(**stopping),
         validation_fraction=validation_fraction,
+        precision=point["precision"][1],
     )

@@ -9,17 +9,22 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-LOOP_VERSION = 1
+LOOP_VERSION = 2
 """Raised whenever the training's arithmetic changes: results of two versions are never mixed in one home."""
 
 N_PIXELS = 784
 N_CLASSES = 10
 N_TRAINING_IMAGES = 60_000
 
-LEGACY_VALUES: Mapping[str, Any] = {"momentum": 0.0}
+PRECISIONS = ("float32", "tf32", "mixed_bfloat16")
+"""float32: all of it in float32; tf32: products of matrices on a GPU that has TensorFloat-32 keep 10 bits of the
+mantissa; mixed_bfloat16: hidden layers compute in bfloat16, weights and output stay in float32."""
+
+LEGACY_VALUES: Mapping[str, Any] = {"momentum": 0.0, "precision": "float32"}
 """For each recipe field added after the first journal: what its absence means, for ever. A field that has its legacy
 value is left out of the journal and of the key, so journals written before the field existed keep their keys."""
 
@@ -51,6 +56,7 @@ class Recipe:
     early_stopping: EarlyStopping | None
     validation_fraction: float
     momentum: float = LEGACY_VALUES["momentum"]
+    precision: str = LEGACY_VALUES["precision"]
 
     def __post_init__(self) -> None:
         if len(self.hidden_widths) != len(self.hidden_funcs):
@@ -88,6 +94,7 @@ class CompileKey:
     n_training: int
     optimizer: str
     momentum: float
+    precision: str
 
 
 def compile_key(recipe: Recipe) -> CompileKey:
@@ -99,6 +106,7 @@ def compile_key(recipe: Recipe) -> CompileKey:
         N_TRAINING_IMAGES - recipe.n_validation,
         recipe.optimizer,
         recipe.momentum,
+        recipe.precision,
     )
 
 
@@ -124,8 +132,13 @@ class Trial:
     @property
     def key(self) -> str:
         """The trial's identity: a hash of its resolved values, never of its position in a plan."""
-        text = json.dumps(trial_to_dict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _key(self)
+
+
+@lru_cache(maxsize=2**20)
+def _key(trial: Trial) -> str:
+    text = json.dumps(trial_to_dict(trial), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def derive_seed(base: int, stream: str, repeat: int) -> int:

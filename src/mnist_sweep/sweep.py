@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mnist_sweep.errors import SweepMismatchError
 from mnist_sweep.events import Event, Planned, Progress, Record, RunEnded, RunStarted
-from mnist_sweep.execution.executor import Executor, TrialEvent, Work
+from mnist_sweep.execution.executor import Executor, Limits, MakeWork, TrialEvent
 from mnist_sweep.journal import Journal
 from mnist_sweep.ledger import Ledger, pending, replay
-from mnist_sweep.plan import Plan
+from mnist_sweep.plan import Plan, SweepSpec
 from mnist_sweep.recipe import Trial
 
 Listener = Callable[[TrialEvent, Ledger], None]
@@ -21,10 +21,11 @@ Listener = Callable[[TrialEvent, Ledger], None]
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How trials are trained here: by what executor, by what work, on and with what."""
+    """How trials are trained here: by what executor, by what work, within what limits, on and with what."""
 
     execute: Executor
-    work: Work
+    make_work: MakeWork
+    limits: Limits
     environment: Mapping[str, Any]
 
 
@@ -32,17 +33,17 @@ def run_sweep(
     plan: Plan,
     *,
     journal_path: Path,
-    prepare: Callable[[], Training],
+    prepare: Callable[[int], AbstractContextManager[Training]],
     stamp: Callable[[Event], Record],
-    stop: Callable[[], bool],
+    retry_failed: bool = False,
     listeners: Iterable[Listener] = (),
 ) -> Ledger:
     """Train what the plan asks for and the journal lacks; the home must be locked.
 
     Args:
-        prepare: gets ready to train; called only when there is something to train.
+        prepare: gets ready to train that many trials; called only when there are any.
         stamp: gives an event its time.
-        stop: asked after every event; once it is true, the running trial is given up and stays pending.
+        retry_failed: train failed trials again; otherwise their failure is their result.
         listeners: hear of every event after it is on the disk.
 
     Raises:
@@ -59,22 +60,20 @@ def run_sweep(
 
         if ledger.spec != plan.spec:
             note(Planned(plan.spec))
-        todo = pending(plan.trials, ledger)
+        todo = pending(plan.trials, ledger, retry_failed=retry_failed)
         if not todo:
             return ledger
-        training = prepare()
-        note(RunStarted(training.environment))
-        try:
-            with closing(training.execute(iter(todo), training.work)) as events:
-                for event in events:
-                    if not isinstance(event, Progress):
-                        note(event)
-                    for hear in listeners:
-                        hear(event, ledger)
-                    if stop():
-                        break
-        finally:
-            note(RunEnded())
+        with prepare(len(todo)) as training:
+            note(RunStarted(training.environment))
+            try:
+                with closing(training.execute(iter(todo), training.make_work, training.limits)) as events:
+                    for event in events:
+                        if not isinstance(event, Progress):
+                            note(event)
+                        for hear in listeners:
+                            hear(event, ledger)
+            finally:
+                note(RunEnded())
         return ledger
 
 
@@ -88,14 +87,37 @@ def check_continues(plan: Plan, ledger: Ledger, home: Path) -> None:
     if not lost:
         return
     example = lost[0]
+    changes = _spec_changes(ledger.spec, plan.spec) if ledger.spec else []
     closest = min((_differences(example, trial) for trial in plan.trials), key=len)
     msg = (
         f"{home} holds the results of {len(lost)} of {len(ledger.outcomes)} trials that this sweep file no longer asks "
-        f"for; one of them is {describe(example)}. Nearest to it, the file now has {'; '.join(closest)}. To go on: "
+        f"for; one of them is {describe(example)}. The file now has {'; '.join(changes or closest)}. To go on: "
         "undo that change, or give the sweep another name, or use --fresh, which moves the old folder aside and "
         "starts anew"
     )
     raise SweepMismatchError(msg)
+
+
+def _spec_changes(before: SweepSpec, after: SweepSpec) -> list[str]:
+    """What a person has changed in the file, but for its name and goal."""
+    old, new = _settings(before), _settings(after)
+    return [
+        f"{name} {new.get(name)} instead of {old.get(name)}"
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _settings(spec: SweepSpec) -> dict[str, Any]:
+    seeds = {name: getattr(spec.seeds, name) for name in ("seed", "split_seed", "order_seed")}
+    settings = {"repeats": spec.repeats, "validation_fraction": spec.validation_fraction, **seeds}
+    for axis in spec.axes:
+        (lone, *others) = axis.choices
+        if others or axis.name in {"hidden_funcs", "optimizer"} or not isinstance(lone, dict):
+            settings[axis.name] = list(axis.choices) if others else lone
+        else:
+            settings |= lone
+    return settings
 
 
 def describe(trial: Trial) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from mnist_sweep.config import json_schema, parse_spec
 from mnist_sweep.errors import StorageError, UsageError
 from mnist_sweep.files import write_whole
+from mnist_sweep.yaml_tree import read_yaml
 
 SCHEMA_NAME = "sweep.schema.json"
 
@@ -16,7 +17,7 @@ _TEMPLATE = """\
 # What to train. See the plan:  mnist-sweep plan {name}.yaml
 # Train it:                     mnist-sweep run {name}.yaml
 
-name: {name}                 # its results go to output/{name}/
+name: {word}                 # its results go to output/{name}/
 goal: Which width and batch size suit four and five layers?
 repeats: 3                   # trainings of each combination; below 3 hardly anything can be said about noise
 seed: 1                      # initial weights: repeat 1, 2, 3 ... start alike in every combination
@@ -35,6 +36,7 @@ grid:
   batch_size: [200, 300]
   learning_rate: 0.001
   optimizer: adam            # or another of Keras, or {{name: sgd, momentum: 0.9}}
+  precision: float32         # or tf32 (on a GPU), or mixed_bfloat16
   max_epochs: 1000
   early_stopping:            # or off
     monitor: val_loss        # or val_accuracy
@@ -46,7 +48,8 @@ grid:
 
 def sweep_file(name: str) -> str:
     """The text of a commented sweep file."""
-    return _TEMPLATE.format(name=name, schema=SCHEMA_NAME)
+    word = name if read_yaml(name.encode()).value == name else json.dumps(name)
+    return _TEMPLATE.format(word=word, name=name, schema=SCHEMA_NAME)
 
 
 def schema_text() -> str:

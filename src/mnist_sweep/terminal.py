@@ -1,13 +1,13 @@
-"""What people see while a sweep runs and after it: a live line on a terminal, plain lines elsewhere."""
+"""What people see while a sweep runs: live lines on a terminal, plain lines elsewhere; and the plan as a table."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,165 +15,132 @@ from mnist_sweep.events import Failed, Finished, Progress, Started
 from mnist_sweep.execution.executor import TrialEvent
 from mnist_sweep.ledger import Ledger, pending
 from mnist_sweep.plan import Plan
-from mnist_sweep.recipe import Recipe, Trial
-from mnist_sweep.summary import Combination, Spread, Status, Summary
+from mnist_sweep.recipe import Trial
+from mnist_sweep.sweep import Listener
+from mnist_sweep.words import duration_words, outcome_words, shape_words, trial_words
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-from mnist_sweep.sweep import Listener
-
-_FROM = 1.5  # a unit is used from this many of it
+    from rich.console import RenderableType
 
 
-def recipe_words(recipe: Recipe) -> str:
-    """A recipe in one short phrase: width, functions, batch size, learning rate, optimizer."""
-    widths = [str(width) for width in recipe.hidden_widths]
-    shape = f"{len(widths)}×{widths[0]}" if len(set(widths)) == 1 else "-".join(widths) or "no hidden layer"
-    funcs = " ".join(dict.fromkeys(recipe.hidden_funcs) if len(set(recipe.hidden_funcs)) == 1 else recipe.hidden_funcs)
-    return f"{shape} {funcs} batch {recipe.batch_size} {recipe.optimizer} {recipe.learning_rate:g}".replace("  ", " ")
-
-
-def trial_words(trial: Trial) -> str:
-    """A trial in one short phrase."""
-    return f"{recipe_words(trial.recipe)}, repeat {trial.repeat}"
-
-
-def outcome_words(outcome: Finished | Failed) -> str:
-    """What became of a trial, in one short phrase."""
-    if isinstance(outcome, Failed):
-        return f"failed ({outcome.cause}): {outcome.reason.splitlines()[0] if outcome.reason else ''}"
-    result = outcome.result
-    val_accuracy = result.curves.val_accuracy[result.kept_epoch - 1] or 0.0
-    seconds = sum(second or 0.0 for second in result.curves.seconds)
-    return (
-        f"validation {val_accuracy:.4f}, test {result.test_accuracy:.4f}, "
-        f"{len(result.curves.seconds)} epochs, {seconds:.1f} s"
-    )
-
-
-def duration_words(seconds: float) -> str:
-    """Seconds as people say them: 45 s, 12 min, 3.4 h."""
-    minutes, hours = seconds / 60, seconds / 3600
-    if hours >= _FROM:
-        return f"{hours:.1f} h"
-    return f"{minutes:.0f} min" if minutes >= _FROM else f"{seconds:.0f} s"
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line; a reader who went away must not cost the sweep anything."""
+    with suppress(BrokenPipeError):
+        click.echo(text, err=err)
 
 
 @dataclass(slots=True)
 class Pace:
     """How many trials are done, and how long the rest will take if they are like those of this run."""
 
-    plan: Plan
+    n_trials: int
+    n_done: int
+    varied: frozenset[str]
     began: float = 0.0
-    n_done: int = 0
+    n_ended: int = 0  # in this run
+    running: dict[Trial, str] = field(default_factory=dict)
 
     def see(self, event: TrialEvent) -> None:
-        """Count an event; the clock begins with the first one, when TensorFlow is up."""
+        """Take in an event; the clock begins with the first one, when the workers are up."""
         self.began = self.began or time.monotonic()
-        self.n_done += isinstance(event, Finished | Failed)
+        match event:
+            case Started(trial):
+                self.running[trial] = "starting"
+            case Progress(trial, epoch, val_loss, val_accuracy):
+                self.running[trial] = f"epoch {epoch}, val_loss {val_loss:.4f}, val_accuracy {val_accuracy:.4f}"
+            case Finished(trial) | Failed(trial):
+                self.running.pop(trial, None)
+                self.n_ended += 1
+                self.n_done += 1
 
-    def time_left(self, ledger: Ledger) -> float | None:
-        """Seconds, or None before the first trial has ended."""
-        left = len(pending(self.plan.trials, ledger))
-        return (time.monotonic() - self.began) / self.n_done * left if self.n_done else None
+    @property
+    def left(self) -> str:
+        """How long it will still take, in words; empty before the first trial has ended."""
+        n_left = self.n_trials - self.n_done
+        if not self.n_ended or not n_left:
+            return ""
+        return f"left {duration_words((time.monotonic() - self.began) / self.n_ended * n_left)}"
 
 
 @contextmanager
-def progress(plan: Plan, *, quiet: bool) -> Iterator[list[Listener]]:
+def progress(plan: Plan, *, quiet: bool, retry_failed: bool = False) -> Iterator[list[Listener]]:
     """Listeners that show how the sweep goes on stderr: live on a terminal, a line for each trial elsewhere."""
     if quiet:
         yield []
     elif sys.stderr.isatty():
-        with _live_line(plan) as listener:
+        with _live(plan, retry_failed=retry_failed) as listener:
             yield [listener]
     else:
-        yield [_plain_lines(plan)]
+        yield [_plain_lines(plan, retry_failed=retry_failed)]
 
 
-def _plain_lines(plan: Plan) -> Listener:
-    pace = Pace(plan)
+def _pace(plan: Plan, ledger: Ledger, event: TrialEvent, *, retry_failed: bool) -> Pace:
+    """The pace before the first event, which the ledger has seen already."""
+    n_done = len(plan.trials) - len(pending(plan.trials, ledger, retry_failed=retry_failed))
+    return Pace(len(plan.trials), n_done - isinstance(event, Finished | Failed), plan.spec.varied)
+
+
+def _plain_lines(plan: Plan, *, retry_failed: bool) -> Listener:
+    pace: Pace | None = None
 
     def hear(event: TrialEvent, ledger: Ledger) -> None:
+        nonlocal pace
+        pace = pace or _pace(plan, ledger, event, retry_failed=retry_failed)
         pace.see(event)
         if isinstance(event, Finished | Failed):
-            done, left = _n_done(plan, ledger), pace.time_left(ledger)
-            rest = f" (left: {duration_words(left)})" if left else ""
-            head = f"[{done}/{len(plan.trials)}]"
-            click.echo(f"{head} {trial_words(event.trial)}: {outcome_words(event)}{rest}", err=True)
+            rest = f" ({pace.left})" if pace.left else ""
+            head = f"[{pace.n_done}/{pace.n_trials}]"
+            say(f"{head} {trial_words(event.trial, plan.spec.varied)}: {outcome_words(event)}{rest}", err=True)
 
     return hear
 
 
-def _n_done(plan: Plan, ledger: Ledger) -> int:
-    return sum(key in ledger.outcomes for key in plan.keys)
-
-
 @contextmanager
-def _live_line(plan: Plan) -> Iterator[Listener]:
+def _live(plan: Plan, *, retry_failed: bool) -> Iterator[Listener]:
+    """A bar with the counts and the time left, and under it a line for each trial that is being trained."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
+    from rich.live import Live
+    from rich.text import Text
 
-    columns = [
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-        TextColumn("{task.description}", markup=False),
-    ]
-    pace = Pace(plan)
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting TensorFlow", total=len(plan.trials), left="")
+    console = Console(stderr=True)
+    pace: Pace | None = None
+    with Live(Text("starting the workers"), console=console, transient=True, refresh_per_second=8) as live:
 
         def hear(event: TrialEvent, ledger: Ledger) -> None:
+            nonlocal pace
+            pace = pace or _pace(plan, ledger, event, retry_failed=retry_failed)
             pace.see(event)
-            _show(bar, task, event, ledger, pace)
+            if isinstance(event, Finished | Failed):
+                line = f"{trial_words(event.trial, plan.spec.varied)}: {outcome_words(event)}"
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+            live.update(_picture(pace))
 
         yield hear
 
 
-def _show(bar: Any, task: TaskID, event: TrialEvent, ledger: Ledger, pace: Pace) -> None:
-    match event:
-        case Started(trial):
-            bar.update(task, completed=_n_done(pace.plan, ledger), description=trial_words(trial))
-        case Progress(trial, epoch, val_loss):
-            bar.update(task, description=f"{trial_words(trial)}, epoch {epoch}, val_loss {val_loss:.4f}")
-        case Finished() | Failed():
-            left = pace.time_left(ledger)
-            bar.update(task, completed=_n_done(pace.plan, ledger), left=f"left {duration_words(left)}" if left else "")
-            bar.console.print(
-                f"{trial_words(event.trial)}: {outcome_words(event)}", markup=False, highlight=False, soft_wrap=True
-            )
+def _picture(pace: Pace) -> RenderableType:
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
 
-
-def spread_words(spread: Spread) -> str:
-    """A mean with its standard deviation: 0.9801 ± 0.0010."""
-    return f"{spread.mean:.4f}" + ("" if spread.sd is None else f" ± {spread.sd:.4f}")
-
-
-def closing_words(summary: Summary, best_path: str) -> str:
-    """The sweep in two lines: its best row, and where best.xlsx lies."""
-    n_finished, n_failed, n_pending = (summary.n(status) for status in (Status.FINISHED, Status.FAILED, Status.PENDING))
-    counts = f"{n_finished} trials finished, {n_failed} failed, {n_pending} left, {duration_words(summary.seconds)}"
-    if not summary.picks:
-        best = "Best by validation: none yet, no combination has all its repeats"
-    else:
-        best = f"Best by validation: {combination_words(summary.picks[0].combination)}"
-    return f"{counts}\n{best}\n{best_path}"
-
-
-def combination_words(combination: Combination) -> str:
-    """A combination with its accuracies."""
-    validation, test = combination.spread("val_accuracy"), combination.spread("test_accuracy")
-    repeats = f"{test.n} repeats, mean ± sd" if test.n > 1 else "1 repeat"
-    return (
-        f"{recipe_words(combination.recipe)}: validation accuracy {spread_words(validation)}, "
-        f"test accuracy {spread_words(test)} ({repeats})"
+    head = Table.grid(padding=(0, 1))
+    spent = duration_words(time.monotonic() - pace.began)
+    bar = ProgressBar(total=pace.n_trials, completed=pace.n_done, width=24)
+    head.add_row(
+        bar, Text(f"{pace.n_done}/{pace.n_trials} trials", no_wrap=True), Text(f"{spent} so far"), Text(pace.left)
     )
+    lines = [
+        Text(f"  {state}: {trial_words(trial, pace.varied)}", no_wrap=True, overflow="ellipsis", style="dim")
+        for trial, state in pace.running.items()
+    ]
+    return Group(head, *lines)
 
 
-def print_plan(plan: Plan, ledger: Ledger, home: str) -> None:
+_SHOWN_SHAPES = 8
+
+
+def print_plan(plan: Plan, ledger: Ledger, home: str, devices: str) -> None:
     """What a sweep will train, as tables on stdout."""
     from rich import box
     from rich.console import Console
@@ -188,16 +155,27 @@ def print_plan(plan: Plan, ledger: Ledger, home: str) -> None:
     for axis in plan.spec.axes:
         table.add_row(axis.name, str(axis_words(plan.spec, axis.name)), style="bold" if len(axis.choices) > 1 else "")
     console.print(table)
-    parameters = sorted({recipe.n_parameters for recipe in plan.combinations})
-    todo = len(pending(plan.trials, ledger))
-    n_trials, n_combinations = len(plan.trials), len(plan.combinations)
-    facts = {
-        "combinations": f"{n_combinations:,}"
-        + (f" ({plan.n_duplicates:,} duplicates removed)" if plan.n_duplicates else ""),
+    for name, text in _facts(plan, ledger, home, devices).items():
+        console.print(f"{name:13} {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _facts(plan: Plan, ledger: Ledger, home: str, devices: str) -> dict[str, str]:
+    n_trials, n_left = len(plan.trials), len(pending(plan.trials, ledger))
+    removed = f" ({plan.n_duplicates:,} duplicates removed)" if plan.n_duplicates else ""
+    return {
+        "combinations": f"{len(plan.combinations):,}{removed}",
         "repeats": f"{plan.spec.repeats}",
-        "trials": f"{n_trials:,} ({n_trials - todo:,} done, {todo:,} to train)",
-        "parameters": f"{parameters[0]:,}" + (f" to {parameters[-1]:,}" if len(parameters) > 1 else ""),
+        "trials": f"{n_trials:,} ({n_trials - n_left:,} done, {n_left:,} to train)",
+        "parameters": _parameters(plan),
+        "devices": devices,
         "home": home,
     }
-    for name, text in facts.items():
-        console.print(f"{name:13} {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _parameters(plan: Plan) -> str:
+    """The parameters of each model, smallest first; of many models the smallest and the largest."""
+    by_shape = {shape_words(recipe): recipe.n_parameters for recipe in plan.combinations}
+    models = [f"{n:,} ({shape})" for shape, n in sorted(by_shape.items(), key=lambda item: item[1])]
+    if len(models) > _SHOWN_SHAPES:
+        return f"{models[0]} to {models[-1]}, {len(models)} sizes"
+    return ", ".join(models)

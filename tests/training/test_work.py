@@ -14,10 +14,9 @@ import pytest
 from builders import a_recipe
 from mnist_sweep.events import Cause, Failed, Finished, Progress, Record, record_to_dict
 from mnist_sweep.keras_names import ACTIVATIONS, OPTIMIZERS
-from mnist_sweep.recipe import EarlyStopping, Recipe, Seeds, Trial, compile_key
+from mnist_sweep.recipe import EarlyStopping, Seeds, Trial, compile_key
 from mnist_sweep.training.data import MNIST_DIGEST, Mnist
-from mnist_sweep.training.loop import Program
-from mnist_sweep.training.model import build_model, build_optimizer
+from mnist_sweep.training.model import build_model, initial_weights
 from mnist_sweep.training.runtime import tensorflow
 from mnist_sweep.training.work import Trainer, epoch_order, split
 
@@ -39,8 +38,8 @@ def _trial(seeds: Seeds = _SEEDS, **changes: Any) -> Trial:
     )
 
 
-def _finish(trainer: Callable[[Trial], Any], trial: Trial) -> Finished:
-    event = list(trainer(trial))[-1]
+def _finish(trainer: Callable[[tuple[Trial, ...]], Any], trial: Trial) -> Finished:
+    event = list(trainer((trial,)))[-1]
     assert isinstance(event, Finished)
     return event
 
@@ -115,7 +114,7 @@ def test_what_is_recorded_fits_together(mnist: Mnist, trainer: Trainer) -> None:
 
 def test_progress_comes_once_an_epoch(trainer: Trainer) -> None:
     """Each epoch is told as it ends, then the result."""
-    events = list(trainer(_trial()))
+    events = list(trainer((_trial(),)))
     assert [Progress, Progress, Finished] == [type(event) for event in events]
     assert [1, 2] == [event.epoch for event in events if isinstance(event, Progress)]
 
@@ -134,46 +133,13 @@ def test_kept_weights_are_the_best_epochs_or_the_last(trainer: Trainer) -> None:
 
 def test_divergence_is_a_failure_with_its_curves(trainer: Trainer) -> None:
     """A training whose loss is no number ends as a failed trial that says when, and holds no NaN."""
-    events = list(trainer(_trial(optimizer="sgd", hidden_funcs=("exponential",), learning_rate=1e6, max_epochs=9)))
+    events = list(trainer((_trial(optimizer="sgd", hidden_funcs=("exponential",), learning_rate=1e6, max_epochs=9),)))
     failed = events[-1]
     assert isinstance(failed, Failed)
     assert Cause.DIVERGED == failed.cause
     assert "no finite number in epoch" in failed.reason
     assert failed.curves.train_loss[-1] is None
     json.dumps(record_to_dict(Record("", 0, failed)), allow_nan=False)
-
-
-def _fit_with_keras(mnist: Mnist, recipe: Recipe, order: Any, seed: int) -> tuple[float, list[Any]]:
-    """One epoch of model.fit on these images in this order: its mean loss, and the weights after it."""
-    shape = compile_key(recipe)
-    model = build_model(shape, seed)
-    optimizer = build_optimizer(shape, recipe.learning_rate, model.trainable_variables)
-    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    history = model.fit(
-        mnist.x_train[order].astype("float32") / 255,
-        mnist.y_train[order],
-        batch_size=recipe.batch_size,
-        shuffle=False,
-        verbose=0,
-    )
-    return history.history["loss"][0], model.get_weights()
-
-
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_an_epoch_equals_model_fit(mnist: Mnist, optimizer: str) -> None:
-    """One epoch with a partial last batch gives the loss and weights of model.fit on the same batches."""
-    recipe = a_recipe(optimizer=optimizer, learning_rate=0.01, batch_size=700, validation_fraction=0.9)
-    training, _ = split(60_000, 0.9, 100)
-    order = epoch_order(training, 100, 1)
-    tf = tensorflow()
-    program = Program(compile_key(recipe), tf.constant(mnist.x_train), tf.constant(mnist.y_train, tf.int32))
-    program.reset(seed=5, learning_rate=0.01)
-    loss, n_correct = program.train(order)
-    expected_loss, expected_weights = _fit_with_keras(mnist, recipe, order, seed=5)
-    assert pytest.approx(expected_loss, abs=1e-5) == loss
-    assert 0 < n_correct < len(order)
-    for expected, weights in zip(expected_weights, program.get_weights(), strict=True):
-        assert np.abs(expected - weights).max() < 1e-5
 
 
 def test_weights_are_those_of_the_classic_model() -> None:
@@ -187,8 +153,11 @@ def test_weights_are_those_of_the_classic_model() -> None:
     )
     shape = compile_key(a_recipe(hidden_widths=(20, 30), hidden_funcs=("relu", "tanh")))
     ours = build_model(shape, 77)
-    for expected, weights in zip(classic.get_weights(), ours.get_weights(), strict=True):
-        assert np.array_equal(expected, weights)
+    for expected, built, alone in zip(
+        classic.get_weights(), ours.get_weights(), initial_weights(shape, 77), strict=True
+    ):
+        assert np.array_equal(expected, built)
+        assert np.array_equal(expected, alone.numpy())
     assert 784 * 20 + 20 + 20 * 30 + 30 + 30 * 10 + 10 == ours.count_params()
 
 
@@ -203,7 +172,7 @@ def test_every_optimizer_trains_the_same_twice(trainer: Trainer, optimizer: str)
 def test_every_activation_trains(trainer: Trainer, activation: str) -> None:
     """Each activation that a sweep file may name gets through an epoch."""
     trial = _trial(hidden_funcs=(activation,), validation_fraction=0.95, max_epochs=1, batch_size=100)
-    assert isinstance(list(trainer(trial))[-1], Finished)
+    assert isinstance(list(trainer((trial,)))[-1], Finished)
 
 
 def test_no_hidden_layer_is_a_model_too(trainer: Trainer) -> None:
@@ -216,3 +185,59 @@ def test_a_batch_of_all_images(trainer: Trainer) -> None:
     """The largest batch that a sweep file may ask for is one step an epoch."""
     result = _finish(trainer, _trial(batch_size=54_000)).result
     assert 2 == len(result.curves.train_loss)
+
+
+def _of(trial: Trial, events: list[Any]) -> Finished:
+    (event,) = (event for event in events if isinstance(event, Finished) and event.trial == trial)
+    return event
+
+
+def test_a_stack_ends_each_member_by_its_own_rule(trainer: Trainer) -> None:
+    """Members of a stack stop on their own, the others go on, and each ends about where it ends alone."""
+    rule = EarlyStopping("val_loss", 0.0, 1, restore_best_weights=True)
+    rough: dict[str, Any] = {"learning_rate": 0.03, "batch_size": 500, "early_stopping": rule}
+    trials = (
+        _trial(Seeds(1, 100, 100), **rough, max_epochs=8),
+        _trial(Seeds(2, 100, 100), **{**rough, "learning_rate": 0.001}, max_epochs=3),
+        _trial(Seeds(3, 101, 102), **rough, max_epochs=1),
+    )
+    events = list(trainer(trials))
+    assert [1, 3] == [len(_of(trial, events).result.curves.seconds) for trial in reversed(trials[1:])]
+    for trial in trials[1:]:
+        alone, stacked = _finish(trainer, trial).result, _of(trial, events).result
+        assert pytest.approx(alone.curves.val_loss, abs=2e-3) == stacked.curves.val_loss
+        assert abs(alone.test_accuracy - stacked.test_accuracy) < 0.003
+
+
+def test_a_diverging_member_leaves_the_others_alone(trainer: Trainer) -> None:
+    """A member whose loss is no number any more fails; the others of its stack finish as usual."""
+    good = _trial(optimizer="sgd", hidden_funcs=("exponential",), learning_rate=0.001, max_epochs=2)
+    bad = _trial(optimizer="sgd", hidden_funcs=("exponential",), learning_rate=1e6, max_epochs=2)
+    outcomes = [event for event in trainer((bad, good)) if not isinstance(event, Progress)]
+    assert [Failed, Finished] == [type(event) for event in outcomes]
+    alone = _finish(trainer, good).result
+    stacked = _of(good, outcomes).result
+    assert pytest.approx(alone.curves.train_loss, abs=1e-3) == stacked.curves.train_loss
+
+
+def test_each_shape_is_compiled_once(mnist: Mnist) -> None:
+    """Repeats, seeds, learning rates, stopping rules and more epochs reuse the compiled program of their shape."""
+    fresh = Trainer(mnist)
+    tiny: dict[str, Any] = {"validation_fraction": 0.97, "batch_size": 100}
+    rule = EarlyStopping("val_accuracy", 0.1, 0, restore_best_weights=False)
+    for seeds in (Seeds(1, 100, 100), Seeds(2, 5, 6)):
+        for changes in ({}, {"learning_rate": 0.1}, {"early_stopping": rule}, {"max_epochs": 1}):
+            _finish(fresh, _trial(seeds, **{**tiny, **changes}))
+    assert 1 == fresh.programs.n_compiled
+    _finish(fresh, _trial(**{**tiny, "batch_size": 90}))
+    assert 2 == fresh.programs.n_compiled
+    for _ in range(2):
+        list(fresh((_trial(Seeds(1, 1, 1), **tiny), _trial(Seeds(2, 2, 2), **tiny))))
+    assert 3 == fresh.programs.n_compiled
+
+
+def test_results_say_how_they_were_trained(trainer: Trainer) -> None:
+    """Device, kind of program, threads, stack and versions stand with every result."""
+    execution = _finish(trainer, _trial(max_epochs=1)).result.execution
+    assert ("CPU", "graph", 1, 1) == tuple(execution[name] for name in ("device", "program", "threads", "stack"))
+    assert {"tensorflow", "keras", "numpy"} == set(execution["versions"])

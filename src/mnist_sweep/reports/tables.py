@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,7 @@ from mnist_sweep.plan import EACH_REPEAT, SweepSpec
 from mnist_sweep.recipe import Recipe, Seeds
 from mnist_sweep.summary import METRICS, Pick, Row, Status, Summary, train_seconds
 
-Cell = str | int | float | bool | None
+Cell = str | int | float | bool | datetime | None
 
 COUNT = "#,##0"
 NUMBER = "0"
@@ -20,6 +21,7 @@ ACCURACY = "0.0000"
 LOSS = "0.00000"
 SECONDS = "0.000"
 TEXT = "@"
+DATE = "yyyy-mm-dd hh:mm"
 AS_WRITTEN = "as written"  # each number with just the decimals that it has
 
 
@@ -153,6 +155,11 @@ def _shuffle_seed(seeds: Seeds) -> Cell:
     return seeds.split if seeds.split == seeds.order else f"split {seeds.split}, order {seeds.order}"
 
 
+def _seeds_of_pick(pick: Pick) -> Cell:
+    seeds = {_shuffle_seed(row.trial.seeds) for row in pick.combination.rows}
+    return seeds.pop() if len(seeds) == 1 else EACH_REPEAT
+
+
 def _last(values: Callable[[Curves], tuple[float | None, ...]]) -> Callable[[Row], Cell]:
     return lambda row: values(row.curves)[-1] if row.curves.seconds else None
 
@@ -238,15 +245,15 @@ def _reason(row: Row) -> Cell:
 
 
 _BEST_METRICS = (
-    ("Validate Accuracy", ACCURACY, "val_accuracy"),
-    ("Validate Loss", LOSS, "val_loss"),
-    ("Test Accuracy", ACCURACY, "test_accuracy"),
-    ("Test Loss", LOSS, "test_loss"),
-    ("Train Time", SECONDS, "train_time"),
-    ("Loss * Time", SECONDS, "loss_time"),
-    ("Train Accuracy", ACCURACY, "train_accuracy"),
-    ("Train Loss", LOSS, "train_loss"),
-    ("Num epochs", "0.0", "epochs"),
+    ("Kept Validate Accuracy", ACCURACY, "val_accuracy", "Validation accuracy of the kept weights"),
+    ("Kept Validate Loss", LOSS, "val_loss", "Validation loss of the kept weights"),
+    ("Test Accuracy", ACCURACY, "test_accuracy", "Part of the test images read rightly, by the kept weights"),
+    ("Test Loss", LOSS, "test_loss", "Loss on the test images, of the kept weights"),
+    ("Train Time", SECONDS, "train_time", "Seconds of the epochs with their validation, without compiling"),
+    ("Loss * Time", SECONDS, "loss_time", "Test Loss times Train Time"),
+    ("Kept Train Accuracy", ACCURACY, "train_accuracy", "Training accuracy of the epoch whose weights are kept"),
+    ("Kept Train Loss", LOSS, "train_loss", "Training loss of the epoch whose weights are kept"),
+    ("Num epochs", "0.0", "epochs", "Epochs that were run"),
 )
 
 
@@ -273,17 +280,18 @@ def _best_columns() -> list[Column]:
         ),
         Column("Repeats", NUMBER, "Trainings that the means are over.", lambda pick: len(pick.combination.rows)),
         *_recipe_columns(lambda pick: pick.combination.recipe),
+        Column(
+            "Shuffle seed", NUMBER, "Decides which images are held out, and the order of the batches.", _seeds_of_pick
+        ),
         *_recipe_new_columns(lambda pick: pick.combination.recipe),
         *(column for metric in _BEST_METRICS for column in _mean_and_sd(*metric)),
     ]
 
 
-def _mean_and_sd(header: str, format_: str, metric: str) -> tuple[Column, Column]:
+def _mean_and_sd(header: str, format_: str, metric: str, what: str) -> tuple[Column, Column]:
     return (
-        Column(
-            f"{header} mean", format_, f"{header} of the kept weights, mean over the repeats.", _of_pick(metric, "mean")
-        ),
-        Column(f"{header} sd", format_, f"{header}: standard deviation over the repeats.", _of_pick(metric, "sd")),
+        Column(f"{header} mean", format_, f"{what}: mean over the repeats.", _of_pick(metric, "mean")),
+        Column(f"{header} sd", format_, f"{what}: standard deviation over the repeats.", _of_pick(metric, "sd")),
     )
 
 
@@ -304,13 +312,16 @@ def axis_words(spec: SweepSpec, name: str) -> Cell:
 
 
 def _written(values: Iterable[Any]) -> Cell:
+    values = list(values)
+    if len(values) == 1 and isinstance(values[0], dict):
+        return f"each_layer: {', '.join(values[0]['each_layer'])}"
     words = list(dict.fromkeys(_word(value) for value in values))
     return words[0] if len(words) == 1 else ", ".join(_plain(word) for word in words)
 
 
 def _word(value: Any) -> Cell:
     if isinstance(value, dict):
-        return f"each_layer: {', '.join(value['each_layer'])}"
+        return f"{{each_layer: {', '.join(value['each_layer'])}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(str, value))}]"
     number_or_name: Cell = value
@@ -368,6 +379,12 @@ def _machine(summary: Summary) -> Cell:
     return ", ".join(str(value) for value in _last_run(summary, "machine").values()) or None
 
 
+def _when(summary: Summary) -> Cell:
+    if not summary.runs:
+        return None
+    return datetime.fromisoformat(summary.runs[0].started_at).replace(tzinfo=None)  # a spreadsheet has no time zones
+
+
 def _seed_words(summary: Summary) -> Cell:
     seeds = summary.spec.seeds
     if seeds.split_seed == seeds.order_seed:
@@ -407,18 +424,19 @@ _HYPERPARAMS = (
     ),
     Column("Optimizers", TEXT, "The Keras optimizers.", _axis("optimizer")),
     Column("Monitors", TEXT, "Early stopping: what must improve.", _stopping_axis("monitor")),
+    Column("Precisions", TEXT, "What numbers the trainings computed with.", _axis("precision")),
     Column(
         "Validation fraction", AS_WRITTEN, "Part of the training images held out.", lambda s: s.spec.validation_fraction
     ),
     Column("Shuffle seed", NUMBER, "Decides which images are held out, and the order of the batches.", _seed_words),
+    Column("Versions", TEXT, "Of the last run of the command.", _versions),
+    Column("Machine", TEXT, "Of the last run of the command.", _machine),
+    Column("When", DATE, "Start of the first run of the command, in UTC.", _when),
     Column("Seed", NUMBER, "Where the initial weights of the repeats come from.", lambda s: s.spec.seeds.seed),
     Column("Combinations", COUNT, "Different models or ways of training.", lambda s: len(s.combinations)),
     Column("Planned", COUNT, "Trainings that the sweep asks for.", lambda s: len(s.combinations) * s.spec.repeats),
     Column("Finished", COUNT, "Trainings with a result.", lambda s: s.n(Status.FINISHED)),
     Column("Failed", COUNT, "Trainings that failed; full.xlsx has the reasons.", lambda s: s.n(Status.FAILED)),
-    Column("Versions", TEXT, "Of the last run of the command.", _versions),
-    Column("Machine", TEXT, "Of the last run of the command.", _machine),
-    Column("When", TEXT, "Start of the first run of the command.", lambda s: s.runs[0].started_at if s.runs else None),
     Column("Name", TEXT, "The sweep.", lambda s: s.spec.name),
     Column("Goal", TEXT, "What it wants to find out.", lambda s: s.spec.goal or None),
 )

@@ -6,6 +6,7 @@ import io
 import math
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
 _MAX_WIDTH = 60.0
-_LINE = 15.0  # points
+_LINE, _MAX_HEIGHT = 15.0, 409.0  # points; Excel knows no higher rows
 _HEADER_CHARS = 12  # long headers wrap at about this many characters
+_PLAIN_FROM, _PLAIN_TO = 1e-9, 1e7  # other numbers are easier to read with an exponent
 _PAGE_CHARS = 200  # what fits on one page's width in print and can still be read
 _BOOLEAN = '"TRUE";"TRUE";"FALSE"'  # LibreOffice shows 1 and 0 without it
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -97,8 +99,8 @@ def _dress(sheet: Worksheet, table: Table) -> None:
     for j, row in enumerate(table.rows, start=2):
         longest = max(len(value) if isinstance(value, str) else 0 for value in row)
         if longest > _MAX_WIDTH - 5:
-            sheet.row_dimensions[j].height = _LINE * math.ceil(longest / (_MAX_WIDTH - 8))
-    sheet.freeze_panes = "A2"
+            sheet.row_dimensions[j].height = min(_LINE * math.ceil(longest / (_MAX_WIDTH - 8)), _MAX_HEIGHT)
+    sheet.freeze_panes = "B2" if isinstance(table.rows[0][0] if table.rows else None, str) else "A2"
     sheet.auto_filter.ref = f"A1:{get_column_letter(len(table.columns))}{len(table.rows) + 1}"
     sheet.page_setup.orientation = "landscape"
     widths = [dimension.width for dimension in sheet.column_dimensions.values()]
@@ -118,12 +120,16 @@ def _dress_cell(cell: Any, column: Column, value: Cell, alignment: Any) -> None:
         cell.number_format = TEXT
     elif isinstance(value, bool):
         cell.number_format = _BOOLEAN
+    elif column.format == AS_WRITTEN and isinstance(value, float):
+        cell.number_format = _as_written(value)
     else:
-        cell.number_format = _as_written(value) if column.format == AS_WRITTEN else column.format
+        cell.number_format = column.format
 
 
 def _as_written(value: float) -> str:
     """The format that shows a number with the decimals it has, never as 1E-05."""
+    if value and not _PLAIN_FROM <= abs(value) < _PLAIN_TO:
+        return "0.0##E+00"
     exponent = Decimal(repr(value)).normalize().as_tuple().exponent
     return "0." + "0" * -exponent if isinstance(exponent, int) and exponent < 0 else "0"
 
@@ -135,9 +141,11 @@ def _width(column: Column, cells: list[Cell]) -> float:
 
 
 def _shown(column: Column, cell: Cell) -> str:
+    if isinstance(cell, datetime):
+        return "0000-00-00 00:00"
     if isinstance(cell, float):
         decimals = len((_as_written(cell) if column.format == AS_WRITTEN else column.format).partition(".")[2])
-        return f"{cell:,.{decimals}f}"
+        return f"{cell:,.{decimals}f}" if _PLAIN_FROM <= abs(cell) < _PLAIN_TO else f"{cell:.3e}"
     return "" if cell is None else str(cell)
 
 

@@ -63,43 +63,44 @@ def cached_file() -> Path:
     return cache_folder() / "mnist-sweep.npz"
 
 
-def checked(arrays: Mapping[str, npt.NDArray[np.uint8]], source: str) -> Mnist:
+_REPLACE = "Delete it, so that MNIST is fetched again, or give a good copy: mnist-sweep data --from PATH"
+
+
+def checked(arrays: Mapping[str, npt.NDArray[np.uint8]], source: str, mend: str = _REPLACE) -> Mnist:
     """The arrays as MNIST, if their bytes are MNIST's.
 
     Args:
         arrays: the four of SHAPES, images as (n, 28, 28).
         source: named in the error.
+        mend: what to do, for the error.
 
     Raises:
         StorageError: says which array differs and how.
     """
     for name, shape in SHAPES.items():
         if name not in arrays:
-            raise _refused(source, f"it has no array {name}; found: {', '.join(arrays) or 'nothing'}")
+            raise _refused(source, mend, f"it has no array {name}; found: {', '.join(arrays) or 'nothing'}")
         array = arrays[name]
         if array.shape != shape or array.dtype != "uint8":
-            raise _refused(source, f"{name} is {array.dtype} {array.shape}, but MNIST's is uint8 {shape}")
+            raise _refused(source, mend, f"{name} is {array.dtype} {array.shape}, but MNIST's is uint8 {shape}")
         digest = hashlib.sha256(array.tobytes()).hexdigest()
         if digest != DIGESTS[name]:
             raise _refused(
-                source, f"the bytes of {name} have SHA-256 {digest[:16]}…, but MNIST's {DIGESTS[name][:16]}…"
+                source, mend, f"the bytes of {name} have SHA-256 {digest[:16]}…, but MNIST's {DIGESTS[name][:16]}…"
             )
     flat = {name: array.reshape(len(array), -1) if array.ndim > 1 else array for name, array in arrays.items()}
     return Mnist(**{name: flat[name] for name in SHAPES}, source=source)
 
 
-def _refused(source: str, why: str) -> StorageError:
-    return StorageError(
-        f"{source}: not MNIST: {why}. Delete it, so that MNIST is fetched again, "
-        "or give a good copy: mnist-sweep data --from PATH"
-    )
+def _refused(source: str, mend: str, why: str) -> StorageError:
+    return StorageError(f"{source}: not MNIST: {why}. {mend}")
 
 
-def read_npz(path: Path) -> Mnist:
+def read_npz(path: Path, mend: str = _REPLACE) -> Mnist:
     """MNIST from a .npz file with the four arrays.
 
     Raises:
-        StorageError: when the file cannot be read or is not MNIST.
+        StorageError: when the file cannot be read or is not MNIST; `mend` says what to do.
     """
     import numpy as np
 
@@ -107,9 +108,11 @@ def read_npz(path: Path) -> Mnist:
         # NumPy leaves a file open that it was to open itself and that turned out to be none of its own.
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError, TypeError) as error:
-        raise _refused(str(path), f"it is cut off or no .npz file ({error})") from error
-    return checked(arrays, str(path))
+    except OSError as error:
+        raise _refused(str(path), mend, f"it cannot be read ({error.strerror or error})") from error
+    except (ValueError, zipfile.BadZipFile, EOFError, KeyError, TypeError) as error:
+        raise _refused(str(path), mend, "it is cut off or no .npz file of plain arrays") from error
+    return checked(arrays, str(path), mend)
 
 
 def store(data: Mnist) -> None:

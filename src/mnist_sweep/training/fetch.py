@@ -45,7 +45,8 @@ def take(path: Path) -> Mnist:
     """
     if not path.exists():
         raise StorageError(f"{path}: no such file or folder; give a .npz file or a folder with the four IDX files")
-    data = checked(_read_idx(path), str(path)) if path.is_dir() else read_npz(path)
+    mend = "Give another copy: a .npz file with the four arrays, or a folder with the four IDX files"
+    data = checked(_read_idx(path), str(path), mend) if path.is_dir() else read_npz(path, mend)
     store(data)
     return data
 

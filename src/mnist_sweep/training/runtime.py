@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -32,8 +33,15 @@ def tensorflow() -> ModuleType:
             tf.config.experimental.set_memory_growth(gpu, True)
         tf.config.experimental.enable_op_determinism()
         tf.constant(0.0)  # the devices start up, and chatter, with the first tensor
+    tf.get_logger().setLevel("ERROR")  # advice on compiling often, which a sweep of many shapes does by design
+    warnings.filterwarnings("ignore", module=r"keras\.")  # advice on models, such as softmax over a width of 1
     keras.config.set_floatx("float32")
     return tf
+
+
+def set_precision(precision: str) -> None:
+    """Let a GPU round the factors of matrix products to TensorFloat-32, or not; a CPU has no such thing."""
+    tensorflow().config.experimental.enable_tensor_float_32_execution(precision == "tf32")
 
 
 @contextmanager

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnist_sweep.events import Cause, Curves, Failed, Finished, Progress, Result
 from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, Trial, compile_key
-from mnist_sweep.training.loop import Program, Programs
-from mnist_sweep.training.runtime import tensorflow
+from mnist_sweep.training.loop import Evaluation, Program, Programs
+from mnist_sweep.training.runtime import set_precision, tensorflow
+from mnist_sweep.training.shared import Handle, attach
 from mnist_sweep.training.stopping import Stopper
 
 if TYPE_CHECKING:
@@ -49,44 +51,100 @@ class LabelledImages:
     truth: npt.NDArray[np.uint8]  # (n,)
 
 
+@dataclass(slots=True)
+class _Member:
+    """A trial in training."""
+
+    trial: Trial
+    training: npt.NDArray[np.int32]  # indices of the images that it is trained on
+    validation: LabelledImages
+    stopper: Stopper
+    curves: Curves = field(default_factory=Curves)
+    best_weights: list[npt.NDArray[np.float32]] | None = None
+
+    def order(self, epoch: int) -> npt.NDArray[np.int32]:
+        """The images in the order in which this epoch visits them."""
+        return epoch_order(self.training, self.trial.seeds.order, epoch)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has been trained for as long as it should be."""
+        return self.stopper.stops or len(self.curves.seconds) == self.trial.recipe.max_epochs
+
+
 class Trainer:
     """Trains trials on the data it holds; compiled programs are kept from one trial to the next."""
 
-    def __init__(self, data: Mnist) -> None:
+    def __init__(self, data: Mnist, stack: int = 1) -> None:
         self._train = _on_device(data.x_train, data.y_train)
         self._test = _on_device(data.x_test, data.y_test)
-        self._programs = Programs(self._train.images, self._train.labels)
-        self._execution = execution()
+        self.programs = Programs(self._train.images, self._train.labels)
+        self._execution = {**execution(), "stack": stack}
         self._held_out = lru_cache(maxsize=2)(self._take)
 
-    def __call__(self, trial: Trial) -> Iterator[Progress | Finished | Failed]:
-        """Train the trial: a Progress after every epoch, then its Finished or Failed."""
-        recipe, seeds = trial.recipe, trial.seeds
-        training, _ = split(N_TRAINING_IMAGES, recipe.validation_fraction, seeds.split)
-        validation = self._held_out(recipe.validation_fraction, seeds.split)
-        pairs = [(part.images, part.labels) for part in (validation, self._test)]
-        program = self._programs.get(compile_key(recipe), *pairs)
-        program.reset(seeds.weights, recipe.learning_rate)
-        stopper, curves, best_weights = Stopper(recipe.early_stopping), Curves(), None
-        for epoch in range(1, recipe.max_epochs + 1):
-            values = _epoch(program, epoch_order(training, seeds.order, epoch), validation)
-            curves = curves.add(*values)
-            if None in (curves.train_loss[-1], curves.val_loss[-1]):
-                yield Failed(trial, Cause.DIVERGED, _divergence(curves, recipe.learning_rate), curves)
-                return
-            if stopper.see(values.val_loss, values.val_accuracy) and stopper.restores:
-                best_weights = program.get_weights()
-            yield Progress(trial, epoch, values.val_loss, values.val_accuracy)
-            if stopper.stops:
-                break
-        if best_weights is not None:
-            program.set_weights(best_weights)
-        kept_epoch = stopper.best_epoch if stopper.restores else epoch
-        result = self._result(program, curves, stopper.best_epoch, kept_epoch)
-        if math.isfinite(result.test_loss):
-            yield Finished(trial, result)
-        else:
-            yield Failed(trial, Cause.DIVERGED, "the test loss was no finite number", curves)
+    def __call__(self, trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
+        """Train trials of one shape side by side: a Progress after every epoch of each, then its Finished or Failed."""
+        members = [self._member(trial) for trial in trials]
+        set_precision(trials[0].recipe.precision)
+        program = self._program(members)
+        for i, trial in enumerate(trials):
+            program.reset(i, trial.seeds.weights, trial.recipe.learning_rate)
+        epoch = 0
+        while members:
+            epoch += 1
+            values = _epoch(program, members, epoch)
+            outcomes = [self._see(program, i, *pair) for i, pair in enumerate(zip(members, values, strict=True))]
+            for member, one in zip(members, values, strict=True):
+                yield Progress(member.trial, epoch, one.val_loss, one.val_accuracy)
+            yield from filter(None, outcomes)
+            left = [i for i, outcome in enumerate(outcomes) if outcome is None]
+            if 0 < len(left) < len(members):
+                self._close_ranks(program, left, [members[i] for i in left])
+            members = [members[i] for i in left]
+
+    def _member(self, trial: Trial) -> _Member:
+        fraction, seed = trial.recipe.validation_fraction, trial.seeds.split
+        training, _ = split(N_TRAINING_IMAGES, fraction, seed)
+        return _Member(trial, training, self._held_out(fraction, seed), Stopper(trial.recipe.early_stopping))
+
+    def _program(self, members: list[_Member]) -> Program:
+        pairs = [(part.images, part.labels) for part in (members[0].validation, self._test)]
+        return self.programs.get(compile_key(members[0].trial.recipe), len(members), *pairs)
+
+    def _close_ranks(self, program: Program, left: list[int], members: list[_Member]) -> None:
+        """Move the members that are left to the first places, so that those that ended cost nothing more."""
+        for target, source in enumerate(left):
+            if target != source:
+                program.move(source, target)
+        self._program(members)
+
+    def _see(self, program: Program, i: int, member: _Member, values: EpochValues) -> Finished | Failed | None:
+        """Take in an epoch of the i-th member; its outcome if that was its last."""
+        member.curves = member.curves.add(*values)
+        if not (math.isfinite(values.train_loss) and math.isfinite(values.val_loss)):
+            return Failed(member.trial, Cause.DIVERGED, _divergence(member), member.curves)
+        if member.stopper.see(values.val_loss, values.val_accuracy) and member.stopper.restores:
+            member.best_weights = program.get_weights(i)
+        return self._outcome(program, i, member) if member.complete else None
+
+    def _outcome(self, program: Program, i: int, member: _Member) -> Finished | Failed:
+        if member.best_weights is not None:
+            program.set_weights(i, member.best_weights)
+        test, truth = program.evaluate(i, self._test.images, self._test.labels), self._test.truth
+        if not math.isfinite(test.loss):
+            return Failed(member.trial, Cause.DIVERGED, "the test loss was no finite number", member.curves)
+        stopper, wrong = member.stopper, (test.predicted != truth).nonzero()[0]
+        result = Result(
+            curves=member.curves,
+            best_epoch=stopper.best_epoch,
+            kept_epoch=stopper.best_epoch if stopper.restores else len(member.curves.seconds),
+            test_loss=test.loss,
+            test_accuracy=(len(truth) - len(wrong)) / len(truth),
+            confusion=_confusion(truth, test.predicted),
+            wrong=tuple((int(i), int(test.predicted[i])) for i in wrong),
+            execution=self._execution,
+        )
+        return Finished(member.trial, result)
 
     def _take(self, fraction: float, seed: int) -> LabelledImages:
         tf = tensorflow()
@@ -94,22 +152,33 @@ class Trainer:
         images, labels = tf.gather(self._train.images, indices), tf.gather(self._train.labels, indices)
         return LabelledImages(images, labels, self._train.truth[indices])
 
-    def _result(self, program: Program, curves: Curves, best_epoch: int, kept_epoch: int) -> Result:
-        test, truth = program.evaluate(self._test.images, self._test.labels), self._test.truth
-        confusion = [[0] * N_CLASSES for _ in range(N_CLASSES)]
-        for label, predicted in zip(truth.tolist(), test.predicted.tolist(), strict=True):
-            confusion[label][predicted] += 1
-        wrong = (test.predicted != truth).nonzero()[0]
-        return Result(
-            curves=curves,
-            best_epoch=best_epoch,
-            kept_epoch=kept_epoch,
-            test_loss=test.loss,
-            test_accuracy=(len(truth) - len(wrong)) / len(truth),
-            confusion=tuple(map(tuple, confusion)),
-            wrong=tuple((int(i), int(test.predicted[i])) for i in wrong),
-            execution=self._execution,
-        )
+
+def _confusion(truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.int32]) -> tuple[tuple[int, ...], ...]:
+    """10 × 10 counts: rows are labels, columns predictions."""
+    counts = [[0] * N_CLASSES for _ in range(N_CLASSES)]
+    for label, guess in zip(truth.tolist(), predicted.tolist(), strict=True):
+        counts[label][guess] += 1
+    return tuple(map(tuple, counts))
+
+
+@dataclass(frozen=True, slots=True)
+class MakeTrainer:
+    """Makes the trainer of a worker; can be pickled.
+
+    Args:
+        data: where MNIST lies.
+        stack: trials that are trained side by side at most.
+        gpus: the GPU of each worker as CUDA_VISIBLE_DEVICES names it; none for the CPU.
+    """
+
+    data: Handle
+    stack: int = 1
+    gpus: tuple[str, ...] = ()
+
+    def __call__(self, number: int) -> Trainer:
+        """The trainer of the worker with this number, on its own device."""
+        os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus[number] if self.gpus else "-1"
+        return Trainer(attach(self.data), self.stack)
 
 
 class EpochValues(NamedTuple):
@@ -122,20 +191,31 @@ class EpochValues(NamedTuple):
     seconds: float
 
 
-def _epoch(program: Program, order: npt.NDArray[np.int32], validation: LabelledImages) -> EpochValues:
+def _epoch(program: Program, members: list[_Member], epoch: int) -> list[EpochValues]:
+    """Train and validate all members for an epoch; each is charged an equal part of the seconds."""
+    import numpy as np
+
     began = time.perf_counter()
-    train_loss, n_correct = program.train(order)
-    evaluation = program.evaluate(validation.images, validation.labels)
-    seconds = time.perf_counter() - began
-    val_accuracy = float((evaluation.predicted == validation.truth).mean())
-    return EpochValues(train_loss, n_correct / len(order), evaluation.loss, val_accuracy, seconds)
+    orders = np.stack([member.order(epoch) for member in members])
+    trained = program.train(orders, [member.trial.recipe.learning_rate for member in members], epoch)
+    validated = [program.evaluate(i, m.validation.images, m.validation.labels) for i, m in enumerate(members)]
+    seconds = (time.perf_counter() - began) / len(members)
+    return [
+        EpochValues(loss, n_correct / orders.shape[1], one.loss, _accuracy(one, member), seconds)
+        for (loss, n_correct), one, member in zip(trained, validated, members, strict=True)
+    ]
 
 
-def _divergence(curves: Curves, learning_rate: float) -> str:
+def _accuracy(evaluation: Evaluation, member: _Member) -> float:
+    return float((evaluation.predicted == member.validation.truth).mean())
+
+
+def _divergence(member: _Member) -> str:
+    curves = member.curves
     part = "training" if curves.train_loss[-1] is None else "validation"
     return (
         f"the {part} loss was no finite number in epoch {len(curves.seconds)}; "
-        f"a learning rate below {learning_rate:g} may train"
+        f"a learning rate below {member.trial.recipe.learning_rate:g} may train"
     )
 
 

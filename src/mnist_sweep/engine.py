@@ -1,0 +1,78 @@
+"""From what the user wants and the machine has to how trials are trained."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from mnist_sweep.execution.executor import Executor, Limits
+from mnist_sweep.execution.pool import run_in_pool
+from mnist_sweep.execution.serial import run_serially
+from mnist_sweep.machine import Gpu, environment, n_cores, visible_gpus
+from mnist_sweep.sweep import Training
+from mnist_sweep.training.data import load
+from mnist_sweep.training.shared import share
+from mnist_sweep.training.work import MakeTrainer
+
+EXECUTORS: Mapping[str, Executor] = {"pool": run_in_pool, "serial": run_serially}
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user asked for; None leaves it to the machine."""
+
+    executor: str = "pool"
+    n_workers: int | None = None
+    stack: int | None = None
+    trial_timeout_s: float | None = None
+
+
+@contextmanager
+def training(
+    wishes: Wishes, *, n_trials: int, repeats: int, stop: Callable[[], bool], say: Callable[[str], None]
+) -> Iterator[Training]:
+    """Ready to train: the data shared, the device chosen.
+
+    A GPU gets one worker and, unless the user says otherwise, the repeats of a combination side by side, since
+    launching small kernels takes most of its time; a CPU gets one worker a core and one trial at a time. Neither
+    depends on a measurement or on what is left to do.
+
+    Args:
+        say: hears what the user should know.
+    """
+    gpus = usable_gpus(visible_gpus(), say)
+    stack = wishes.stack or (repeats if gpus else 1)
+    n_workers = 1 if wishes.executor == "serial" else wishes.n_workers or len(gpus) or n_cores()
+    n_workers = min(n_workers, -(-n_trials // stack))
+    ids = tuple(gpus[i % len(gpus)].id for i in range(n_workers)) if gpus else ()
+    with share(load()) as data:
+        yield Training(
+            EXECUTORS[wishes.executor],
+            MakeTrainer(data, stack, ids),
+            Limits(n_workers, stack, wishes.trial_timeout_s, stop=stop),
+            {**environment(), "workers": n_workers, "stack": stack},
+        )
+
+
+def usable_gpus(gpus: list[Gpu], say: Callable[[str], None], count: Callable[[], int] | None = None) -> list[Gpu]:
+    """The GPUs, if TensorFlow can use them; otherwise none, and the user hears how to mend that."""
+    if not gpus:
+        return []
+    n_usable = (count or _count_in_tensorflow)()
+    if n_usable >= len(gpus):
+        return gpus
+    say(
+        f"{gpus[0].name}: there is a GPU, but TensorFlow sees {n_usable} of {len(gpus)}; training on the CPU. "
+        f"To use it: {sys.executable} -m pip install 'mnist-sweep[gpu]'"
+    )
+    return []
+
+
+def _count_in_tensorflow() -> int:
+    """How many GPUs TensorFlow sees; asked in a process of its own, so that this one holds no GPU."""
+    code = "import tensorflow as tf; print('GPUs', len(tf.config.list_physical_devices('GPU')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    return int(done.stdout.rpartition("GPUs ")[2] or 0)

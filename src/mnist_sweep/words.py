@@ -1,0 +1,100 @@
+"""Trials, outcomes and sweeps in the words that people read on a terminal and in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from mnist_sweep.events import Failed, Finished
+from mnist_sweep.recipe import PRECISIONS, EarlyStopping, Recipe, Trial
+from mnist_sweep.summary import Combination, Spread, Status, Summary
+
+_FROM = 1.5  # a unit is used from this many of it
+
+
+def shape_words(recipe: Recipe) -> str:
+    """The hidden layers: 2×64, 300-100, or no hidden layer."""
+    widths = [str(width) for width in recipe.hidden_widths]
+    return f"{len(widths)}×{widths[0]}" if len(set(widths)) == 1 else "-".join(widths) or "no hidden layer"
+
+
+def recipe_words(recipe: Recipe, varied: Container[str] = ()) -> str:
+    """A recipe in one short phrase; how it is stopped is said only where that is varied.
+
+    Args:
+        varied: names of the axes that have several choices.
+    """
+    funcs = " ".join(dict.fromkeys(recipe.hidden_funcs) if len(set(recipe.hidden_funcs)) == 1 else recipe.hidden_funcs)
+    optimizer = f"{recipe.optimizer} momentum {recipe.momentum:g}" if recipe.momentum else recipe.optimizer
+    words = [shape_words(recipe), funcs, f"batch {recipe.batch_size}", optimizer, f"{recipe.learning_rate:g}"]
+    if recipe.precision != PRECISIONS[0]:
+        words.append(recipe.precision)
+    if "max_epochs" in varied:
+        words.append(f"max {recipe.max_epochs}")
+    if "early_stopping" in varied:
+        words.append(_stopping_words(recipe.early_stopping))
+    return " ".join(filter(None, words))
+
+
+def _stopping_words(rule: EarlyStopping | None) -> str:
+    if rule is None:
+        return "no stopping"
+    kept = "best" if rule.restore_best_weights else "last"
+    return f"{rule.monitor} by {rule.min_delta:g} patience {rule.patience} {kept}"
+
+
+def trial_words(trial: Trial, varied: Container[str] = ()) -> str:
+    """A trial in one short phrase."""
+    return f"{recipe_words(trial.recipe, varied)}, repeat {trial.repeat}"
+
+
+def outcome_words(outcome: Finished | Failed) -> str:
+    """What became of a trial, in one short phrase."""
+    if isinstance(outcome, Failed):
+        return f"failed ({outcome.cause}): {outcome.reason.splitlines()[0] if outcome.reason else ''}"
+    result = outcome.result
+    val_accuracy = result.curves.val_accuracy[result.kept_epoch - 1] or 0.0
+    seconds = sum(second or 0.0 for second in result.curves.seconds)
+    return (
+        f"validation {val_accuracy:.4f}, test {result.test_accuracy:.4f}, "
+        f"{len(result.curves.seconds)} epochs, {seconds:.1f} s"
+    )
+
+
+def duration_words(seconds: float) -> str:
+    """Seconds as people say them: 45 s, 12 min, 3.4 h."""
+    minutes, hours = seconds / 60, seconds / 3600
+    if hours >= _FROM:
+        return f"{hours:.1f} h"
+    return f"{minutes:.0f} min" if minutes >= _FROM else f"{seconds:.0f} s"
+
+
+def spread_words(spread: Spread) -> str:
+    """A mean with its standard deviation: 0.9801 ± 0.0010."""
+    return f"{spread.mean:.4f}" + ("" if spread.sd is None else f" ± {spread.sd:.4f}")
+
+
+def closing_words(summary: Summary, best_path: str) -> str:
+    """The sweep in three lines: its counts, its best row, and where best.xlsx lies."""
+    n_finished, n_failed, n_pending = (summary.n(status) for status in (Status.FINISHED, Status.FAILED, Status.PENDING))
+    spent = duration_words(summary.seconds) + (" in all runs" if len(summary.runs) > 1 else "")
+    counts = f"Trials: {n_finished} finished, {n_failed} failed, {n_pending} left; {spent}"
+    return f"{counts}\n{_best_words(summary)}\n{best_path}"
+
+
+def _best_words(summary: Summary) -> str:
+    n_complete = sum(combination.complete for combination in summary.combinations)
+    if not summary.picks:
+        return "Best by validation: none yet, no combination has all its repeats"
+    so_far = f" so far ({n_complete} of {len(summary.combinations)} combinations have all their repeats)"
+    head = "Best by validation" + (so_far if n_complete < len(summary.combinations) else "")
+    return f"{head}: {combination_words(summary.picks[0].combination, summary.spec.varied)}"
+
+
+def combination_words(combination: Combination, varied: Container[str] = ()) -> str:
+    """A combination with its accuracies."""
+    validation, test = combination.spread("val_accuracy"), combination.spread("test_accuracy")
+    repeats = f"{test.n} repeats, mean ± sd" if test.n > 1 else "1 repeat"
+    return (
+        f"{recipe_words(combination.recipe, varied)}: validation accuracy {spread_words(validation)}, "
+        f"test accuracy {spread_words(test)} ({repeats})"
+    )

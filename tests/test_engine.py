@@ -1,0 +1,95 @@
+"""Devices are found without TensorFlow, and what follows from them depends on nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mnist_sweep.engine import Wishes, training, usable_gpus
+from mnist_sweep.execution.pool import run_in_pool
+from mnist_sweep.execution.serial import run_serially
+from mnist_sweep.machine import Gpu, devices_words, environment, n_cores, visible_gpus
+
+_TWO = "0, GPU-aaa, NVIDIA H200\n1, GPU-bbb, NVIDIA H200\n"
+
+
+@pytest.fixture
+def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An nvidia-smi that shows two GPUs."""
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nprintf '{_TWO}'\n".replace("\n'", "\\n'", 1).replace("H200\n1", "H200\\n1"))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return program
+
+
+def test_all_gpus_of_the_driver_are_seen(smi: Path) -> None:
+    """Without a choice of the user's every GPU counts, by number."""
+    assert smi.exists()
+    assert [Gpu("0", "NVIDIA H200"), Gpu("1", "NVIDIA H200")] == visible_gpus()
+    assert devices_words() == f"GPU 0: NVIDIA H200, GPU 1: NVIDIA H200, {n_cores()} CPU cores"
+    assert environment()["machine"]["gpu 1"] == "NVIDIA H200"
+
+
+@pytest.mark.parametrize(
+    ("visible", "expected"),
+    [("1", ["1"]), ("1,0", ["1", "0"]), ("GPU-bbb", ["GPU-bbb"]), ("0,7,1", ["0"]), ("", []), ("-1", [])],
+)
+def test_a_choice_of_the_user_holds(
+    smi: Path, monkeypatch: pytest.MonkeyPatch, visible: str, expected: list[str]
+) -> None:
+    """CUDA_VISIBLE_DEVICES chooses by number or by UUID, in its order, up to the first that is none."""
+    assert smi.exists()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert expected == [gpu.id for gpu in visible_gpus()]
+
+
+def test_no_driver_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine without nvidia-smi, or one where it fails, has no GPU."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert [] == visible_gpus()
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    assert [] == visible_gpus()
+
+
+def test_a_gpu_that_tensorflow_cannot_use_is_told_with_its_remedy() -> None:
+    """The user hears that there is a GPU, and which command lets TensorFlow use it."""
+    said: list[str] = []
+    assert [] == usable_gpus([Gpu("0", "NVIDIA H200")], said.append, count=lambda: 0)
+    assert "NVIDIA H200: there is a GPU, but TensorFlow sees 0 of 1" in said[0]
+    assert "pip install 'mnist-sweep[gpu]'" in said[0]
+
+
+def test_usable_gpus_are_used_without_a_word() -> None:
+    """When TensorFlow sees them all, they are taken, and nothing is said."""
+    said: list[str] = []
+    gpus = [Gpu("0", "A"), Gpu("1", "B")]
+    assert gpus == usable_gpus(gpus, said.append, count=lambda: 2)
+    assert [] == usable_gpus([], said.append, count=lambda: 0)
+    assert [] == said
+
+
+@pytest.mark.parametrize(
+    ("wishes", "n_trials", "n_workers", "stack"),
+    [
+        (Wishes(), 100, n_cores(), 1),
+        (Wishes(), 1, 1, 1),
+        (Wishes(n_workers=5), 100, 5, 1),
+        (Wishes(n_workers=5, stack=4), 12, 3, 4),
+        (Wishes(executor="serial", n_workers=5), 100, 1, 1),
+    ],
+)
+def test_workers_and_stack(
+    monkeypatch: pytest.MonkeyPatch, wishes: Wishes, n_trials: int, n_workers: int, stack: int
+) -> None:
+    """A CPU gets a worker a core and trials one at a time, unless the user says otherwise; none more than needed."""
+    monkeypatch.setenv("PATH", "")
+    with training(wishes, n_trials=n_trials, repeats=3, stop=lambda: False, say=print) as ready:
+        assert (n_workers, stack) == (ready.limits.n_workers, ready.limits.stack)
+        assert ready.execute is (run_serially if wishes.executor == "serial" else run_in_pool)
+        assert {"machine", "versions", "workers", "stack"} == set(ready.environment)
