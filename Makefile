@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench check lock clean
+.PHONY: help setup run test bench soak check lock clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ run: setup ## Train configs/quickstart.yaml for real, ending with where best.xls
 
 test: setup ## Run the whole suite
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+soak: setup ## Kill sweeps for twenty minutes and count what is lost
+	$(BIN)/python benchmarks/soak.py 20
 
 bench: setup ## Measure the engine against others, half an hour, and write benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .tools/tuner keras-tuner==1.4.8 kt-legacy==1.0.5

@@ -49,7 +49,7 @@ def _start(side: str, *arguments: str) -> subprocess.Popen[str]:
 def _figures(process: subprocess.Popen[str]) -> Any:
     out, _ = process.communicate()
     if process.returncode:
-        raise SystemExit(f"a side failed: {process.args}")
+        raise SystemExit(f"a side failed: {process.args!r}")
     return json.loads(out.splitlines()[-1])
 
 
@@ -77,7 +77,7 @@ def _sweep_seconds() -> float:
         return _seconds([sys.executable, "-m", "mnist_sweep", "run", str(config), "--output", folder, "--quiet"])
 
 
-def _round(tuner: bool) -> dict[str, Any]:
+def _round(*, tuner: bool) -> dict[str, Any]:
     figures = {
         "engine": _on_every_core("engine", "float32"),
         "fit": _alone("model_fit"),

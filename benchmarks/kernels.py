@@ -35,16 +35,19 @@ def _engine(data: Mnist, width: int, batch: int) -> Epoch:
     return lambda order: program.train(order[None], [0.001], 1)
 
 
-def _hand_made(data: Mnist, width: int, batch: int, *, floats: bool = False, unroll: int = 1, dead: bool = False) -> Epoch:
+def _hand_made(
+    data: Mnist, width: int, batch: int, *, floats: bool = False, unroll: int = 1, dead: bool = False
+) -> Epoch:
     """The same epoch written out, with images as floats, several steps an iteration, or dead pixels left out."""
     import keras
+    import numpy as np
 
     tf = tensorflow()
     shape = compile_key(_recipe(width, batch, 1))
     images = data.x_train
     first, *rest = initial_weights(shape, 1)
     if dead:
-        alive = images.any(axis=0).nonzero()[0]
+        alive = np.flatnonzero(images.any(axis=0))
         images, first = images[:, alive], tf.gather(first, alive)
     weights = [keras.Variable(weight) for weight in (first, *rest)]
     optimizer = make_optimizer(shape, weights)
@@ -65,16 +68,18 @@ def _hand_made(data: Mnist, width: int, batch: int, *, floats: bool = False, unr
         optimizer.apply(tape.gradient(loss, raw), tf.constant(0.001), number)
         return loss
 
-    @tf.function(autograph=False)  # type: ignore[untyped-decorator]  TensorFlow has no types
     def epoch(order: Any) -> Any:
         def body(i: Any, total: Any) -> Any:
             for k in range(unroll):
-                total += step(tf.slice(order, [(i * unroll + k) * batch], [batch]), tf.cast(i * unroll + k + 1, tf.float32))
+                total += step(
+                    tf.slice(order, [(i * unroll + k) * batch], [batch]), tf.cast(i * unroll + k + 1, tf.float32)
+                )
             return i + 1, total
 
         return tf.while_loop(lambda i, _: i < n_steps // unroll, body, (0, 0.0), parallel_iterations=1)[1]
 
-    return lambda order: float(epoch(tf.constant(order)))
+    compiled = tf.function(epoch, autograph=False)
+    return lambda order: float(compiled(tf.constant(order)))
 
 
 def _keras_in_graph(data: Mnist, width: int, batch: int, *, xla: bool) -> Epoch:
@@ -87,7 +92,6 @@ def _keras_in_graph(data: Mnist, width: int, batch: int, *, xla: bool) -> Epoch:
     optimizer = build_optimizer(shape, 0.001, model.trainable_variables)
     x_all, y_all, n_steps = tf.constant(data.x_train), tf.constant(data.y_train, tf.int32), 54_000 // batch
 
-    @tf.function(autograph=False, jit_compile=xla)  # type: ignore[untyped-decorator]  TensorFlow has no types
     def epoch(order: Any) -> Any:
         def body(i: Any, total: Any) -> Any:
             chosen = tf.slice(order, [i * batch], [batch])
@@ -99,7 +103,8 @@ def _keras_in_graph(data: Mnist, width: int, batch: int, *, xla: bool) -> Epoch:
 
         return tf.while_loop(lambda i, _: i < n_steps, body, (0, 0.0), parallel_iterations=1)[1]
 
-    return lambda order: float(epoch(tf.constant(order)))
+    compiled = tf.function(epoch, autograph=False, jit_compile=xla)
+    return lambda order: float(compiled(tf.constant(order)))
 
 
 VARIANTS: dict[str, Callable[[Mnist, int, int], Epoch]] = {

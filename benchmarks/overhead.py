@@ -17,7 +17,7 @@ from mnist_sweep.ledger import Ledger
 from mnist_sweep.plan import make_plan
 from mnist_sweep.recipe import Trial
 from mnist_sweep.sweep import Training, run_sweep
-from mnist_sweep.terminal import progress
+from mnist_sweep.terminal import Look, progress
 
 _EPOCHS, _TRIALS = 20, 400
 
@@ -52,7 +52,7 @@ def measure_overhead() -> list[str]:
     spec = parse_spec(f"name: overhead\nrepeats: {_TRIALS}\ngrid:\n  hidden_width: 32\n".encode(), "overhead")
     plan = make_plan(spec, "data")
     training = Training(run_in_pool, make_instant, Limits(1), {})
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, progress(plan, quiet=False) as listeners:
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, progress(plan, Look()) as listeners:
         run_sweep(
             plan,
             journal_path=Path(folder) / "journal.jsonl",

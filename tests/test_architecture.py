@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 _SOURCE = Path(__file__).parents[1] / "src" / "mnist_sweep"
-_PURE = ("errors", "recipe", "keras_names", "plan", "events", "ledger", "summary")
+_PURE = ("errors", "recipe", "keras_names", "plan", "events", "ledger", "summary", "estimate")
 _HEAVY = {"tensorflow", "keras", "pandas", "openpyxl", "numpy", "rich", "matplotlib", "scipy"}
 _MAY_IMPORT = {
     "errors": set(),
@@ -28,8 +28,12 @@ _MAY_IMPORT = {
     "template": {"config", "errors", "files", "yaml_tree"},
     "journal": {"errors", "events"},
     "sweep": {"errors", "events", "execution", "journal", "ledger", "plan", "recipe"},
+    "estimate": {"events", "ledger", "recipe"},
+    "boundary": {"errors", "home", "machine"},
+    "notify": {"summary", "words"},
+    "overview": {"estimate", "events", "ledger", "machine", "plan", "recipe", "reports", "summary", "words"},
     "words": {"events", "recipe", "summary"},
-    "terminal": {"events", "execution", "ledger", "plan", "recipe", "reports", "sweep", "words"},
+    "terminal": {"estimate", "events", "execution", "ledger", "plan", "recipe", "summary", "sweep", "words"},
     "execution": {"errors", "events", "recipe"},
     "engine": {"execution", "machine", "sweep", "training"},
     "training": {"errors", "events", "files", "recipe"},

@@ -92,7 +92,7 @@ def test_a_journal_is_lines_of_json_below_a_header(tmp_path: Path) -> None:
 
 
 def test_a_line_is_on_the_disk_when_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last sync of an append sees the whole line, so a power cut after it loses nothing."""
+    """The last sync of an append sees the whole line, so a power cut after it loses nothing but a trial's start."""
     path = tmp_path / "journal.jsonl"
     sync, synced = os.fsync, []
 
@@ -104,7 +104,8 @@ def test_a_line_is_on_the_disk_when_append_returns(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(os, "fsync", fsync)
         for n, record in enumerate(_RECORDS, start=1):
             journal.append(record)
-            assert path.stat().st_size == synced[-1]
+            if not isinstance(record.event, Started):
+                assert path.stat().st_size == synced[-1]
             assert _RECORDS[:n] == read_records(path)
 
 
@@ -223,7 +224,7 @@ def test_a_line_that_cannot_be_synced_is_taken_back(tmp_path: Path, monkeypatch:
         with monkeypatch.context() as broken:
             broken.setattr(os, "fsync", fsync)
             with pytest.raises(StorageError, match="Input/output error"):
-                journal.append(_RECORDS[1])
+                journal.append(_RECORDS[0])
 
     assert before == path.read_bytes()
 

@@ -15,7 +15,7 @@ def test_nothing_has_happened_yet() -> None:
     """Without records there is no outcome, no run and no plan, and no second was spent."""
     ledger = _ledger()
 
-    assert Ledger({}, [], None) == ledger
+    assert Ledger() == ledger
     assert 0 == ledger.seconds
 
 

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import signal
 import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
-from mnist_sweep.errors import ConfigError, ExitCode, JournalCorruptError, SweepError, UsageError
+from mnist_sweep.boundary import Context, Stop, run_command, stop_signals
+from mnist_sweep.errors import ExitCode, JournalCorruptError, UsageError, WorkersError
 from mnist_sweep.events import Event, Record
 from mnist_sweep.home import Home, existing_home
-from mnist_sweep.journal import locked, read_records
+from mnist_sweep.journal import holder, locked, read_records
 from mnist_sweep.ledger import Ledger, replay
 from mnist_sweep.plan import Plan, make_plan
 from mnist_sweep.recipe import LOOP_VERSION
@@ -31,11 +27,12 @@ from mnist_sweep.summary import Status, Summary, summarize
 
 if TYPE_CHECKING:
     from mnist_sweep.engine import Wishes
+    from mnist_sweep.terminal import Look
 
 _HOME = click.argument("home", type=click.Path(path_type=Path))
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _COUNT = click.IntRange(min=1)
-_SECONDS = click.FloatRange(min=0, min_open=True)
+_POSITIVE = click.FloatRange(min=0, min_open=True)
 _OUTPUT = click.option(
     "--output",
     default="output",
@@ -62,8 +59,9 @@ def cli() -> None:
       0 all finished           5 the folder holds results of another sweep
       1 some trials failed     6 the journal is corrupt
       2 usage or sweep file    7 all trials failed, or none can be trained
-      3 a bug                  9 data, disk or permissions
-      4 the folder is busy     130 interrupted, 143 terminated
+      3 a bug                  8 your own limit was reached
+      4 the folder is busy     9 data, disk or permissions
+                               130 interrupted, 143 terminated
     """
 
 
@@ -81,7 +79,7 @@ def cli() -> None:
     metavar="N",
     help="Trials that a process trains side by side.  [default: 1 on a CPU, the repeats on a GPU]",
 )
-@click.option("--trial-timeout", type=_SECONDS, metavar="SECONDS", help="A trial that takes longer has failed.")
+@click.option("--trial-timeout", type=_POSITIVE, metavar="SECONDS", help="A trial that takes longer has failed.")
 @click.option(
     "--executor",
     type=click.Choice(["pool", "serial"]),
@@ -90,7 +88,23 @@ def cli() -> None:
     help="Train in processes of their own, or one trial after the other in this one.",
 )
 @click.option("--retry-failed", is_flag=True, help="Train failed trials again; otherwise they stay as they are.")
+@click.option("--max-hours", type=_POSITIVE, metavar="HOURS", help="Stop in good order after this time; exit code 8.")
+@click.option("--max-trials", type=_COUNT, metavar="N", help="Train so many trials at most; exit code 8.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How each trial is told where there is no terminal.",
+)
+@click.option(
+    "--notify",
+    metavar="COMMAND",
+    help="At the end, run COMMAND with the summary as JSON on its standard input.",
+)
+@click.pass_obj
 def run(
+    context: Context,
     config: Path,
     output: Path,
     *,
@@ -101,6 +115,10 @@ def run(
     stack: int | None,
     trial_timeout: float | None,
     executor: str,
+    max_hours: float | None,
+    max_trials: int | None,
+    log_format: str,
+    notify: str | None,
 ) -> int:
     """Train what CONFIG asks for and write the reports.
 
@@ -112,40 +130,73 @@ def run(
       mnist-sweep run configs/grid.yaml --output /data/sweeps --quiet
       mnist-sweep run configs/grid.yaml --fresh
       mnist-sweep run configs/grid.yaml --workers 4 --trial-timeout 600
+      mnist-sweep run configs/grid.yaml --max-hours 8 --notify 'mail -s sweep me@example.org'
     """
     from mnist_sweep.engine import Wishes
+    from mnist_sweep.notify import closing_facts, send
+    from mnist_sweep.terminal import Look
 
     stamp, wishes = _stamper(), Wishes(executor, workers, stack, trial_timeout)
-    plan, home = _plan_and_home(config, output)
+    plan, home = _plan_and_home(config, output, context)
     if fresh and home.path.exists():
         with locked(home.lock):
             aside = home.move_aside(datetime.now(UTC))
         click.echo(f"{home.path} is now {aside}", err=True)
     home.create()
-    with locked(home.lock), _stop_signals() as stopped:
-        ledger = _train(plan, home, stamp, stopped, wishes, quiet=quiet, retry_failed=retry_failed)
-        summary = _write_reports(plan, ledger, home)
-    return _close(summary, home, stopped)
+    look = Look(quiet=quiet, log_format=log_format, retry_failed=retry_failed)
+    with locked(home.lock), stop_signals(max_hours) as stop:
+        try:
+            ledger = _train(plan, home, stamp, stop, wishes, look=look, max_trials=max_trials)
+        except WorkersError:
+            _write_reports(plan, replay(read_records(home.journal)), home)
+            raise
+        summary, best = _write_reports(plan, ledger, home)
+    code = _close(summary, home, best, stop, limited=bool(max_hours or max_trials))
+    if notify:
+        send(notify, closing_facts(summary, str(best), code))
+    return code
 
 
 @cli.command("plan")
 @_CONFIG
 @_OUTPUT
-def show_plan(config: Path, output: Path) -> None:
-    """Show what CONFIG would train, and what of it is done; trains nothing.
+@click.option("--list", "list_trials", is_flag=True, help="Print every trial, a line each.")
+@click.pass_obj
+def show_plan(context: Context, config: Path, output: Path, *, list_trials: bool) -> None:
+    """Show what CONFIG would train, what of it is done and how long the rest will take; trains nothing.
+
+    \b
+    Examples:
+      mnist-sweep plan configs/grid.yaml
+      mnist-sweep plan configs/grid.yaml --list
+    """
+    from mnist_sweep.overview import print_plan, print_trials
+    from mnist_sweep.sweep import check_continues
+
+    plan, home = _plan_and_home(config, output, context)
+    ledger = replay(read_records(home.journal))
+    if list_trials:
+        print_trials(plan, ledger)
+    else:
+        print_plan(plan, ledger, str(home.path))
+    check_continues(plan, ledger, home.path)
+
+
+@cli.command()
+@_HOME
+def status(home: Path) -> None:
+    """Show how the sweep in the folder HOME stands, while it runs or after.
 
     \b
     Example:
-      mnist-sweep plan configs/grid.yaml
+      mnist-sweep status output/quickstart
     """
-    from mnist_sweep.machine import devices_words
-    from mnist_sweep.sweep import check_continues
-    from mnist_sweep.terminal import print_plan
+    from mnist_sweep.overview import print_status
 
-    plan, home = _plan_and_home(config, output)
-    ledger = replay(read_records(home.journal))
-    print_plan(plan, ledger, str(home.path), devices_words())
-    check_continues(plan, ledger, home.path)
+    found = existing_home(home)
+    ledger = replay(read_records(found.journal))
+    plan = _recorded_plan(ledger, found)
+    print_status(plan, summarize(plan, ledger), ledger, holder(found.lock), str(found.path))
 
 
 @cli.command()
@@ -161,8 +212,8 @@ def report(home: Path) -> None:
 
     found = existing_home(home)
     ledger = replay(read_records(found.journal))
-    summary = _write_reports(_recorded_plan(ledger, found), ledger, found)
-    click.echo(closing_words(summary, str(found.best)))
+    summary, best = _write_reports(_recorded_plan(ledger, found), ledger, found)
+    click.echo(closing_words(summary, str(best)))
 
 
 def _recorded_plan(ledger: Ledger, home: Home) -> Plan:
@@ -246,12 +297,14 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(), indent=2))
 
 
-def _plan_and_home(config: Path, output: Path) -> tuple[Plan, Home]:
+def _plan_and_home(config: Path, output: Path, context: Context) -> tuple[Plan, Home]:
     from mnist_sweep.config import load_spec
     from mnist_sweep.training.data import MNIST_DIGEST
 
+    context.config = config
     spec = load_spec(config)
-    return make_plan(spec, MNIST_DIGEST), Home(output / spec.name)
+    context.home = Home(output / spec.name)
+    return make_plan(spec, MNIST_DIGEST), context.home
 
 
 def _stamper() -> Callable[[Event], Record]:
@@ -269,11 +322,11 @@ def _train(
     plan: Plan,
     home: Home,
     stamp: Callable[[Event], Record],
-    stopped: _Stopped,
+    stop: Stop,
     wishes: Wishes,
     *,
-    quiet: bool,
-    retry_failed: bool,
+    look: Look,
+    max_trials: int | None,
 ) -> Ledger:
     from mnist_sweep.sweep import Training, run_sweep
     from mnist_sweep.terminal import progress, say
@@ -281,103 +334,59 @@ def _train(
     def prepare(n_trials: int) -> AbstractContextManager[Training]:
         from mnist_sweep.engine import training
 
-        say_aside = partial(say, err=True)
-        return training(wishes, n_trials=n_trials, repeats=plan.spec.repeats, stop=stopped.__bool__, say=say_aside)
+        return training(wishes, n_trials=n_trials, repeats=plan.spec.repeats, stop=stop, say=partial(say, err=True))
 
-    with progress(plan, quiet=quiet, retry_failed=retry_failed) as listeners:
+    with progress(plan, look) as listeners:
         return run_sweep(
             plan,
             journal_path=home.journal,
             prepare=prepare,
             stamp=stamp,
-            retry_failed=retry_failed,
+            retry_failed=look.retry_failed,
+            max_trials=max_trials,
             listeners=listeners,
         )
 
 
-def _write_reports(plan: Plan, ledger: Ledger, home: Home) -> Summary:
+def _write_reports(plan: Plan, ledger: Ledger, home: Home) -> tuple[Summary, Path]:
+    """The summary, and where best.xlsx was written."""
     from mnist_sweep.reports.build import write_reports
+    from mnist_sweep.terminal import say
 
     summary = summarize(plan, ledger)
-    write_reports(summary, {"hyperparams": home.hyperparams, "full": home.full, "best": home.best})
-    return summary
+    paths = {"hyperparams": home.hyperparams, "full": home.full, "best": home.best}
+    written = write_reports(summary, paths)
+    for name, path in written.items():
+        if path != paths[name]:
+            say(f"{paths[name]} is open in a spreadsheet program; written instead: {path}", err=True)
+    return summary, written["best"]
 
 
-def _close(summary: Summary, home: Home, stopped: _Stopped) -> int:
+def _close(summary: Summary, home: Home, best: Path, stop: Stop, *, limited: bool) -> int:
     """Say how it ended, and with which exit code."""
     from mnist_sweep.terminal import say
     from mnist_sweep.words import closing_words
 
-    say(closing_words(summary, str(home.best)))
-    if stopped and summary.n(Status.PENDING):
+    say(closing_words(summary, str(best)))
+    n_failed, n_left = summary.n(Status.FAILED), summary.n(Status.PENDING)
+    if n_left and (stop.signal or limited):
         again = shlex.join(word for word in sys.argv[1:] if word != "--fresh")
-        say(f"Stopped; to continue: mnist-sweep {again}", err=True)
-        return 128 + stopped.signal
-    n_failed = summary.n(Status.FAILED)
+        why = "Stopped" if stop.signal else "Limit reached"
+        say(f"{why}, {n_left} trials left; to continue: mnist-sweep {again}", err=True)
+        return 128 + stop.signal if stop.signal else ExitCode.LIMIT_REACHED
     if not n_failed:
         return ExitCode.FINISHED
     say(f"{n_failed} trials failed; the column Reason of {home.full} says why", err=True)
     return ExitCode.SOME_FAILED if summary.n(Status.FINISHED) else ExitCode.ALL_FAILED
 
 
-@dataclass(slots=True)
-class _Stopped:
-    """Whether a signal asked the command to stop, and which."""
-
-    signal: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.signal)
-
-
-@contextmanager
-def _stop_signals() -> Iterator[_Stopped]:
-    """Take Ctrl-C and SIGTERM as a wish to stop in good order; a second one ends the process at once."""
-    stopped = _Stopped()
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        if stopped:
-            os.write(2, b"\x1b[?25h" if os.isatty(2) else b"")  # the live lines have hidden the cursor
-            os.write(2, b"stopped at once; finished trials are kept; run again without --fresh to continue\n")
-            os._exit(128 + number)  # the journal is whole at every moment
-        stopped.signal = number
-        os.write(2, b"\nstopping; once more to stop at once\n")
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def main() -> None:
-    """The one boundary where errors become words and exit codes."""
-    try:
-        code = _exit_code()
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output went away: not our error
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.FINISHED
-    except Exception:  # noqa: BLE001  anything else is a bug of ours
-        click.echo(f"{traceback.format_exc()}\nThis is a bug in mnist-sweep. All results so far are safe.", err=True)
-        code = ExitCode.BUG
-    sys.exit(code)
+    """The console script."""
+    context = Context()
 
-
-def _exit_code() -> int:
-    try:
+    def command() -> int:
         # Not cli.main(): it ends the process with code 1 when a pipe closes.
-        with cli.make_context("mnist-sweep", sys.argv[1:]) as context:
-            return int(cli.invoke(context) or 0)
-    except SweepError as error:
-        click.echo(str(error) if isinstance(error, ConfigError) else f"Error: {error}", err=True)
-        return error.exit_code
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.STORAGE
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted; run the same command to continue", err=True)
-        return ExitCode.INTERRUPTED
+        with cli.make_context("mnist-sweep", sys.argv[1:], obj=context) as click_context:
+            return int(cli.invoke(click_context) or 0)
+
+    sys.exit(run_command(command, context))

@@ -40,6 +40,10 @@ class Home:
         """The best combinations."""
         return self.path / "best.xlsx"
 
+    def crash(self, now: datetime) -> Path:
+        """Where the report of a crash at this moment goes."""
+        return self.path / f"crash-{now:%Y%m%d-%H%M%S}.txt"
+
     def create(self) -> None:
         """Make the folder where it is missing.
 

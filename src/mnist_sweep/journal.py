@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -170,12 +171,31 @@ def locked(lock: Path) -> Iterator[None]:
         yield
 
 
-def _take(fd: int, lock: Path) -> None:
+def holder(lock: Path) -> str | None:
+    """Who holds the home's lock, in words; None when nobody does."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(fd, 1000, 0).decode(errors="replace").strip() or "another process"
-        raise HomeBusyError(f"{lock.parent}: {holder} works here; wait for it to end, or stop it") from error
+        fd = os.open(lock, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return os.pread(fd, 1000, 0).decode(errors="replace").strip() or "another process"
+    finally:
+        os.close(fd)
+    return None
+
+
+def _take(fd: int, lock: Path) -> None:
+    for patience in (0.05, 0.1, 0.0):  # `holder` takes the lock for an instant to look at it
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError as error:
+            if not patience:
+                who = os.pread(fd, 1000, 0).decode(errors="replace").strip() or "another process"
+                raise HomeBusyError(f"{lock.parent}: {who} works here; wait for it to end, or stop it") from error
+            time.sleep(patience)
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()} since {since}\n".encode(), 0)

@@ -5,10 +5,11 @@ Law of the pure modules: no files, no clock, no environment; time and randomness
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from mnist_sweep.events import Failed, Finished, Planned, Record, RunStarted
+from mnist_sweep.events import Failed, Finished, Planned, Record, RunStarted, Started
 from mnist_sweep.plan import SweepSpec
 from mnist_sweep.recipe import Trial
 
@@ -29,6 +30,8 @@ class Ledger:
     """What the journal says so far: the outcome of each trial by its key, the runs, the latest plan."""
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    attempts: Counter[str] = field(default_factory=Counter)
+    running: dict[str, Trial] = field(default_factory=dict)  # begun in the last run, and not ended yet
     runs: list[Run] = field(default_factory=list)
     spec: SweepSpec | None = None
 
@@ -36,11 +39,16 @@ class Ledger:
         """Take in one more record."""
         if isinstance(record.event, RunStarted):
             self.runs.append(Run(record.event.environment, record.at, record.run_s))
+            self.running = {}
         elif self.runs:
             self.runs[-1].seconds = max(self.runs[-1].seconds, record.run_s)
         match record.event:
+            case Started(trial):
+                self.attempts[trial.key] += 1
+                self.running[trial.key] = trial
             case Finished() | Failed() as outcome:
                 self.outcomes[outcome.trial.key] = outcome
+                self.running.pop(outcome.trial.key, None)
             case Planned(spec):
                 self.spec = spec
 

@@ -30,6 +30,7 @@ class Row:
 
     trial: Trial
     outcome: Outcome | None
+    attempts: int = 0
 
     @property
     def status(self) -> Status:
@@ -155,7 +156,7 @@ CHOICE = "CHOICE BY VALIDATION"
 
 def summarize(plan: Plan, ledger: Ledger) -> Summary:
     """The summary of a plan's outcomes."""
-    rows = [Row(trial, ledger.outcomes.get(trial.key)) for trial in plan.trials]
+    rows = [Row(trial, ledger.outcomes.get(trial.key), ledger.attempts[trial.key]) for trial in plan.trials]
     size = plan.spec.repeats
     combinations = tuple(
         Combination(recipe, tuple(rows[i * size : (i + 1) * size])) for i, recipe in enumerate(plan.combinations)

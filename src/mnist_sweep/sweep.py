@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_sweep.errors import SweepMismatchError
-from mnist_sweep.events import Event, Planned, Progress, Record, RunEnded, RunStarted
+from mnist_sweep.errors import SweepMismatchError, WorkersError
+from mnist_sweep.events import Cause, Event, Failed, Finished, Planned, Progress, Record, RunEnded, RunStarted
 from mnist_sweep.execution.executor import Executor, Limits, MakeWork, TrialEvent
 from mnist_sweep.journal import Journal
 from mnist_sweep.ledger import Ledger, pending, replay
@@ -36,6 +36,7 @@ def run_sweep(
     prepare: Callable[[int], AbstractContextManager[Training]],
     stamp: Callable[[Event], Record],
     retry_failed: bool = False,
+    max_trials: int | None = None,
     listeners: Iterable[Listener] = (),
 ) -> Ledger:
     """Train what the plan asks for and the journal lacks; the home must be locked.
@@ -44,10 +45,12 @@ def run_sweep(
         prepare: gets ready to train that many trials; called only when there are any.
         stamp: gives an event its time.
         retry_failed: train failed trials again; otherwise their failure is their result.
+        max_trials: train so many at most.
         listeners: hear of every event after it is on the disk.
 
     Raises:
         SweepMismatchError: when the journal holds results that the plan does not ask for.
+        WorkersError: when trial after trial fails for one cause, which would fail them all.
     """
     with closing(Journal(journal_path)) as journal:
         ledger = replay(journal.records)
@@ -60,11 +63,12 @@ def run_sweep(
 
         if ledger.spec != plan.spec:
             note(Planned(plan.spec))
-        todo = pending(plan.trials, ledger, retry_failed=retry_failed)
+        todo = pending(plan.trials, ledger, retry_failed=retry_failed)[:max_trials]
         if not todo:
             return ledger
         with prepare(len(todo)) as training:
             note(RunStarted(training.environment))
+            streak = _Streak()
             try:
                 with closing(training.execute(iter(todo), training.make_work, training.limits)) as events:
                     for event in events:
@@ -72,9 +76,40 @@ def run_sweep(
                             note(event)
                         for hear in listeners:
                             hear(event, ledger)
+                        streak.see(event)
             finally:
                 note(RunEnded())
         return ledger
+
+
+_STREAK = 10
+
+
+@dataclass(slots=True)
+class _Streak:
+    """Counts failures in a row that have one cause outside the trials: no memory, a GPU that is gone."""
+
+    cause: str = ""
+    n: int = 0
+
+    def see(self, event: TrialEvent) -> None:
+        """Take in an event.
+
+        Raises:
+            WorkersError: at the end of a long row.
+        """
+        match event:
+            case Finished():
+                self.n = 0
+            case Failed(_, Cause.ERROR | Cause.WORKER_DIED as cause, reason):
+                kind = f"{cause}: {reason.partition(':')[0]}"
+                self.n = self.n + 1 if kind == self.cause else 1
+                self.cause = kind
+                if self.n >= _STREAK:
+                    raise WorkersError(
+                        f"stopped: {self.n} trials in a row failed for one cause: {reason.splitlines()[0]}. "
+                        "Mend it, then train them again with --retry-failed"
+                    )
 
 
 def check_continues(plan: Plan, ledger: Ledger, home: Path) -> None:

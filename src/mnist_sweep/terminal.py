@@ -1,7 +1,8 @@
-"""What people see while a sweep runs: live lines on a terminal, plain lines elsewhere; and the plan as a table."""
+"""What people see while a sweep runs: live lines on a terminal, plain lines or JSON elsewhere."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnist_sweep.estimate import time_left
 from mnist_sweep.events import Failed, Finished, Progress, Started
 from mnist_sweep.execution.executor import TrialEvent
 from mnist_sweep.ledger import Ledger, pending
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import Trial
+from mnist_sweep.summary import summarize
 from mnist_sweep.sweep import Listener
-from mnist_sweep.words import duration_words, outcome_words, shape_words, trial_words
+from mnist_sweep.words import best_words, duration_words, outcome_words, trial_facts, trial_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,16 +32,28 @@ def say(text: str, *, err: bool = False) -> None:
         click.echo(text, err=err)
 
 
+_LOOK_S = 1.0
+
+
 @dataclass(slots=True)
 class Pace:
-    """How many trials are done, and how long the rest will take if they are like those of this run."""
+    """How many trials are done, what runs, how long the rest will take, and the best so far by validation."""
 
-    n_trials: int
+    plan: Plan
+    ledger: Ledger
     n_done: int
-    varied: frozenset[str]
+    retry_failed: bool
     began: float = 0.0
-    n_ended: int = 0  # in this run
+    n_failed: int = 0
     running: dict[Trial, str] = field(default_factory=dict)
+    best: str = ""
+    left: str = ""  # how long it will still take; empty before anything was measured
+    _looked: float = float("-inf")
+
+    @property
+    def n_trials(self) -> int:
+        """All trials of the plan."""
+        return len(self.plan.trials)
 
     def see(self, event: TrialEvent) -> None:
         """Take in an event; the clock begins with the first one, when the workers are up."""
@@ -50,42 +65,57 @@ class Pace:
                 self.running[trial] = f"epoch {epoch}, val_loss {val_loss:.4f}, val_accuracy {val_accuracy:.4f}"
             case Finished(trial) | Failed(trial):
                 self.running.pop(trial, None)
-                self.n_ended += 1
                 self.n_done += 1
+                self.n_failed += isinstance(event, Failed)
+                self._look()
 
-    @property
-    def left(self) -> str:
-        """How long it will still take, in words; empty before the first trial has ended."""
-        n_left = self.n_trials - self.n_done
-        if not self.n_ended or not n_left:
-            return ""
-        return f"left {duration_words((time.monotonic() - self.began) / self.n_ended * n_left)}"
+    def _look(self) -> None:
+        """Find the best and the time left anew, now and then: in a large sweep each look takes long."""
+        if time.monotonic() - self._looked < _LOOK_S and self.n_done < self.n_trials:
+            return
+        self.best = best_words(summarize(self.plan, self.ledger))
+        trials = pending(self.plan.trials, self.ledger)
+        n_workers = int(str(self.ledger.runs[-1].environment.get("workers", 1))) if self.ledger.runs else 1
+        likely = time_left(trials, self.ledger, n_workers, rate=0.0).likely
+        self.left = f"left {duration_words(likely)}" if trials else ""
+        self._looked = time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How progress is shown."""
+
+    quiet: bool = False
+    log_format: str = "text"
+    retry_failed: bool = False
 
 
 @contextmanager
-def progress(plan: Plan, *, quiet: bool, retry_failed: bool = False) -> Iterator[list[Listener]]:
+def progress(plan: Plan, look: Look) -> Iterator[list[Listener]]:
     """Listeners that show how the sweep goes on stderr: live on a terminal, a line for each trial elsewhere."""
-    if quiet:
+    if look.quiet:
         yield []
+    elif look.log_format == "json":
+        yield [_json_lines(plan, look)]
     elif sys.stderr.isatty():
-        with _live(plan, retry_failed=retry_failed) as listener:
+        with _live(plan, look) as listener:
             yield [listener]
     else:
-        yield [_plain_lines(plan, retry_failed=retry_failed)]
+        yield [_plain_lines(plan, look)]
 
 
-def _pace(plan: Plan, ledger: Ledger, event: TrialEvent, *, retry_failed: bool) -> Pace:
+def _pace(plan: Plan, ledger: Ledger, event: TrialEvent, look: Look) -> Pace:
     """The pace before the first event, which the ledger has seen already."""
-    n_done = len(plan.trials) - len(pending(plan.trials, ledger, retry_failed=retry_failed))
-    return Pace(len(plan.trials), n_done - isinstance(event, Finished | Failed), plan.spec.varied)
+    n_done = len(plan.trials) - len(pending(plan.trials, ledger, retry_failed=look.retry_failed))
+    return Pace(plan, ledger, n_done - isinstance(event, Finished | Failed), look.retry_failed)
 
 
-def _plain_lines(plan: Plan, *, retry_failed: bool) -> Listener:
+def _plain_lines(plan: Plan, look: Look) -> Listener:
     pace: Pace | None = None
 
     def hear(event: TrialEvent, ledger: Ledger) -> None:
         nonlocal pace
-        pace = pace or _pace(plan, ledger, event, retry_failed=retry_failed)
+        pace = pace or _pace(plan, ledger, event, look)
         pace.see(event)
         if isinstance(event, Finished | Failed):
             rest = f" ({pace.left})" if pace.left else ""
@@ -95,8 +125,23 @@ def _plain_lines(plan: Plan, *, retry_failed: bool) -> Listener:
     return hear
 
 
+def _json_lines(plan: Plan, look: Look) -> Listener:
+    """A line of JSON for each trial that ends, without its curves and lists."""
+    pace: Pace | None = None
+
+    def hear(event: TrialEvent, ledger: Ledger) -> None:
+        nonlocal pace
+        pace = pace or _pace(plan, ledger, event, look)
+        pace.see(event)
+        if isinstance(event, Finished | Failed):
+            facts = {"event": type(event).__name__.lower(), **trial_facts(event), "done": pace.n_done}
+            say(json.dumps({**facts, "trials": pace.n_trials}), err=True)
+
+    return hear
+
+
 @contextmanager
-def _live(plan: Plan, *, retry_failed: bool) -> Iterator[Listener]:
+def _live(plan: Plan, look: Look) -> Iterator[Listener]:
     """A bar with the counts and the time left, and under it a line for each trial that is being trained."""
     from rich.console import Console
     from rich.live import Live
@@ -108,7 +153,7 @@ def _live(plan: Plan, *, retry_failed: bool) -> Iterator[Listener]:
 
         def hear(event: TrialEvent, ledger: Ledger) -> None:
             nonlocal pace
-            pace = pace or _pace(plan, ledger, event, retry_failed=retry_failed)
+            pace = pace or _pace(plan, ledger, event, look)
             pace.see(event)
             if isinstance(event, Finished | Failed):
                 line = f"{trial_words(event.trial, plan.spec.varied)}: {outcome_words(event)}"
@@ -131,51 +176,8 @@ def _picture(pace: Pace) -> RenderableType:
         bar, Text(f"{pace.n_done}/{pace.n_trials} trials", no_wrap=True), Text(f"{spent} so far"), Text(pace.left)
     )
     lines = [
-        Text(f"  {state}: {trial_words(trial, pace.varied)}", no_wrap=True, overflow="ellipsis", style="dim")
+        Text(f"  {state}: {trial_words(trial, pace.plan.spec.varied)}", no_wrap=True, overflow="ellipsis", style="dim")
         for trial, state in pace.running.items()
     ]
-    return Group(head, *lines)
-
-
-_SHOWN_SHAPES = 8
-
-
-def print_plan(plan: Plan, ledger: Ledger, home: str, devices: str) -> None:
-    """What a sweep will train, as tables on stdout."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    from mnist_sweep.reports.tables import axis_words
-
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, title=plan.spec.name, title_justify="left")
-    table.add_column("axis")
-    table.add_column("values")
-    for axis in plan.spec.axes:
-        table.add_row(axis.name, str(axis_words(plan.spec, axis.name)), style="bold" if len(axis.choices) > 1 else "")
-    console.print(table)
-    for name, text in _facts(plan, ledger, home, devices).items():
-        console.print(f"{name:13} {text}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _facts(plan: Plan, ledger: Ledger, home: str, devices: str) -> dict[str, str]:
-    n_trials, n_left = len(plan.trials), len(pending(plan.trials, ledger))
-    removed = f" ({plan.n_duplicates:,} duplicates removed)" if plan.n_duplicates else ""
-    return {
-        "combinations": f"{len(plan.combinations):,}{removed}",
-        "repeats": f"{plan.spec.repeats}",
-        "trials": f"{n_trials:,} ({n_trials - n_left:,} done, {n_left:,} to train)",
-        "parameters": _parameters(plan),
-        "devices": devices,
-        "home": home,
-    }
-
-
-def _parameters(plan: Plan) -> str:
-    """The parameters of each model, smallest first; of many models the smallest and the largest."""
-    by_shape = {shape_words(recipe): recipe.n_parameters for recipe in plan.combinations}
-    models = [f"{n:,} ({shape})" for shape, n in sorted(by_shape.items(), key=lambda item: item[1])]
-    if len(models) > _SHOWN_SHAPES:
-        return f"{models[0]} to {models[-1]}, {len(models)} sizes"
-    return ", ".join(models)
+    best = [Text(f"  {pace.best}", no_wrap=True, overflow="ellipsis")] if pace.best else []
+    return Group(head, *lines, *best)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from typing import Any
 
 from mnist_sweep.events import Failed, Finished
 from mnist_sweep.recipe import PRECISIONS, EarlyStopping, Recipe, Trial
-from mnist_sweep.summary import Combination, Spread, Status, Summary
+from mnist_sweep.summary import METRICS, Combination, Row, Spread, Status, Summary
 
 _FROM = 1.5  # a unit is used from this many of it
 
@@ -60,6 +61,15 @@ def outcome_words(outcome: Finished | Failed) -> str:
     )
 
 
+def trial_facts(event: Finished | Failed) -> dict[str, Any]:
+    """A trial that ended as plain JSON values, without its curves and lists."""
+    facts: dict[str, Any] = {"model": recipe_words(event.trial.recipe), "repeat": event.trial.repeat}
+    if isinstance(event, Failed):
+        return {**facts, "cause": event.cause, "reason": event.reason}
+    row = Row(event.trial, event)
+    return {**facts, **{name: metric(row.result) for name, metric in METRICS.items() if row.result}}
+
+
 def duration_words(seconds: float) -> str:
     """Seconds as people say them: 45 s, 12 min, 3.4 h."""
     minutes, hours = seconds / 60, seconds / 3600
@@ -78,10 +88,11 @@ def closing_words(summary: Summary, best_path: str) -> str:
     n_finished, n_failed, n_pending = (summary.n(status) for status in (Status.FINISHED, Status.FAILED, Status.PENDING))
     spent = duration_words(summary.seconds) + (" in all runs" if len(summary.runs) > 1 else "")
     counts = f"Trials: {n_finished} finished, {n_failed} failed, {n_pending} left; {spent}"
-    return f"{counts}\n{_best_words(summary)}\n{best_path}"
+    return f"{counts}\n{best_words(summary)}\n{best_path}"
 
 
-def _best_words(summary: Summary) -> str:
+def best_words(summary: Summary) -> str:
+    """The choice by validation in one line, and how much it rests on."""
     n_complete = sum(combination.complete for combination in summary.combinations)
     if not summary.picks:
         return "Best by validation: none yet, no combination has all its repeats"

@@ -44,7 +44,6 @@ class _Broken:
 
 def _serve(pipe: Connection, make_work: MakeWork, number: int) -> None:
     """The worker's life: get ready, then trials in and events out until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone: so are we
         try:
@@ -128,7 +127,12 @@ class _Pool:
     def _start(self, number: int) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._make_work, number), daemon=True)
-        process.start()
+        # Ctrl-C reaches the whole group, and the parent decides: a worker is born with it blocked, and stays so.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         theirs.close()
         return _Worker(number, process, ours)
 

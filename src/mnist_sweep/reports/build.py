@@ -13,14 +13,30 @@ Renderer = Callable[[Summary], bytes]
 RENDERERS: Mapping[str, Renderer] = {"hyperparams": hyperparams_xlsx, "full": full_xlsx, "best": best_xlsx}
 
 
-def write_reports(summary: Summary, paths: Mapping[str, Path]) -> None:
-    """Render every report and put it in its place.
+def write_reports(summary: Summary, paths: Mapping[str, Path]) -> dict[str, Path]:
+    """Render every report and put it in its place, or beside it while a spreadsheet program has it open.
 
     Args:
         paths: where each of RENDERERS goes, by its name.
 
+    Returns:
+        Where each of them went.
+
     Raises:
         StorageError: when one cannot be written.
     """
+    written = {}
     for name, render in RENDERERS.items():
-        write_whole(paths[name], render(summary))
+        target = _beside(paths[name]) if _is_open(paths[name]) else paths[name]
+        write_whole(target, render(summary))
+        written[name] = target
+    return written
+
+
+def _is_open(path: Path) -> bool:
+    """Whether LibreOffice or Excel has left its mark of an open file: saving there would undo what is written now."""
+    return any(path.with_name(mark).exists() for mark in (f".~lock.{path.name}#", f"~${path.name}"))
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.new{path.suffix}")

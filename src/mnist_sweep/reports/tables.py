@@ -197,6 +197,7 @@ def _full_columns(shuffle_seed: int | str) -> list[Column]:
         *_epoch_columns(),
         Column("Status", TEXT, "finished, failed, or pending: not trained yet.", lambda row: row.status.value),
         Column("Reason", TEXT, "Why a training failed.", _reason),
+        Column("Attempts", NUMBER, "How often it was begun: more than once after a stop or a crash.", _attempts),
         Column(
             "Device",
             TEXT,
@@ -238,6 +239,10 @@ def _epoch_columns() -> list[Column]:
 def _average_epoch(row: Row) -> Cell:
     n_epochs = len(row.curves.seconds)
     return train_seconds(row.curves) / n_epochs if n_epochs else None
+
+
+def _attempts(row: Row) -> Cell:
+    return row.attempts or None
 
 
 def _reason(row: Row) -> Cell:

@@ -81,6 +81,13 @@ class Program:
             self.evaluate(0, images, labels)
         return True
 
+    def warm_up(self, n_members: int) -> None:
+        """Take a step of each kind, since a program's first step costs extra; weights and optimizers are reset next."""
+        tf = tensorflow()
+        orders = tf.zeros((n_members, self._shape.n_training), tf.int32)
+        n_partial = tf.constant(self._n_partial)
+        self._epochs[n_members](orders, tf.zeros(n_members), tf.constant(1), n_partial, tf.constant(0.0))
+
     def reset(self, member: int, seed: int, learning_rate: float) -> None:
         """Begin a training: fresh weights from `seed`, the optimizer as new."""
         chosen = self._members[member]
@@ -225,9 +232,11 @@ class Programs:
         self.n_compiled = 0
 
     def get(self, shape: CompileKey, n_members: int, *evaluated: tuple[Any, Any]) -> Program:
-        """The program of a shape, ready for this many members: compiled now if it is not at hand."""
+        """The program of a shape, ready for this many new members: compiled now if it is not at hand."""
         program = self._by_shape.pop(shape, None) or Program(shape, self._images, self._labels)
-        self.n_compiled += program.compile(n_members, *evaluated)
+        if program.compile(n_members, *evaluated):
+            self.n_compiled += 1
+            program.warm_up(n_members)
         self._by_shape[shape] = program
         if len(self._by_shape) > _MAX_PROGRAMS:
             del self._by_shape[next(iter(self._by_shape))]

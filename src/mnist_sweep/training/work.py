@@ -86,7 +86,8 @@ class Trainer:
         """Train trials of one shape side by side: a Progress after every epoch of each, then its Finished or Failed."""
         members = [self._member(trial) for trial in trials]
         set_precision(trials[0].recipe.precision)
-        program = self._program(members)
+        pairs = [(part.images, part.labels) for part in (members[0].validation, self._test)]
+        program = self.programs.get(compile_key(trials[0].recipe), len(members), *pairs)
         for i, trial in enumerate(trials):
             program.reset(i, trial.seeds.weights, trial.recipe.learning_rate)
         epoch = 0
@@ -99,24 +100,13 @@ class Trainer:
             yield from filter(None, outcomes)
             left = [i for i, outcome in enumerate(outcomes) if outcome is None]
             if 0 < len(left) < len(members):
-                self._close_ranks(program, left, [members[i] for i in left])
+                _close_ranks(program, left)
             members = [members[i] for i in left]
 
     def _member(self, trial: Trial) -> _Member:
         fraction, seed = trial.recipe.validation_fraction, trial.seeds.split
         training, _ = split(N_TRAINING_IMAGES, fraction, seed)
         return _Member(trial, training, self._held_out(fraction, seed), Stopper(trial.recipe.early_stopping))
-
-    def _program(self, members: list[_Member]) -> Program:
-        pairs = [(part.images, part.labels) for part in (members[0].validation, self._test)]
-        return self.programs.get(compile_key(members[0].trial.recipe), len(members), *pairs)
-
-    def _close_ranks(self, program: Program, left: list[int], members: list[_Member]) -> None:
-        """Move the members that are left to the first places, so that those that ended cost nothing more."""
-        for target, source in enumerate(left):
-            if target != source:
-                program.move(source, target)
-        self._program(members)
 
     def _see(self, program: Program, i: int, member: _Member, values: EpochValues) -> Finished | Failed | None:
         """Take in an epoch of the i-th member; its outcome if that was its last."""
@@ -151,6 +141,14 @@ class Trainer:
         _, indices = split(N_TRAINING_IMAGES, fraction, seed)
         images, labels = tf.gather(self._train.images, indices), tf.gather(self._train.labels, indices)
         return LabelledImages(images, labels, self._train.truth[indices])
+
+
+def _close_ranks(program: Program, left: list[int]) -> None:
+    """Move the members that are left to the first places, so that those that ended cost nothing more."""
+    for target, source in enumerate(left):
+        if target != source:
+            program.move(source, target)
+    program.compile(len(left))
 
 
 def _confusion(truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.int32]) -> tuple[tuple[int, ...], ...]:

@@ -1,0 +1,44 @@
+"""Telling somebody, or some program, how a sweep ended."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from typing import Any
+
+import click
+
+from mnist_sweep.summary import METRICS, Combination, Status, Summary
+from mnist_sweep.words import recipe_words
+
+_PATIENCE_S = 60
+
+
+def closing_facts(summary: Summary, best_path: str, exit_code: int) -> dict[str, Any]:
+    """The end of a sweep as plain JSON values."""
+    best = summary.picks[0].combination if summary.picks else None
+    return {
+        "name": summary.spec.name,
+        "exit_code": int(exit_code),
+        "finished": summary.n(Status.FINISHED),
+        "failed": summary.n(Status.FAILED),
+        "left": summary.n(Status.PENDING),
+        "hours": round(summary.seconds / 3600, 4),
+        "best_by_validation": _best(best, summary) if best else None,
+        "best_xlsx": best_path,
+    }
+
+
+def _best(combination: Combination, summary: Summary) -> dict[str, Any]:
+    means = {metric: round(combination.spread(metric).mean, 6) for metric in METRICS}
+    return {"model": recipe_words(combination.recipe, summary.spec.varied), "repeats": len(combination.rows), **means}
+
+
+def send(command: str, facts: dict[str, Any]) -> None:
+    """Run a command with the facts as JSON on its standard input; if that fails, the sweep is none the worse."""
+    try:
+        text = json.dumps(facts)
+        subprocess.run(shlex.split(command), input=text, text=True, check=True, timeout=_PATIENCE_S)  # noqa: S603
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        click.echo(f"--notify {command}: {error}; the sweep itself is not touched by this", err=True)

@@ -1,0 +1,127 @@
+"""A sweep at a glance: what is planned, and how it stands."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+
+from mnist_sweep.estimate import time_left
+from mnist_sweep.events import Failed
+from mnist_sweep.ledger import Ledger, pending
+from mnist_sweep.machine import devices_words, n_cores
+from mnist_sweep.plan import Plan
+from mnist_sweep.recipe import N_PIXELS, N_TRAINING_IMAGES
+from mnist_sweep.summary import Status, Summary
+from mnist_sweep.words import best_words, duration_words, outcome_words, shape_words, trial_words
+
+_SHOWN_SHAPES = 8
+
+
+def print_plan(plan: Plan, ledger: Ledger, home: str) -> None:
+    """What a sweep will train, as tables on stdout."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from mnist_sweep.reports.tables import axis_words
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, title=plan.spec.name, title_justify="left")
+    table.add_column("axis")
+    table.add_column("values")
+    for axis in plan.spec.axes:
+        table.add_row(axis.name, str(axis_words(plan.spec, axis.name)), style="bold" if len(axis.choices) > 1 else "")
+    console.print(table)
+    for name, text in _facts(plan, ledger, home).items():
+        console.print(f"{name:13} {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _facts(plan: Plan, ledger: Ledger, home: str) -> dict[str, str]:
+    n_trials, n_left = len(plan.trials), len(pending(plan.trials, ledger))
+    removed = f" ({plan.n_duplicates:,} duplicates removed)" if plan.n_duplicates else ""
+    return {
+        "combinations": f"{len(plan.combinations):,}{removed}",
+        "repeats": f"{plan.spec.repeats}",
+        "trials": f"{n_trials:,} ({n_trials - n_left:,} done, {n_left:,} to train)",
+        "parameters": _parameters(plan),
+        "time": _time(plan, ledger),
+        "memory": _memory(plan),
+        "devices": devices_words(),
+        "home": home,
+    }
+
+
+def _parameters(plan: Plan) -> str:
+    """The parameters of each model, smallest first; of many models the smallest and the largest."""
+    by_shape = {shape_words(recipe): recipe.n_parameters for recipe in plan.combinations}
+    models = [f"{n:,} ({shape})" for shape, n in sorted(by_shape.items(), key=lambda item: item[1])]
+    if len(models) > _SHOWN_SHAPES:
+        return f"{models[0]} to {models[-1]}, {len(models)} sizes"
+    return ", ".join(models)
+
+
+_WORKER_BYTES = 700 * 2**20  # TensorFlow with MNIST on the device, before any model
+_CALIBRATION_S = 0.5
+_PRODUCTS_SHARE = 0.75  # of the time of a training step on a CPU, the part that its matrix products take
+
+
+def _time(plan: Plan, ledger: Ledger) -> str:
+    """How long the rest will take, with its range and what that rests on."""
+    trials = pending(plan.trials, ledger)
+    if not trials:
+        return "nothing left to train"
+    measured = bool(ledger.outcomes)
+    rate = 0.0 if measured else _calibrate()
+    left = time_left(trials, ledger, n_cores(), rate)
+    basis = "the measured trials of this folder" if measured else "half a second of matrix products here"
+    likely, low, high = (duration_words(seconds) for seconds in (left.likely, left.low, left.high))
+    return f"about {likely} on {n_cores()} cores ({low} to {high}), by {basis}"
+
+
+def _calibrate() -> float:
+    """Seconds for each unit of `epoch_work` on one core, from half a second of NumPy's matrix products."""
+    import numpy as np
+
+    a, b = np.ones((200, N_PIXELS), np.float32), np.ones((N_PIXELS, 200), np.float32)
+    n, began = 0, time.perf_counter()
+    while time.perf_counter() - began < _CALIBRATION_S:
+        a @ b
+        n += 1
+    seconds = (time.perf_counter() - began) / n
+    return seconds / (200 * 200 * N_PIXELS) * min(n_cores(), 2) / _PRODUCTS_SHARE  # NumPy uses several cores
+
+
+def _memory(plan: Plan) -> str:
+    largest = max(recipe.n_parameters for recipe in plan.combinations)
+    batch = max(recipe.batch_size * sum(recipe.hidden_widths) for recipe in plan.combinations)
+    n_bytes = _WORKER_BYTES + 4 * (5 * largest + 4 * batch + N_TRAINING_IMAGES // 6 * N_PIXELS)
+    return f"about {n_bytes / 2**30:.1f} GiB for each worker"
+
+
+def print_trials(plan: Plan, ledger: Ledger) -> None:
+    """Every trial, a line each, with what became of it."""
+    for number, trial in enumerate(plan.trials, start=1):
+        outcome = ledger.outcomes.get(trial.key)
+        state = outcome_words(outcome) if outcome else "to train"
+        click.echo(f"{number:>6}  {trial_words(trial, plan.spec.varied)}: {state}")
+
+
+def print_status(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, home: str) -> None:
+    """How a sweep stands: done, running, left, failed with reasons, time left, best so far."""
+    finished, failed, left = (summary.n(status) for status in (Status.FINISHED, Status.FAILED, Status.PENDING))
+    click.echo(f"{home}: {'running: ' + who if who else 'not running'}")
+    click.echo(f"Trials: {finished} finished, {failed} failed, {left} left; {duration_words(summary.seconds)} so far")
+    if who:
+        for trial in ledger.running.values():
+            click.echo(f"  training {trial_words(trial, plan.spec.varied)}")
+    trials = pending(plan.trials, ledger)
+    if trials and ledger.outcomes:
+        n_workers = int(str(ledger.runs[-1].environment.get("workers", 1)))
+        estimate = time_left(trials, ledger, n_workers, rate=0.0)
+        click.echo(f"Time left: about {duration_words(estimate.likely)} on {n_workers} workers")
+    for outcome in ledger.outcomes.values():
+        if isinstance(outcome, Failed):
+            click.echo(f"  {trial_words(outcome.trial, plan.spec.varied)}: {outcome_words(outcome)}")
+    click.echo(best_words(summary))

@@ -1,0 +1,196 @@
+"""A sweep that is left alone for a night: limits, reports of its end, crashes, open workbooks, failures in a row."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from builders import a_plan, a_trial, finished
+from mnist_sweep.errors import WorkersError
+from mnist_sweep.estimate import Costs, epoch_work, time_left
+from mnist_sweep.events import Cause, Event, Failed, Finished, Progress, Record, RunStarted, Started
+from mnist_sweep.execution.executor import Limits
+from mnist_sweep.execution.serial import run_serially
+from mnist_sweep.journal import holder, locked
+from mnist_sweep.ledger import replay
+from mnist_sweep.recipe import Trial
+from mnist_sweep.reports.build import write_reports
+from mnist_sweep.summary import summarize
+from mnist_sweep.sweep import Training, run_sweep
+from mnist_sweep.training.data import cache_folder
+
+_TINY = """\
+name: tiny
+repeats: 2
+validation_fraction: 0.95
+grid:
+  hidden_width: [8, 16]
+  batch_size: 100
+  max_epochs: 2
+"""
+
+
+@pytest.fixture
+def tiny(mnist: object) -> str:
+    """A sweep file of four quick trials; MNIST is in the cache."""
+    assert mnist
+    os.environ["KERAS_HOME"] = str(cache_folder().parent)
+    Path("tiny.yaml").write_text(_TINY)
+    return "tiny.yaml"
+
+
+def _sweep(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mnist_sweep", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_limits_stop_in_good_order_and_the_rest_follows(tiny: str) -> None:
+    """With --max-trials the reports are written, the exit code is 8, status tells the rest, and a rerun finishes."""
+    first = _sweep("run", tiny, "--max-trials", "1")
+    assert 8 == first.returncode
+    assert "Limit reached, 3 trials left; to continue: mnist-sweep run tiny.yaml" in first.stderr
+    assert ["finished", "pending", "pending", "pending"] == list(pd.read_excel("output/tiny/full.xlsx")["Status"])
+    status = _sweep("status", "output/tiny")
+    assert "not running" in status.stdout
+    assert "1 finished, 0 failed, 3 left" in status.stdout
+    assert "Time left: about " in status.stdout
+    assert 0 == _sweep("run", tiny, "--quiet").returncode
+
+
+def test_hours_stop_in_good_order(tiny: str) -> None:
+    """With --max-hours running trials are given up, stay pending, and the exit code is 8."""
+    done = _sweep("run", tiny, "--max-hours", "0.0001")
+    assert 8 == done.returncode
+    assert "Limit reached" in done.stderr
+
+
+def test_the_end_is_told_to_a_command(tiny: str) -> None:
+    """--notify gets the summary as JSON on its standard input; one that fails does the sweep no harm."""
+    assert 0 == _sweep("run", tiny, "--quiet", "--notify", "tee told.json").returncode
+    told = json.loads(Path("told.json").read_text())
+    assert ("tiny", 0, 4, 0, 0) == tuple(told[name] for name in ("name", "exit_code", "finished", "failed", "left"))
+    assert told["best_by_validation"]["repeats"] == 2
+    again = _sweep("run", tiny, "--quiet", "--notify", "no-such-program")
+    assert 0 == again.returncode
+    assert "--notify no-such-program" in again.stderr
+
+
+def test_a_log_for_machines(tiny: str) -> None:
+    """--log-format json gives a line of JSON a trial."""
+    done = _sweep("run", tiny, "--log-format", "json")
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [1, 2, 3, 4] == [event["done"] for event in events]
+    assert {"finished"} == {event["event"] for event in events}
+    assert all(0 < event["test_accuracy"] < 1 for event in events)
+
+
+def test_every_trial_can_be_listed(tiny: str) -> None:
+    """`plan --list` prints a line for each trial with what became of it; `plan` says how long it will take."""
+    assert ["to train"] * 4 == [line.rpartition(": ")[2] for line in _sweep("plan", tiny, "--list").stdout.splitlines()]
+    assert "by half a second of matrix products here" in _sweep("plan", tiny).stdout
+    _sweep("run", tiny, "--max-trials", "2")
+    assert 2 == _sweep("plan", tiny, "--list").stdout.count("validation 0.")
+    assert "by the measured trials of this folder" in _sweep("plan", tiny).stdout
+
+
+def test_a_bug_leaves_a_report(tiny: str) -> None:
+    """A crash of the tool itself is one line and a report in the home with command, versions, config and traceback."""
+    code = (
+        "import sys; sys.argv[1:] = ['run', 'tiny.yaml']\n"
+        "import mnist_sweep.sweep as sweep\n"
+        "def broken(*a, **k): raise ZeroDivisionError('a planted bug')\n"
+        "sweep.run_sweep = broken\n"
+        "from mnist_sweep.cli import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert 3 == done.returncode
+    assert 1 == len(done.stderr.splitlines())
+    (report,) = Path("output/tiny").glob("crash-*.txt")
+    assert str(report) in done.stderr
+    text = report.read_text()
+    assert [True] * 4 == [part in text for part in ("run tiny.yaml", "tensorflow", "name: tiny", "a planted bug")]
+    assert tiny in text
+
+
+@pytest.mark.parametrize("mark", [".~lock.best.xlsx#", "~$best.xlsx"])
+def test_a_workbook_that_is_open_is_not_written_over(mark: str) -> None:
+    """While a spreadsheet program has best.xlsx open, the new one goes beside it, and the others to their places."""
+    plan = a_plan()
+    Path(mark).touch()
+    Path("best.xlsx").write_bytes(b"old")
+    paths = {name: Path(f"{name}.xlsx") for name in ("hyperparams", "full", "best")}
+    written = write_reports(summarize(plan, replay([])), paths)
+    assert Path("best.new.xlsx") == written["best"]
+    assert Path("full.xlsx") == written["full"]
+    assert b"old" == Path("best.xlsx").read_bytes()
+    assert Path("best.new.xlsx").is_file()
+
+
+def _run(plan: object, reason: str, cause: Cause) -> list[Event]:
+    events: list[Event] = []
+
+    def fails(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
+        yield from (Failed(trial, cause, f"{reason} {trial.repeat}") for trial in trials)
+
+    def stamp(event: Event) -> Record:
+        events.append(event)
+        return Record("", 0.0, event)
+
+    training = Training(run_serially, lambda _: fails, Limits(1), {})
+    prepare = lambda _: nullcontext(training)  # noqa: E731
+    run_sweep(plan, journal_path=Path("journal.jsonl"), prepare=prepare, stamp=stamp)  # type: ignore[arg-type]
+    return events
+
+
+def test_failures_of_one_cause_stop_the_sweep() -> None:
+    """Ten failures in a row with one cause end the sweep with that cause instead of failing every trial."""
+    plan = a_plan("hidden_width: 32", repeats=50)
+    with pytest.raises(WorkersError, match=r"10 trials in a row failed for one cause: ResourceExhausted: no memory 10"):
+        _run(plan, "ResourceExhausted: no memory", Cause.ERROR)
+
+
+def test_diverging_trials_are_results_however_many() -> None:
+    """A grid may hold many combinations that diverge: that is what the sweep found out."""
+    plan = a_plan("hidden_width: 32", repeats=50)
+    assert 50 == sum(isinstance(event, Failed) for event in _run(plan, "no finite number", Cause.DIVERGED))
+
+
+def test_who_holds_a_home_can_be_asked() -> None:
+    """The holder of a lock is named as long as it is held, and asking does not take it."""
+    lock = Path(".lock")
+    assert holder(lock) is None
+    with locked(lock):
+        assert f"process {os.getpid()} " in str(holder(lock))
+    assert holder(lock) is None
+
+
+def test_time_left_knows_small_from_large() -> None:
+    """Seconds are measured by shape; a shape that was not measured is estimated by its work."""
+    small, large = a_trial(hidden_widths=(8, 8)), a_trial(hidden_widths=(512, 512))
+    ledger = replay([Record("", 0.0, RunStarted({})), Record("", 1.0, finished(small))])
+    costs = Costs(ledger.outcomes.values())
+    assert 2 * 1.125 == costs.trial(small.recipe, rate=0.0).likely
+    ratio = epoch_work(large.recipe) / epoch_work(small.recipe)
+    assert ratio > 10
+    assert pytest.approx(1.125 * 2 * ratio) == costs.trial(large.recipe, rate=0.0).likely
+    both = time_left([small, large], ledger, n_workers=2, rate=0.0)
+    assert pytest.approx((2.25 + 2.25 * ratio) / 2) == both.likely
+    assert both.low <= both.likely <= both.high
+
+
+def test_attempts_are_counted_and_running_trials_known() -> None:
+    """A trial that was begun twice has two attempts; what was begun in the last run and has no end is running."""
+    one, two = a_trial(1), a_trial(2)
+    events: list[Event] = [RunStarted({}), Started(one), RunStarted({}), Started(one), finished(one), Started(two)]
+    ledger = replay(Record("", 0.0, event) for event in events)
+    assert (2, 1) == (ledger.attempts[one.key], ledger.attempts[two.key])
+    assert {two.key: two} == ledger.running
