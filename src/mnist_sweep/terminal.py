@@ -20,7 +20,7 @@ from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import Trial
 from mnist_sweep.summary import summarize
 from mnist_sweep.sweep import Listener
-from mnist_sweep.words import best_words, duration_words, outcome_words, trial_facts, trial_words
+from mnist_sweep.words import duration_words, leader_words, outcome_words, trial_facts, trial_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -73,7 +73,7 @@ class Pace:
         """Find the best and the time left anew, now and then: in a large sweep each look takes long."""
         if time.monotonic() - self._looked < _LOOK_S and self.n_done < self.n_trials:
             return
-        self.best = best_words(summarize(self.plan, self.ledger))
+        self.best = leader_words(summarize(self.plan, self.ledger))
         trials = pending(self.plan.trials, self.ledger)
         n_workers = int(str(self.ledger.runs[-1].environment.get("workers", 1))) if self.ledger.runs else 1
         likely = time_left(trials, self.ledger, n_workers, rate=0.0).likely

@@ -101,6 +101,14 @@ def best_words(summary: Summary) -> str:
     return f"{head}: {combination_words(summary.picks[0].combination, summary.spec.varied)}"
 
 
+def leader_words(summary: Summary) -> str:
+    """The choice by validation for a narrow terminal: the figure first."""
+    if not summary.picks:
+        return ""
+    best = summary.picks[0].combination
+    return f"best by validation: {spread_words(best.spread('val_accuracy'))}, {recipe_words(best.recipe)}"
+
+
 def combination_words(combination: Combination, varied: Container[str] = ()) -> str:
     """A combination with its accuracies."""
     validation, test = combination.spread("val_accuracy"), combination.spread("test_accuracy")

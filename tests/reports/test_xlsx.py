@@ -230,7 +230,7 @@ def test_libreoffice_opens_the_workbooks(summary: Summary, render: Any) -> None:
     command = [
         "soffice",
         "--headless",
-        "-env:UserInstallation=file:///tmp/mnist-sweep-office",
+        f"-env:UserInstallation=file://{Path.cwd()}/office",
         "--convert-to",
         "csv",
         "book.xlsx",
