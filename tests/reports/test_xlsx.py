@@ -99,7 +99,16 @@ def test_full_has_the_known_headers_in_order(summary: Summary) -> None:
     """Headers that readers know keep their names and order; new ones stand between and behind."""
     headers = [cell.value for cell in _sheet(full_xlsx(summary))[1]]
     assert _OLD_FULL == [header for header in headers if header in _OLD_FULL]
-    assert [*_OLD_FULL[:10], "Repeat", "Seed", "Optimizer", "Monitor", "Parameters", *_OLD_FULL[10:]] == headers[:25]
+    assert [
+        *_OLD_FULL[:10],
+        "Repeat",
+        "Seed",
+        "Optimizer",
+        "Monitor",
+        "Parameters",
+        "Precision",
+        *_OLD_FULL[10:],
+    ] == headers[:26]
 
 
 def test_hyperparams_has_the_known_headers_in_order(summary: Summary) -> None:

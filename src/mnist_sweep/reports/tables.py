@@ -148,6 +148,7 @@ def _recipe_new_columns(get: Callable[[Any], Recipe]) -> list[Column]:
             lambda r: r.early_stopping.monitor if r.early_stopping else "off",
         ),
         column("Parameters", COUNT, "Weights and biases of the model.", lambda r: r.n_parameters),
+        column("Precision", TEXT, "What numbers the training computed with.", lambda r: r.precision),
     ]
 
 
