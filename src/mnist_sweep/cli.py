@@ -100,7 +100,7 @@ def cli() -> None:
 @click.option(
     "--notify",
     metavar="COMMAND",
-    help="At the end, run COMMAND with the summary as JSON on its standard input.",
+    help="At the end, run the shell command COMMAND with the summary as JSON on its standard input.",
 )
 @click.pass_obj
 def run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import subprocess
 from typing import Any
 
@@ -36,9 +35,16 @@ def _best(combination: Combination, summary: Summary) -> dict[str, Any]:
 
 
 def send(command: str, facts: dict[str, Any]) -> None:
-    """Run a command with the facts as JSON on its standard input; if that fails, the sweep is none the worse."""
+    """Run a command of the shell with the facts as JSON on its standard input; the sweep is none the worse if it fails.
+
+    The shell is the point: the user's own command may pipe and redirect, as in a crontab.
+    """
     try:
-        text = json.dumps(facts)
-        subprocess.run(shlex.split(command), input=text, text=True, check=True, timeout=_PATIENCE_S)  # noqa: S603
+        subprocess.run(command, input=json.dumps(facts), text=True, check=True, timeout=_PATIENCE_S, shell=True)  # noqa: S602
+    except subprocess.CalledProcessError as error:
+        why = f"ended with exit code {error.returncode}"
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        click.echo(f"--notify {command}: {error}; the sweep itself is not touched by this", err=True)
+        why = str(error)
+    else:
+        return
+    click.echo(f"--notify {command}: {why}; the sweep itself is not touched by this", err=True)

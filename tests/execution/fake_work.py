@@ -31,6 +31,17 @@ def tells_process(trials: tuple[Trial, ...]) -> Events:
         yield finished(trial, execution={"device": str(os.getpid()), "stack": len(trials)})
 
 
+def hoards_on_the_third(trials: tuple[Trial, ...]) -> Events:
+    """Takes 1.3 GiB in the third repeat and never gives them back; the device tells which process it was."""
+    for trial in trials:
+        if trial.repeat == 3:
+            _HOARD.append(b"x" * (13 * 2**30 // 10))
+        yield finished(trial, execution={"device": str(os.getpid())})
+
+
+_HOARD: list[bytes] = []
+
+
 def breaks_on_the_second(trials: tuple[Trial, ...]) -> Events:
     """Raises in the second repeat, after an epoch."""
     for trial in trials:
@@ -82,6 +93,10 @@ def make_trains(number: int) -> Work:
 
 def make_tells_process(_number: int) -> Work:
     return tells_process
+
+
+def make_hoards(_number: int) -> Work:
+    return hoards_on_the_third
 
 
 def make_breaks(_number: int) -> Work:

@@ -136,6 +136,14 @@ def test_pool_uses_all_its_processes() -> None:
     assert str(os.getpid()) not in processes
 
 
+def test_a_worker_that_has_grown_is_replaced() -> None:
+    """A worker that holds far more memory than after its first trials gives its place to a fresh one; nothing fails."""
+    trials = [a_trial(repeat) for repeat in range(1, 6)]
+    events = _run(run_in_pool, fake_work.make_hoards, trials, n_workers=1)
+    processes = [event.result.execution["device"] for event in events if isinstance(event, Finished)]
+    assert [1, 1, 1, 2, 2] == [len(set(processes[: n + 1])) for n in range(5)]
+
+
 def test_a_worker_that_keeps_dying_fails_its_trial_alone() -> None:
     """A trial that kills its worker is tried up to the limit, then fails with how it died; the sweep goes on."""
     events = _run(run_in_pool, fake_work.make_dies, max_attempts=2)
