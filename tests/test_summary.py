@@ -253,3 +253,31 @@ def test_a_summary_has_the_runs_of_the_ledger() -> None:
     assert tuple(runs) == summary.runs
     assert 6.5 == summary.seconds
     assert a_plan().spec == summary.spec
+
+
+def test_one_that_spreads_far_wider_is_unstable() -> None:
+    """Of twelve combinations the one with far more than the spread of the others is marked, and no other."""
+    makes = [_scored(val_accuracy=0.9 + 0.0001 * (i * i % 7)) for i in range(33)]
+    makes += [_scored(val_accuracy=value) for value in (0.80, 0.60, 0.70)]
+    summary = _summary(a_plan(f"hidden_width: {list(range(1, 13))}", repeats=3), *makes)
+    assert [False] * 11 == [
+        s.unstable for s in summary.ranking().standings if s.combination is not summary.combinations[11]
+    ]
+    assert [True] == [s.unstable for s in summary.ranking().standings if s.combination is summary.combinations[11]]
+
+
+@pytest.mark.parametrize("split_seed", ["100", "each_repeat"])
+def test_what_repeats_do_to_all_alike(split_seed: str) -> None:
+    """It never makes a combination unstable; other held-out images in each repeat widen the interval of a mean."""
+    makes = [_scored(val_accuracy=0.9 + shift) for _ in range(12) for shift in (0.0, 0.02, 0.01)]
+    summary = _summary(a_plan(f"hidden_width: {list(range(1, 13))}", repeats=3, split_seed=split_seed), *makes)
+    standings = summary.ranking().standings
+    assert {False} == {standing.unstable for standing in standings}
+    assert {True} == {standing.tied for standing in standings}
+    expected = 0.0 if split_seed == "100" else 2.0860 * 0.01 / 3**0.5  # t of 10 × 2 degrees of freedom
+    assert pytest.approx(expected, abs=1e-5) == standings[0].half_width
+
+
+def test_axes_of_one_choice_can_vary() -> None:
+    """One each_layer is one choice with many values."""
+    assert {"hidden_funcs"} == summarize(a_plan("hidden_funcs: {each_layer: [relu, tanh]}"), Ledger()).varied

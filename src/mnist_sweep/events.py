@@ -61,9 +61,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The command began to train: where and with what."""
+    """The command began to train: where and with what, and whether to confirm what was selected."""
 
     environment: Mapping[str, Any] = field(hash=False)
+    confirms: bool = False
 
 
 @dataclass(frozen=True, slots=True)

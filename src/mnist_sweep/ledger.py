@@ -18,18 +18,23 @@ Outcome = Finished | Failed
 
 @dataclass(slots=True)
 class Run:
-    """One run of the command: what it ran on, when it began, how long it has been seen at work."""
+    """One run of the command: what it ran on, when it began, how long it has been seen at work, and what for."""
 
     environment: Mapping[str, object]
     started_at: str
     seconds: float
+    confirms: bool = False
 
 
 @dataclass(slots=True)
 class Ledger:
-    """What the journal says so far: the outcome of each trial by its key, the runs, the latest plan."""
+    """What the journal says so far: the outcome of each trial by its key, the runs, the latest plan.
+
+    Trainings that confirm are kept apart: they never enter a ranking, and no plan asks for them.
+    """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    confirmations: dict[str, Outcome] = field(default_factory=dict)
     attempts: Counter[str] = field(default_factory=Counter)
     running: dict[str, Trial] = field(default_factory=dict)  # begun in the last run, and not ended yet
     runs: list[Run] = field(default_factory=list)
@@ -38,7 +43,7 @@ class Ledger:
     def apply(self, record: Record) -> None:
         """Take in one more record."""
         if isinstance(record.event, RunStarted):
-            self.runs.append(Run(record.event.environment, record.at, record.run_s))
+            self.runs.append(Run(record.event.environment, record.at, record.run_s, record.event.confirms))
             self.running = {}
         elif self.runs:
             self.runs[-1].seconds = max(self.runs[-1].seconds, record.run_s)
@@ -47,10 +52,14 @@ class Ledger:
                 self.attempts[trial.key] += 1
                 self.running[trial.key] = trial
             case Finished() | Failed() as outcome:
-                self.outcomes[outcome.trial.key] = outcome
+                self.of(outcome.trial)[outcome.trial.key] = outcome
                 self.running.pop(outcome.trial.key, None)
             case Planned(spec):
                 self.spec = spec
+
+    def of(self, trial: Trial) -> dict[str, Outcome]:
+        """The outcomes of the trial's kind: of the plan, or of confirmations."""
+        return self.confirmations if trial.confirms else self.outcomes
 
     @property
     def seconds(self) -> float:
@@ -68,7 +77,7 @@ def replay(records: Iterable[Record]) -> Ledger:
 
 def pending(trials: Iterable[Trial], ledger: Ledger, *, retry_failed: bool = False) -> list[Trial]:
     """The trials that have no outcome yet, in their order; a start without an end counts for nothing."""
-    outcomes = {trial: ledger.outcomes.get(trial.key) for trial in trials}
+    outcomes = {trial: ledger.of(trial).get(trial.key) for trial in trials}
     return [
         trial
         for trial, outcome in outcomes.items()

@@ -6,7 +6,7 @@ Law of the pure modules: no files, no clock, no environment; time and randomness
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import product
@@ -49,6 +49,14 @@ class SeedPolicy:
             weights=derive_seed(self.seed, "weights", repeat),
             split=self._shuffle(self.split_seed, "split", repeat),
             order=self._shuffle(self.order_seed, "order", repeat),
+        )
+
+    def of_confirmation(self, repeat: int, repeats: int) -> Seeds:
+        """The seeds of a training that confirms: fresh initial weights and order, the held-out images of the sweep."""
+        return Seeds(
+            weights=derive_seed(self.seed, "confirm weights", repeat),
+            split=self.of_repeat((repeat - 1) % repeats + 1).split,
+            order=derive_seed(self.base, "confirm order", repeat),
         )
 
     def _shuffle(self, seed: int | str, stream: str, repeat: int) -> int:
@@ -110,6 +118,23 @@ class Plan:
     def keys(self) -> frozenset[str]:
         """The identities of all trials."""
         return frozenset(trial.key for trial in self.trials)
+
+
+def confirmations(plan: Plan, recipes: Iterable[Recipe], repeats: int) -> tuple[Trial, ...]:
+    """Trials that train these recipes again, with seeds of their own; no part of the plan."""
+    sample = plan.trials[0]
+    return tuple(
+        Trial(
+            recipe,
+            repeat,
+            plan.spec.seeds.of_confirmation(repeat, plan.spec.repeats),
+            sample.data,
+            sample.loop_version,
+            confirms=True,
+        )
+        for recipe in recipes
+        for repeat in range(1, repeats + 1)
+    )
 
 
 class LayerMismatchError(ValueError):

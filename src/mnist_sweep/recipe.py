@@ -121,13 +121,17 @@ class Seeds:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One planned training: the `repeat`-th (from 1) of a recipe, on the data with this digest."""
+    """One planned training: the `repeat`-th (from 1) of a recipe, on the data with this digest.
+
+    A trial that confirms trains a recipe again after it was selected; it is no part of the sweep's plan.
+    """
 
     recipe: Recipe
     repeat: int
     seeds: Seeds
     data: str
     loop_version: int = LOOP_VERSION
+    confirms: bool = False
 
     @property
     def key(self) -> str:
@@ -148,8 +152,10 @@ def derive_seed(base: int, stream: str, repeat: int) -> int:
 
 
 def trial_to_dict(trial: Trial) -> dict[str, Any]:
-    """A trial as plain JSON values; recipe fields that have their legacy value are left out."""
+    """A trial as plain JSON values; fields that have their legacy value are left out."""
     tree = asdict(trial)
+    if not trial.confirms:
+        del tree["confirms"]
     recipe = tree["recipe"]
     tree["recipe"] = {k: v for k, v in recipe.items() if k not in LEGACY_VALUES or LEGACY_VALUES[k] != v}
     return tree
@@ -176,4 +182,5 @@ def trial_from_dict(tree: Mapping[str, Any]) -> Trial:
         seeds=Seeds(**tree["seeds"]),
         data=tree["data"],
         loop_version=tree["loop_version"],
+        confirms=tree.get("confirms", False),
     )

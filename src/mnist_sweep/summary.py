@@ -1,4 +1,4 @@
-"""What the outcomes of a sweep say: each combination's mean and spread over its repeats, and which come first.
+"""What the outcomes of a sweep say: which combination comes first, by how much, and whether that can be luck.
 
 Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
 """
@@ -6,13 +6,29 @@ Law of the pure modules: no files, no clock, no environment; time and randomness
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from statistics import fmean, stdev
 
+from mnist_sweep.effects import AXES, Design, Effects, Measured, axis_value, effects
 from mnist_sweep.events import Curves, Failed, Finished, Result
 from mnist_sweep.ledger import Ledger, Outcome, Run
-from mnist_sweep.plan import Plan, SweepSpec
+from mnist_sweep.noise import (
+    ROUNDING,
+    UNSTABLE,
+    Disagreement,
+    Interval,
+    Noise,
+    disagreement,
+    half_width,
+    images_interval,
+    largest_tie,
+    own_spreads,
+    pooled_noise,
+    repeats_needed,
+)
+from mnist_sweep.plan import EACH_REPEAT, Plan, SweepSpec, confirmations
 from mnist_sweep.recipe import Recipe, Trial
 
 
@@ -80,6 +96,15 @@ METRICS: Mapping[str, Callable[[Result], float | None]] = {
 }
 """What a finished trial is measured by; accuracies and losses belong to the kept weights, times are in seconds."""
 
+CHOSEN_BY = "val_accuracy"
+RANKED = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "train_time")
+"""The metrics that combinations are ranked and axes are judged by; the choice goes by the first."""
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether more of this metric is better: of accuracies it is, of losses and times it is not."""
+    return metric.endswith("accuracy")
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -112,9 +137,101 @@ class Combination:
         Raises:
             statistics.StatisticsError: when none has.
         """
-        values = [METRICS[metric](row.result) for row in self.rows if row.result]
-        known = [value for value in values if value is not None]
-        return Spread(fmean(known), stdev(known) if len(known) > 1 else None, len(known))
+        return spread_of(self.rows, metric)
+
+    def values(self, metric: str) -> list[float]:
+        """A metric in each finished repeat."""
+        return known_values(self.rows, metric)
+
+
+def known_values(rows: Iterable[Row], metric: str) -> list[float]:
+    """A metric in each of these rows that finished."""
+    values = (METRICS[metric](row.result) for row in rows if row.result)
+    return [value for value in values if value is not None]
+
+
+def spread_of(rows: Iterable[Row], metric: str) -> Spread:
+    """Mean and sample standard deviation of a metric over the finished ones of these rows; one must have.
+
+    Raises:
+        statistics.StatisticsError: when none has.
+    """
+    known = known_values(rows, metric)
+    return Spread(fmean(known), stdev(known) if len(known) > 1 else None, len(known))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A combination in the order by one metric.
+
+    Attributes:
+        behind: how far its mean is from that of the first, in the metric's unit; at least 0.
+        margin: up to how far behind can be luck; None with one repeat, where nothing can be told.
+        half_width: half of the 95% interval of its mean over seeds, by the pooled noise; None with one repeat. Where
+            each repeat holds out other images, they are in it too.
+        unstable: whether its own repeats spread far wider than the pooled noise.
+    """
+
+    combination: Combination
+    rank: int
+    spread: Spread
+    behind: float
+    margin: float | None
+    half_width: float | None
+    unstable: bool
+
+    @property
+    def tied(self) -> bool:
+        """Whether it may be as good as the first; the first itself is."""
+        return self.margin is None or self.behind <= self.margin + ROUNDING
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The complete combinations in the order by one metric, and the seed noise that they are judged by.
+
+    Attributes:
+        noise: pooled over the leading half by validation (at least 10 combinations, or all): hopeless combinations
+            spread far wider than good ones. None with one repeat.
+        telling: the smallest difference that these repeats can tell; None with one repeat or one combination.
+    """
+
+    metric: str
+    standings: tuple[Standing, ...]
+    noise: Noise | None
+    telling: float | None
+
+    @property
+    def tied(self) -> tuple[Standing, ...]:
+        """The first and all that may be as good."""
+        return tuple(standing for standing in self.standings if standing.tied)
+
+    @property
+    def repeats_needed(self) -> int | None:
+        """Repeats that tell the first two apart with power 0.8, if their difference is real; None: more than 200.
+
+        Raises:
+            IndexError: when there is one combination alone.
+        """
+        return repeats_needed(self.standings[1].behind, self.noise.s) if self.noise else None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A combination that was trained again with fresh seeds after it was selected; never part of the ranking."""
+
+    combination: Combination
+    rows: tuple[Row, ...]
+
+    @property
+    def n_finished(self) -> int:
+        """How many of its confirmations finished."""
+        return sum(row.status is Status.FINISHED for row in self.rows)
+
+    def drop(self, metric: str) -> float:
+        """How much worse the fresh trainings are than the selected ones; negative where they are better."""
+        drop = self.combination.spread(metric).mean - spread_of(self.rows, metric).mean
+        return drop if higher_is_better(metric) else -drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +243,21 @@ class Pick:
     combination: Combination
 
 
-@dataclass(frozen=True, slots=True)
+_LEADING_AT_LEAST = 10
+N_TEST_IMAGES = 10_000
+
+
+@dataclass(frozen=True)
 class Summary:
-    """Everything that the reports say."""
+    """Everything that the reports say. What takes statistics is worked out when it is asked for, once."""
 
     spec: SweepSpec
     combinations: tuple[Combination, ...]
     n_duplicates: int
     picks: tuple[Pick, ...]
     runs: tuple[Run, ...]
+    confirmed: tuple[Confirmed, ...] = ()
+    _rankings: dict[str, Ranking] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def rows(self) -> Iterable[Row]:
@@ -145,10 +268,92 @@ class Summary:
         """How many trials have this status."""
         return sum(combination.n(status) for combination in self.combinations)
 
+    @cached_property
+    def varied(self) -> frozenset[str]:
+        """The axes on which the combinations differ: each_layer and lists of widths are one choice with many values."""
+        recipes = [combination.recipe for combination in self.combinations]
+        return frozenset(axis for axis in AXES if len({axis_value(recipe, axis) for recipe in recipes}) > 1)
+
     @property
     def seconds(self) -> float:
-        """Wall clock of all runs of the command."""
-        return sum(run.seconds for run in self.runs)
+        """Wall clock of all runs of the command, without those that confirmed."""
+        return sum(run.seconds for run in self.runs if not run.confirms)
+
+    @cached_property
+    def ranked(self) -> tuple[Combination, ...]:
+        """The combinations whose planned repeats all finished, by validation, the choice first."""
+        return tuple(sorted((c for c in self.combinations if c.complete), key=choice_order))
+
+    @property
+    def incomplete(self) -> tuple[Combination, ...]:
+        """The combinations that are not compared, since a repeat failed or is not trained yet."""
+        return tuple(combination for combination in self.combinations if not combination.complete)
+
+    @property
+    def leading(self) -> tuple[Combination, ...]:
+        """The leading half by validation, at least ten, or all: what seed noise is pooled over."""
+        return self.ranked[: max(_LEADING_AT_LEAST, -(-len(self.ranked) // 2))]
+
+    def ranking(self, metric: str = CHOSEN_BY) -> Ranking:
+        """The complete combinations in the order by a metric of RANKED; ties of the order are broken by the choice."""
+        if metric not in self._rankings:
+            self._rankings[metric] = self._rank(metric)
+        return self._rankings[metric]
+
+    def _rank(self, metric: str) -> Ranking:
+        sign = -1 if higher_is_better(metric) else 1
+        ordered = sorted(self.ranked, key=lambda combination: sign * combination.spread(metric).mean)
+        if metric == CHOSEN_BY:
+            ordered = list(self.ranked)
+        leading = [combination.values(metric) for combination in self.leading]
+        noise = pooled_noise(leading)
+        alone = pooled_noise(leading, paired=False) if self.spec.seeds.split_seed == EACH_REPEAT else noise
+        own = own_spreads([combination.values(metric) for combination in ordered], leading)
+        spreads = [combination.spread(metric) for combination in ordered]
+
+        def standing(i: int) -> Standing:
+            spread, first = spreads[i], spreads[0]
+            behind = sign * (spread.mean - first.mean) + 0.0  # no -0.0
+            margin = largest_tie(noise, len(ordered), first.n, spread.n) if noise else None
+            width = half_width(alone, spread.n) if alone else None
+            unstable = bool(noise and own[i] > UNSTABLE * noise.s + ROUNDING)
+            return Standing(ordered[i], i + 1, spread, behind, margin, width, unstable)
+
+        telling = largest_tie(noise, len(ordered), spreads[0].n, spreads[0].n) if noise and len(ordered) > 1 else None
+        return Ranking(metric, tuple(standing(i) for i in range(len(ordered))), noise, telling)
+
+    def effects(self, metric: str = CHOSEN_BY) -> Effects:
+        """What mattered for a metric of RANKED; without axes where nothing is varied."""
+        return self._effects[metric]
+
+    @cached_property
+    def _effects(self) -> Mapping[str, Effects]:
+        complete = [combination for combination in self.combinations if combination.complete]
+        if not complete:
+            return dict.fromkeys(RANKED, Effects((), ()))
+        measured = []
+        for metric in RANKED:
+            results = [combination.values(metric) for combination in complete]
+            noise = pooled_noise(results) if len(results) > 1 else None
+            measured.append(Measured(results, noise, higher_is_better(metric)))
+        design = Design([combination.recipe for combination in complete])
+        return dict(zip(RANKED, effects(design, measured), strict=True))
+
+    def images(self, combination: Combination) -> Interval:
+        """A combination's accuracy on all images of this kind, 95%: Wilson's interval."""
+        return images_interval(combination.spread("test_accuracy").mean, N_TEST_IMAGES)
+
+    @property
+    def first_against_second(self) -> tuple[Disagreement, ...]:
+        """For each repeat, the test images that one alone of the first two combinations misreads."""
+        if len(self.ranked) < 2:  # noqa: PLR2004  two are compared
+            return ()
+        pairs = zip(self.ranked[0].rows, self.ranked[1].rows, strict=True)
+        return tuple(
+            disagreement({i for i, _ in a.result.wrong}, {i for i, _ in b.result.wrong})
+            for a, b in pairs
+            if a.result and b.result
+        )
 
 
 CHOICE = "CHOICE BY VALIDATION"
@@ -162,7 +367,21 @@ def summarize(plan: Plan, ledger: Ledger) -> Summary:
         Combination(recipe, tuple(rows[i * size : (i + 1) * size])) for i, recipe in enumerate(plan.combinations)
     )
     picks = _picks([c for c in combinations if c.complete])
-    return Summary(plan.spec, combinations, plan.n_duplicates, picks, tuple(ledger.runs))
+    confirmed = _confirmed(plan, combinations, ledger)
+    return Summary(plan.spec, combinations, plan.n_duplicates, picks, tuple(ledger.runs), confirmed)
+
+
+def _confirmed(plan: Plan, combinations: Iterable[Combination], ledger: Ledger) -> tuple[Confirmed, ...]:
+    """The outcomes of confirmations with the seeds that they have by now: more repeats may have changed the splits."""
+    rows: dict[Recipe, list[Row]] = {}
+    recipes = {outcome.trial.recipe for outcome in ledger.confirmations.values()}
+    most = max((outcome.trial.repeat for outcome in ledger.confirmations.values()), default=0)
+    for trial in confirmations(plan, recipes, most):
+        if outcome := ledger.confirmations.get(trial.key):
+            rows.setdefault(trial.recipe, []).append(Row(trial, outcome, ledger.attempts[trial.key]))
+    found = [c for c in combinations if c.recipe in rows and c.complete]
+    ordered = sorted(found, key=choice_order)
+    return tuple(Confirmed(c, tuple(sorted(rows[c.recipe], key=lambda row: row.trial.repeat))) for c in ordered)
 
 
 def _picks(complete: list[Combination]) -> tuple[Pick, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Hashable
 from typing import Any
 
 from mnist_sweep.events import Failed, Finished
@@ -41,6 +41,50 @@ def _stopping_words(rule: EarlyStopping | None) -> str:
         return "no stopping"
     kept = "best" if rule.restore_best_weights else "last"
     return f"{rule.monitor} by {rule.min_delta:g} patience {rule.patience} {kept}"
+
+
+_AXIS_WORDS = {
+    "num_layers": "number of layers",
+    "hidden_width": "width",
+    "hidden_funcs": "activation",
+    "max_epochs": "epochs at most",
+}
+
+
+def axis_name_words(axis: str) -> str:
+    """An axis as people call it: width, batch size."""
+    return _AXIS_WORDS.get(axis, axis.replace("_", " "))
+
+
+def axis_value_words(axis: str, value: Hashable) -> str:
+    """A value of an axis, as `effects.axis_value` gives it: 300, 300-100, relu tanh, sgd momentum 0.9."""
+    match axis, value:
+        case "early_stopping", _:
+            return _stopping_words(value) if isinstance(value, EarlyStopping) else "off"
+        case "optimizer", (name, momentum):
+            return f"{name} momentum {momentum:g}" if momentum else str(name)
+        case _, tuple():
+            return ("-" if axis == "hidden_width" else " ").join(map(str, value)) or "no hidden layer"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+_METRIC_WORDS = {
+    "val_accuracy": "validation accuracy",
+    "val_loss": "validation loss",
+    "test_accuracy": "test accuracy",
+    "test_loss": "test loss",
+    "train_time": "training time",
+}
+
+
+def metric_words(metric: str) -> str:
+    """A metric as people call it."""
+    return _METRIC_WORDS[metric]
+
+
+def amount_words(metric: str, value: float) -> str:
+    """A value of a metric, or a difference of two, with the decimals that matter: 0.9807, 12.3 s."""
+    return f"{value:.1f} s" if metric == "train_time" else f"{value:.4f}"
 
 
 def trial_words(trial: Trial, varied: Container[str] = ()) -> str:
@@ -85,10 +129,14 @@ def spread_words(spread: Spread) -> str:
 
 def closing_words(summary: Summary, best_path: str) -> str:
     """The sweep in three lines: its counts, its best row, and where best.xlsx lies."""
+    return f"{counts_words(summary)}\n{best_words(summary)}\n{best_path}"
+
+
+def counts_words(summary: Summary) -> str:
+    """How many trials finished, failed and are left, and how long that took."""
     n_finished, n_failed, n_pending = (summary.n(status) for status in (Status.FINISHED, Status.FAILED, Status.PENDING))
     spent = duration_words(summary.seconds) + (" in all runs" if len(summary.runs) > 1 else "")
-    counts = f"Trials: {n_finished} finished, {n_failed} failed, {n_pending} left; {spent}"
-    return f"{counts}\n{best_words(summary)}\n{best_path}"
+    return f"Trials: {n_finished} finished, {n_failed} failed, {n_pending} left; {spent}"
 
 
 def best_words(summary: Summary) -> str:
