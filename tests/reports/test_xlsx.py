@@ -11,14 +11,13 @@ from typing import Any
 
 import openpyxl
 import pytest
-from openpyxl.worksheet.worksheet import Worksheet
 
+from books import a_summary, rows_of, sheet_of, texts_of, top_of
 from builders import a_plan, a_result, finished
-from mnist_sweep.events import Cause, Curves, Event, Failed, Record, RunStarted
-from mnist_sweep.ledger import replay
-from mnist_sweep.plan import Plan
+from mnist_sweep.events import Cause, Curves, Failed, RunStarted
+from mnist_sweep.reports.build import WORKBOOKS
 from mnist_sweep.reports.xlsx import best_xlsx, full_xlsx, hyperparams_xlsx
-from mnist_sweep.summary import Summary, summarize
+from mnist_sweep.summary import Summary
 
 _ENVIRONMENT = {"machine": {"host": "box", "cores": "2 cores"}, "versions": {"tensorflow": "2.21.0"}}
 
@@ -62,30 +61,13 @@ _OLD_HYPERPARAMS = [
 ]
 
 
-def _summary(plan: Plan, *events: Event) -> Summary:
-    records = [Record("2026-01-02T03:04:05Z", i * 60.0, event) for i, event in enumerate(events)]
-    return summarize(plan, replay(records))
-
-
-def _sheet(content: bytes, name: str | None = None) -> Worksheet:
-    book = openpyxl.load_workbook(io.BytesIO(content))
-    sheet = book[name] if name else book.worksheets[0]
-    assert isinstance(sheet, Worksheet)
-    return sheet
-
-
-def _rows(sheet: Worksheet) -> list[dict[str, Any]]:
-    header, *rows = sheet.iter_rows(values_only=True)
-    return [dict(zip(map(str, header), row, strict=True)) for row in rows]
-
-
 @pytest.fixture
 def summary() -> Summary:
     """Two combinations of two repeats: the narrow one better by validation, the wide one by test."""
     plan = a_plan("hidden_width: [32, [64, 16]]\nhidden_funcs: {each_layer: [relu]}\nlearning_rate: 1e-5")
     narrow, narrow2, wide, wide2 = plan.trials
     better = Curves((0.5, 0.123456789), (0.85, 0.94), (0.3, 0.15), (0.91, 0.97), (1.0, 1.0))
-    return _summary(
+    return a_summary(
         plan,
         RunStarted(_ENVIRONMENT),
         finished(narrow, test_accuracy=0.95, curves=better, kept_epoch=2),
@@ -97,7 +79,7 @@ def summary() -> Summary:
 
 def test_full_has_the_known_headers_in_order(summary: Summary) -> None:
     """Headers that readers know keep their names and order; new ones stand between and behind."""
-    headers = [cell.value for cell in _sheet(full_xlsx(summary))[1]]
+    headers = [cell.value for cell in sheet_of(full_xlsx(summary))[1]]
     assert _OLD_FULL == [header for header in headers if header in _OLD_FULL]
     assert [
         *_OLD_FULL[:10],
@@ -113,9 +95,9 @@ def test_full_has_the_known_headers_in_order(summary: Summary) -> None:
 
 def test_hyperparams_has_the_known_headers_in_order(summary: Summary) -> None:
     """The one row of hyperparams.xlsx begins with the headers that readers know."""
-    sheet = _sheet(hyperparams_xlsx(summary))
+    sheet = sheet_of(hyperparams_xlsx(summary))
     assert _OLD_HYPERPARAMS == [cell.value for cell in sheet[1]][: len(_OLD_HYPERPARAMS)]
-    (row,) = _rows(sheet)
+    (row,) = rows_of(sheet)
     expected = {
         "Num Model Trainings": 4,
         "Num Loops per model": 2,
@@ -135,7 +117,7 @@ def test_hyperparams_has_the_known_headers_in_order(summary: Summary) -> None:
 
 def test_full_has_a_row_a_trial_in_plan_order(summary: Summary) -> None:
     """Each repeat of each combination is a row with its own values."""
-    rows = _rows(_sheet(full_xlsx(summary)))
+    rows = rows_of(sheet_of(full_xlsx(summary)))
     assert [(32, 1), (32, 2), ("64, 16", 1), ("64, 16", 2)] == [(row["Hidden width"], row["Repeat"]) for row in rows]
     assert [0.95, 0.96, 0.97, 0.99] == [row["Test Accuracy"] for row in rows]
     expected = {"Train Time": 2, "Loss * Time": 0.32, "Validate Accuracy": 0.97, "Num epochs": 2, "Status": "finished"}
@@ -147,8 +129,8 @@ def test_last_epoch_and_kept_epoch_are_told_apart() -> None:
     plan = a_plan("hidden_width: 32", repeats=1)
     curves = Curves((0.5, 0.2), (0.85, 0.94), (0.3, 0.35), (0.91, 0.90), (1.0, 1.0))
     result = a_result(curves=curves, best_epoch=1, kept_epoch=1)
-    (row,) = _rows(
-        _sheet(full_xlsx(_summary(plan, finished(plan.trials[0], curves=curves, best_epoch=1, kept_epoch=1))))
+    (row,) = rows_of(
+        sheet_of(full_xlsx(a_summary(plan, finished(plan.trials[0], curves=curves, best_epoch=1, kept_epoch=1))))
     )
     assert result.kept_epoch == 1
     assert (0.90, 0.91) == (row["Validate Accuracy"], row["Kept Validate Accuracy"])
@@ -161,7 +143,7 @@ def test_failed_and_pending_trials_are_rows_too() -> None:
     plan = a_plan("hidden_width: 32")
     curves = Curves((None,), (0.1,), (2.3,), (0.1,), (1.0,))
     failed = Failed(plan.trials[0], Cause.DIVERGED, "the training loss was no finite number in epoch 1", curves)
-    first, second = _rows(_sheet(full_xlsx(_summary(plan, failed))))
+    first, second = rows_of(sheet_of(full_xlsx(a_summary(plan, failed))))
     assert ("failed", "diverged: the training loss was no finite number in epoch 1", None, 1) == (
         first["Status"],
         first["Reason"],
@@ -173,7 +155,7 @@ def test_failed_and_pending_trials_are_rows_too() -> None:
 
 def test_best_has_means_and_spreads_never_a_single_repeat(summary: Summary) -> None:
     """The choice goes by validation; each row shows mean, standard deviation and number of repeats."""
-    rows = _rows(_sheet(best_xlsx(summary)))
+    rows = rows_of(sheet_of(best_xlsx(summary, "output/test")))
     assert ["CHOICE BY VALIDATION", "TEST ACCURACY", "TEST LOSS", "TEST LOSS EFFICIENCY"] == [
         row["Type"] for row in rows
     ]
@@ -185,26 +167,27 @@ def test_best_has_means_and_spreads_never_a_single_repeat(summary: Summary) -> N
 def test_best_without_a_complete_combination() -> None:
     """Before any combination has all its repeats, best.xlsx has headers and no row."""
     plan = a_plan("hidden_width: 32")
-    assert [] == _rows(_sheet(best_xlsx(_summary(plan, finished(plan.trials[0])))))
+    assert [] == rows_of(sheet_of(best_xlsx(a_summary(plan, finished(plan.trials[0])), "output/test")))
 
 
-@pytest.mark.parametrize("render", [full_xlsx, best_xlsx, hyperparams_xlsx])
+@pytest.mark.parametrize("render", WORKBOOKS.values(), ids=WORKBOOKS)
 def test_sheets_open_as_people_like_them(summary: Summary, render: Any) -> None:
     """Frozen header, filters over all rows, columns wide enough, no nameless column, a legend of all columns."""
-    sheet = _sheet(render(summary))
+    sheet = sheet_of(render(summary, "output/test"))
     assert ("B2" if render is best_xlsx else "A2") == sheet.freeze_panes
-    assert sheet.dimensions == sheet.auto_filter.ref
+    n_rows = len(rows_of(sheet))
+    assert f"A1:{sheet.cell(n_rows + 1, len(sheet[1])).coordinate}" == sheet.auto_filter.ref
     for cell in sheet[1]:
         assert cell.value
         assert sheet.column_dimensions[cell.column_letter].width >= max(map(len, str(cell.value).split()))
-    legend = _rows(_sheet(render(summary), "Columns"))
-    assert [cell.value for cell in sheet[1]] == [row["Column"] for row in legend]
+    legend = rows_of(sheet_of(render(summary, "output/test"), "Columns"))
+    assert [cell.value for cell in sheet[1]] == [row["Column"] for row in legend if row["Sheet"] == sheet.title]
     assert all(row["Meaning"] for row in legend)
 
 
 def test_numbers_are_numbers_with_sensible_formats(summary: Summary) -> None:
     """Accuracies, losses and rates are numbers without tails, shown with the decimals that they need."""
-    sheet = _sheet(full_xlsx(summary))
+    sheet = sheet_of(full_xlsx(summary))
     cells = {str(sheet.cell(1, i).value): sheet.cell(2, i) for i in range(1, sheet.max_column + 1)}
     assert ("0.0000", 0.95) == (cells["Test Accuracy"].number_format, cells["Test Accuracy"].value)
     assert ("0.00000", 0.123457) == (cells["Train Loss"].number_format, cells["Train Loss"].value)
@@ -217,7 +200,7 @@ def test_numbers_are_numbers_with_sensible_formats(summary: Summary) -> None:
 def test_text_stays_text(goal: str) -> None:
     """Text that looks like a formula is kept as text."""
     plan = a_plan("hidden_width: 32", goal=f'"{goal}"')
-    sheet = _sheet(hyperparams_xlsx(_summary(plan)))
+    sheet = sheet_of(hyperparams_xlsx(a_summary(plan)))
     cell = next(cell for header, cell in zip(sheet[1], sheet[2], strict=True) if header.value == "Goal")
     assert (goal, "s") == (cell.value, cell.data_type)
 
@@ -225,25 +208,93 @@ def test_text_stays_text(goal: str) -> None:
 def test_a_value_that_is_off_everywhere() -> None:
     """Without early stopping its columns are empty, and Monitor says off."""
     plan = a_plan("hidden_width: 32\nearly_stopping: off", repeats=1)
-    (row,) = _rows(_sheet(full_xlsx(_summary(plan, finished(plan.trials[0])))))
+    (row,) = rows_of(sheet_of(full_xlsx(a_summary(plan, finished(plan.trials[0])))))
     assert ("off", None) == (row["Monitor"], row["Validate loss improvement patience"])
-    (row,) = _rows(_sheet(hyperparams_xlsx(_summary(plan))))
+    (row,) = rows_of(sheet_of(hyperparams_xlsx(a_summary(plan))))
     assert "off" == row["Improvement patience"]
 
 
+def test_best_has_its_sheets_in_order(summary: Summary) -> None:
+    """The choice comes first, then what it rests on, then how to read it; what explains the columns is last."""
+    book = openpyxl.load_workbook(io.BytesIO(best_xlsx(summary, "output/test")))
+    expected = ["Best", "Ranking", "What mattered", "Digits", "Curves", "How to read this", "Columns"]
+    assert expected == book.sheetnames
+
+
+def test_pandas_reads_the_four_rows_of_best(summary: Summary) -> None:
+    """The header is in the first row, and what is no row of the table has no Type."""
+    import pandas as pd
+
+    table = pd.read_excel(io.BytesIO(best_xlsx(summary, "output/test"))).dropna(subset=["Type"])
+    assert 4 == len(table)
+    assert "CHOICE BY VALIDATION" == table["Type"][0]
+
+
+def test_the_sheet_epochs_says_where_it_ends(summary: Summary) -> None:
+    """It holds every epoch up to its limit; a line above says how many there are, and where the others are."""
+    sheet = sheet_of(full_xlsx(summary), "Epochs")
+    assert str(sheet["A1"].value).startswith("8 epochs of all trainings")
+    rows = rows_of(sheet, 2)
+    assert [(1, 1, 1), (1, 1, 2), (1, 2, 1)] == [(r["Combination"], r["Repeat"], r["Epoch"]) for r in rows[:3]]
+    assert 8 == len(rows)
+    assert {"Train Loss": 0.123457, "Validate Accuracy": 0.97} == {
+        name: rows[1][name] for name in ("Train Loss", "Validate Accuracy")
+    }
+    cut = sheet_of(full_xlsx(summary, most_epochs=3), "Epochs")
+    assert str(cut["A1"].value).startswith("The first 3 of 8 epochs; epochs.csv has them all.")
+    assert 3 == len(rows_of(cut, 2))
+
+
+_ODD = {
+    "one combination": ("hidden_width: 32", 3, 3),
+    "one repeat": ("hidden_width: [32, 64]", 1, 2),
+    "one training": ("hidden_width: 32", 1, 1),
+    "nothing trained": ("hidden_width: [32, 64]", 2, 0),
+    "some not trained": ("hidden_width: [32, 64]", 2, 3),
+    "functions a layer": ("num_layers: [2, 3, 4]\nhidden_width: 8\nhidden_funcs: {each_layer: [relu, tanh]}", 2, 14),
+}
+
+
+@pytest.mark.parametrize(("grid", "repeats", "n_finished"), _ODD.values(), ids=_ODD)
+def test_sweeps_of_all_sizes_have_workbooks(grid: str, repeats: int, n_finished: int) -> None:
+    """Every sheet can be made, however few combinations, repeats or results there are."""
+    plan = a_plan(grid, repeats=repeats)
+    summary = a_summary(plan, *(finished(trial) for trial in plan.trials[:n_finished]))
+    for render in WORKBOOKS.values():
+        book = openpyxl.load_workbook(io.BytesIO(render(summary, "output/test")))
+        assert "Columns" == book.sheetnames[-1]
+
+
+def test_a_sweep_where_all_failed_says_so() -> None:
+    """No row is chosen; below the header stands how many trials failed, and the ranking lists them."""
+    plan = a_plan("hidden_width: [32, 64]", repeats=1)
+    content = best_xlsx(
+        a_summary(plan, *(Failed(trial, Cause.ERROR, "=no\x00 memory\nat all") for trial in plan.trials)), "x"
+    )
+    assert "Trials that failed: 2; not trained yet: 0." in texts_of(sheet_of(content))
+    ranking = sheet_of(content, "Ranking")
+    lost = rows_of(ranking, top_of(ranking, "Number"))
+    assert [(1, 32, 1, "error: =no� memory"), (2, 64, 1, "error: =no� memory")] == [
+        (row["Number"], row["Width"], row["Failed"], row["Reason"]) for row in lost
+    ]
+
+
 @pytest.mark.skipif(not shutil.which("soffice"), reason="LibreOffice is not installed")
-@pytest.mark.parametrize("render", [full_xlsx, best_xlsx, hyperparams_xlsx])
+@pytest.mark.parametrize("render", WORKBOOKS.values(), ids=WORKBOOKS)
 def test_libreoffice_opens_the_workbooks(summary: Summary, render: Any) -> None:
-    """A spreadsheet program other than the one that wrote it reads every cell."""
-    Path("book.xlsx").write_bytes(render(summary))
+    """A spreadsheet program other than the one that wrote it reads every sheet."""
+    Path("book.xlsx").write_bytes(render(summary, "output/test"))
+    every_sheet_as_utf8 = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
     command = [
         "soffice",
         "--headless",
         f"-env:UserInstallation=file://{Path.cwd()}/office",
         "--convert-to",
-        "csv",
+        every_sheet_as_utf8,
         "book.xlsx",
     ]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
-    n_rows = _sheet(render(summary)).max_row
-    assert n_rows == len(Path("book.csv").read_text().splitlines())
+    book = openpyxl.load_workbook("book.xlsx")
+    assert {f"book-{title}.csv" for title in book.sheetnames} == {path.name for path in Path().glob("book-*.csv")}
+    n_rows = sheet_of(render(summary, "output/test")).max_row
+    assert n_rows == len(Path(f"book-{book.sheetnames[0]}.csv").read_text(encoding="utf-8").splitlines())

@@ -1,0 +1,126 @@
+"""hyperparams.xlsx: one row that says what was tried, how long it took, with what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from mnist_sweep.reports.tables import (
+    AS_WRITTEN,
+    COUNT,
+    DATE,
+    NUMBER,
+    SECONDS,
+    TEXT,
+    Cell,
+    Column,
+    Table,
+    axis_words,
+    make_table,
+    written,
+)
+from mnist_sweep.summary import Status, Summary
+
+
+def hyperparams_table(summary: Summary) -> Table:
+    """One row: what was tried, how long it took, with what."""
+    return make_table(_HYPERPARAMS, [summary])
+
+
+def _axis(name: str) -> Callable[[Summary], Cell]:
+    return lambda summary: axis_words(summary.spec, name)
+
+
+def _stopping_axis(name: str) -> Callable[[Summary], Cell]:
+    def cell(summary: Summary) -> Cell:
+        return written("off" if c is None else c[name] for c in summary.spec.axis("early_stopping").choices)
+
+    return cell
+
+
+def _num_layers(summary: Summary) -> Cell:
+    choices = summary.spec.axis("num_layers").choices
+    return written(choices if choices != (None,) else [c.recipe.num_layers for c in summary.combinations])
+
+
+def _trained(summary: Summary) -> int:
+    return summary.n(Status.FINISHED) + summary.n(Status.FAILED)
+
+
+def _last_run(summary: Summary, *path: str) -> Any:
+    tree: Any = summary.runs[-1].environment if summary.runs else {}
+    for part in path:
+        tree = tree.get(part, {})
+    return tree
+
+
+def _versions(summary: Summary) -> Cell:
+    return ", ".join(f"{name} {version}" for name, version in _last_run(summary, "versions").items()) or None
+
+
+def _machine(summary: Summary) -> Cell:
+    return ", ".join(str(value) for value in _last_run(summary, "machine").values()) or None
+
+
+def _when(summary: Summary) -> Cell:
+    if not summary.runs:
+        return None
+    return datetime.fromisoformat(summary.runs[0].started_at).replace(tzinfo=None)  # a spreadsheet has no time zones
+
+
+def _seed_words(summary: Summary) -> Cell:
+    seeds = summary.spec.seeds
+    if seeds.split_seed == seeds.order_seed:
+        return seeds.split_seed
+    return f"split {seeds.split_seed}, order {seeds.order_seed}"
+
+
+_HYPERPARAMS = (
+    Column("Num Model Trainings", COUNT, "Trainings that were done, failed ones too.", _trained),
+    Column("Num Loops per model", NUMBER, "Repeats of each combination.", lambda s: s.spec.repeats),
+    Column("Total time minutes", "0.00", "Wall clock of all runs of the command.", lambda s: s.seconds / 60),
+    Column("Total time hours", "0.000", "The same in hours.", lambda s: s.seconds / 3600),
+    Column(
+        "Seconds per model",
+        SECONDS,
+        "Wall clock per training, repeats counted.",
+        lambda s: s.seconds / _trained(s) if _trained(s) else None,
+    ),
+    Column("Max Num Epochs", NUMBER, "Epochs at most.", _axis("max_epochs")),
+    Column("Batch sizes", NUMBER, "Images a training step.", _axis("batch_size")),
+    Column("Hidden Widths", NUMBER, "Widths; [..] gives one a layer.", _axis("hidden_width")),
+    Column("Nums layers", NUMBER, "Layers, input and output counted.", _num_layers),
+    Column("Functions", TEXT, "Activations; each_layer combines them over the hidden layers.", _axis("hidden_funcs")),
+    Column("Learning rates", AS_WRITTEN, "Learning rates of the optimizer.", _axis("learning_rate")),
+    Column(
+        "Improvement deltas",
+        AS_WRITTEN,
+        "Early stopping: an improvement is more than this.",
+        _stopping_axis("min_delta"),
+    ),
+    Column("Improvement patience", NUMBER, "Early stopping: epochs without improvement.", _stopping_axis("patience")),
+    Column(
+        "Improvement restore weights",
+        TEXT,
+        "Early stopping: whether the best epoch's weights are kept.",
+        _stopping_axis("restore_best_weights"),
+    ),
+    Column("Optimizers", TEXT, "The Keras optimizers.", _axis("optimizer")),
+    Column("Monitors", TEXT, "Early stopping: what must improve.", _stopping_axis("monitor")),
+    Column("Precisions", TEXT, "What numbers the trainings computed with.", _axis("precision")),
+    Column(
+        "Validation fraction", AS_WRITTEN, "Part of the training images held out.", lambda s: s.spec.validation_fraction
+    ),
+    Column("Shuffle seed", NUMBER, "Decides which images are held out, and the order of the batches.", _seed_words),
+    Column("Versions", TEXT, "Of the last run of the command.", _versions),
+    Column("Machine", TEXT, "Of the last run of the command.", _machine),
+    Column("When", DATE, "Start of the first run of the command, in UTC.", _when),
+    Column("Seed", NUMBER, "Where the initial weights of the repeats come from.", lambda s: s.spec.seeds.seed),
+    Column("Combinations", COUNT, "Different models or ways of training.", lambda s: len(s.combinations)),
+    Column("Planned", COUNT, "Trainings that the sweep asks for.", lambda s: len(s.combinations) * s.spec.repeats),
+    Column("Finished", COUNT, "Trainings with a result.", lambda s: s.n(Status.FINISHED)),
+    Column("Failed", COUNT, "Trainings that failed; full.xlsx has the reasons.", lambda s: s.n(Status.FAILED)),
+    Column("Name", TEXT, "The sweep.", lambda s: s.spec.name),
+    Column("Goal", TEXT, "What it wants to find out.", lambda s: s.spec.goal or None),
+)

@@ -1,0 +1,143 @@
+"""The page: one file that opens from a disk, without a network, and says what the sweep has found."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from functools import cache
+from html import escape
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from mnist_sweep import conclusions
+from mnist_sweep.errors import StorageError
+from mnist_sweep.files import write_whole
+from mnist_sweep.reports.drawing import COLOURS, CONFIG
+from mnist_sweep.reports.landscapes import (
+    COMBINATIONS,
+    heat_axes,
+    heat_metrics,
+)
+from mnist_sweep.reports.page_sections import SECTIONS, Page, bullets, section
+from mnist_sweep.summary import Status, Summary
+from mnist_sweep.words import duration_words
+
+
+def report_html(summary: Summary, home: str, *, refresh_s: int | None = None) -> bytes:
+    """The whole report as one file.
+
+    Args:
+        home: the sweep's folder as the reader writes it in commands.
+        refresh_s: after how many seconds the page loads itself again; None: it does not.
+    """
+    page = Page(summary)
+    main = "\n".join(part for write in SECTIONS for part in write(page))
+    # While trainings run, advice to start them would be wrong, and any other is premature.
+    steps = conclusions.next_steps(summary, home) if refresh_s is None else []
+    title = escape(f"{summary.spec.name}: which network is best?")
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<title>{title}</title>
+<style>{_colours()}{_text("page.css")}</style>
+</head>
+<body>
+<header>
+<p class="name">{escape(summary.spec.name)}</p>
+{_decision(summary)}
+<p class="state">{escape(_state(summary))}</p>
+{f'<p class="goal">{escape(summary.spec.goal)}</p>' if summary.spec.goal else ""}
+{section("next", "What to do next", bullets(steps)) if steps else ""}
+</header>
+<main>
+{main}
+</main>
+<footer><p id="written"></p></footer>
+<script type="application/json" id="values">{_json(_values(page, refresh_s))}</script>
+<script>{_vega() if page.specs else ""}</script>
+<script>{_text("page.js")}</script>
+</body>
+</html>
+""".encode()
+
+
+def _values(page: Page, refresh_s: int | None) -> dict[str, Any]:
+    summary = page.summary
+    return {
+        "charts": page.specs,
+        "config": CONFIG,
+        "datasets": {COMBINATIONS: page.rows},
+        "axes": heat_axes(summary),
+        "metrics": heat_metrics(),
+        "refresh_s": refresh_s,
+    }
+
+
+def _json(value: Any) -> str:
+    """JSON that can stand within a script element: pure ASCII, and nothing that looks like a tag or a comment."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+@cache
+def _vega() -> str:
+    """Vega, Vega-Lite and Vega-Embed; making the bundle takes seconds, so it is kept in the user's cache."""
+    try:
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home, as some services have
+        return _bundle()
+    kept = caches / "mnist-sweep" / f"vega-{version('vl-convert-python')}.js"
+    with suppress(OSError, UnicodeDecodeError):
+        return kept.read_text(encoding="utf-8")
+    script = _bundle()
+    with suppress(OSError, StorageError):  # without a cache it is made anew the next time
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(kept, script.encode())
+    return script
+
+
+def _bundle() -> str:
+    import vl_convert
+
+    # A function of its own, so that its many short names are not the page's.
+    bundle = (
+        vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+        .replace("</script", "<\\/script")
+        .replace("<!--", "<\\!--")
+    )
+    return f"(()=>{{{bundle}}})();"
+
+
+def _text(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _colours() -> str:
+    def variables(night: bool) -> str:  # noqa: FBT001  the two sides of a colour
+        return "".join(f"--{name}:{pair[night]};" for name, pair in COLOURS.items())
+
+    # A page that is printed is on white paper, whatever the screen was.
+    return f":root{{{variables(False)}}}@media screen and (prefers-color-scheme:dark){{:root{{{variables(True)}}}}}"
+
+
+def _decision(summary: Summary) -> str:
+    """The decision: what to take in large type, how sure that is below."""
+    head, dot, rest = conclusions.decision(summary).partition("). ")
+    sure = f'<p class="sure">{escape(rest)}</p>' if rest else ""
+    return f"<h1>{escape(head + dot.rstrip())}</h1>{sure}"
+
+
+def _state(summary: Summary) -> str:
+    counts = ((status, summary.n(status)) for status in Status)
+    words = {Status.FINISHED: "finished", Status.FAILED: "failed", Status.PENDING: "left"}
+    told = ", ".join(f"{n:,} {words[status]}" for status, n in counts)
+    repeats = f"{summary.spec.repeats} repeats" if summary.spec.repeats > 1 else "1 repeat"
+    return (
+        f"{len(summary.combinations):,} combinations, {repeats}: {told}; {duration_words(summary.seconds)} of training"
+    )

@@ -1,0 +1,69 @@
+"""The charts as pictures, for papers and slides: SVG, and PNG at twice the size, on white."""
+
+from __future__ import annotations
+
+from mnist_sweep.reports.charts import confusion, curves, effect_plots, ranking_dots, shares
+from mnist_sweep.reports.drawing import CONFIG, Spec, in_colours
+from mnist_sweep.reports.landscapes import (
+    COMBINATIONS,
+    COSTS,
+    combination_rows,
+    heat_axes,
+    heat_map,
+    parallel,
+    trade,
+)
+from mnist_sweep.summary import Summary
+
+_WIDTH, _HALF, _THIRD = 640, 340, 220
+_TWO = 2
+_SCALE = 2.0
+
+
+def pictures(summary: Summary) -> dict[str, bytes]:
+    """Every chart that the results allow, as NAME.png and NAME.svg."""
+    import vl_convert
+
+    files = {}
+    for name, spec in _figures(summary).items():
+        drawn = in_colours({**spec, "config": {**CONFIG, "background": "var(--paper)", "padding": 12}})
+        svg = vl_convert.vegalite_to_svg(drawn)
+        files[f"{name}.svg"] = svg.encode()
+        files[f"{name}.png"] = vl_convert.svg_to_png(svg, scale=_SCALE)
+    return files
+
+
+def _figures(summary: Summary) -> dict[str, Spec]:
+    """Specifications of a fixed size that carry all their data; empty before a combination is complete."""
+    if not summary.ranked:
+        return {}
+    rows = combination_rows(summary)
+    data = {"datasets": {COMBINATIONS: rows}}
+    figures = {
+        "ranking": _sized(ranking_dots(summary), _WIDTH),
+        "curves": {
+            "columns": 2,
+            "concat": [
+                _sized(curves(summary, part, kind, legend=True), _HALF)
+                for kind in ("accuracy", "loss")
+                for part in ("train", "val")
+            ],
+        },
+        "frontier": {"columns": 2, "concat": [_sized(trade(rows, cost), _HALF) for cost in COSTS], **data},
+        "confusion": _sized(confusion(summary), _WIDTH * 2 // 3),
+    }
+    effects = effect_plots(summary)
+    if effects:
+        figures["effects"] = {"columns": 3, "concat": [_sized(plot, _THIRD) for plot in effects.values()]}
+    if summary.effects().shares:
+        figures["shares"] = _sized(shares(summary), _WIDTH)
+    if len(effects) >= _TWO:
+        x, y, *_ = heat_axes(summary)
+        figures["heatmap"] = {**_sized(heat_map(summary, x, y), _WIDTH * 2 // 3), **data}
+        figures["parallel"] = _sized(parallel(summary), _WIDTH)
+    return figures
+
+
+def _sized(spec: Spec, width: int) -> Spec:
+    """A chart of a width in pixels, without its axes and titles."""
+    return {**{key: part for key, part in spec.items() if key != "autosize"}, "width": width}

@@ -1,0 +1,214 @@
+"""A sweep's section in the story of the investigation: plain Markdown, in which a person's notes stay."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mnist_sweep.conclusions import (
+    axis_sentences,
+    decision,
+    drop_sentences,
+    images_words,
+    interval_words,
+    model_words,
+    next_steps,
+    noise_words,
+    power_words,
+)
+from mnist_sweep.effects import Level
+from mnist_sweep.errors import StorageError, UsageError
+from mnist_sweep.files import write_whole
+from mnist_sweep.home import Home
+from mnist_sweep.reports.tables import axis_words
+from mnist_sweep.summary import CHOSEN_BY, RANKED, Status, Summary, spread_of
+from mnist_sweep.words import amount_words, axis_name_words, axis_value_words, duration_words, spread_words
+
+_SHOWN = 5
+_NOTES_HINT = "Write here what the numbers do not say; this place is kept when the section is renewed."
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
+
+
+def write_step(summary: Summary, home: Home, into: Path) -> None:
+    """Write or renew the sweep's section in a Markdown file; what else the file holds stays as it is.
+
+    Raises:
+        UsageError: when the lines that mark the section or its notes are broken; nothing is written.
+        StorageError: when the file cannot be read or written.
+    """
+    into = into.resolve()  # a link stays one
+    if not into.parent.is_dir():
+        raise UsageError(f"{into.parent}: no such folder; make it, or give another file with --into")
+    try:
+        text = into.read_bytes().decode() if into.exists() else "# The investigation, step by step\n"
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{into}: cannot be read as text: {error}; give another file with --into") from error
+    windows = "\r\n" in text
+    files = Path(os.path.relpath(home.path.resolve(), into.parent))
+    section = renewed(text.replace("\r\n", "\n"), summary, files.as_posix(), str(into))
+    write_whole(into, (section.replace("\n", "\r\n") if windows else section).encode())
+
+
+def renewed(text: str, summary: Summary, files: str, where: str) -> str:
+    """The text with the sweep's section in it, in its old place or at the end.
+
+    Args:
+        files: the sweep's folder, as links of the text name it.
+        where: the text's name, for errors.
+
+    Raises:
+        UsageError: when the marking lines are broken.
+    """
+    name = summary.spec.name
+    begin, end = f"<!-- mnist-sweep: step {name} begins -->", f"<!-- mnist-sweep: step {name} ends -->"
+    before, old, after = _cut(text, begin, end, where)
+    begin_notes, end_notes = _notes_marks(name)
+    notes = _cut(old or "", begin_notes, end_notes, where)[1]
+    if old is not None and notes is None:
+        raise UsageError(
+            f"{where}: the section {name} lacks the lines {begin_notes} and {end_notes}; restore them "
+            "around the notes, or remove the section, and run the command again"
+        )
+    section = "\n".join([begin, *_section(summary, files, (notes or f"\n{_NOTES_HINT}\n").strip("\n")), end])
+    if old is None:
+        gap = "" if not before or before.endswith("\n\n") else "\n" if before.endswith("\n") else "\n\n"
+        return f"{before}{gap}{section}\n"
+    return f"{before}{section}{after}"
+
+
+def _notes_marks(name: str) -> tuple[str, str]:
+    return f"<!-- notes on {name}: kept -->", f"<!-- notes on {name} end -->"
+
+
+def _cut(text: str, begin: str, end: str, where: str) -> tuple[str, str | None, str]:
+    """What stands before, between and after two marks, each of which is there once, or neither."""
+    if text.count(begin) == text.count(end) == 0:
+        return text, None, ""
+    before, _, rest = text.partition(begin)
+    between, _, after = rest.partition(end)
+    if text.count(begin) != 1 or text.count(end) != 1 or end in before:
+        raise UsageError(
+            f"{where}: found {text.count(begin)} times {begin} and {text.count(end)} times {end}; allowed: each once, "
+            "in this order. Restore the two lines, or remove the section, and run the command again"
+        )
+    return before, between, after
+
+
+def _section(summary: Summary, files: str, notes: str) -> Iterator[str]:
+    spec = summary.spec
+    yield f"## {spec.name}\n"
+    yield f"**Goal.** {_plain(spec.goal or 'not stated')}\n"
+    yield from _axes(summary)
+    yield f"**Decision.** {decision(summary)}\n"
+    yield from _best(summary)
+    yield from _by_axis(summary)
+    yield "**What the numbers say.**\n"
+    told = [*axis_sentences(summary), *drop_sentences(summary)]
+    if summary.ranked:
+        told += [noise_words(summary), power_words(summary), *images_words(summary)]
+    yield from (f"- {sentence}" for sentence in told if sentence)
+    yield ""
+    yield from _confirmed(summary)
+    yield f"**Time.** {_time(summary)}\n"
+    steps = next_steps(summary, files)
+    if steps:
+        yield "**Next.**\n"
+        yield from (f"- {step}" for step in steps)
+        yield ""
+    links = {"best.xlsx": "best.xlsx", "full.xlsx": "full.xlsx", "report": "report.html", "plots": "plots/"}
+    yield "**Files.** " + " · ".join(f"[{word}](<{files}/{path}>)" for word, path in links.items()) + "\n"
+    begin, end = _notes_marks(spec.name)
+    yield from (begin, notes, end)
+
+
+def _plain(text: str) -> str:
+    """Text from the sweep file as Markdown that shows it as it is."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _axes(summary: Summary) -> Iterator[str]:
+    """What was varied, and what was the same everywhere."""
+    words = {
+        axis.name: f"{axis_name_words(axis.name)} {axis_words(summary.spec, axis.name)}" for axis in summary.spec.axes
+    }
+    varied = "; ".join(text for name, text in words.items() if name in summary.varied) or "nothing"
+    held = "; ".join(text for name, text in words.items() if name not in summary.varied)
+    size = f"{len(summary.combinations)} combinations, {summary.spec.repeats} repeats each"
+    yield f"**Varied.** {_plain(varied)}: {size}.\n"
+    yield f"**Held.** {_plain(held)}.\n"
+
+
+def _best(summary: Summary) -> Iterator[str]:
+    """The first by validation, with what they have in all metrics."""
+    standings = summary.ranking().standings[:_SHOWN]
+    if not standings:
+        return
+    noisy = summary.ranking().noise is not None
+    yield f"The first {len(standings)} by validation (± is half of the 95% interval over seeds):\n"
+    yield "| | Model | Validation accuracy | May be the best | Test accuracy | Test loss | Training time |"
+    yield "|--:|---|--:|---|--:|--:|--:|"
+    for standing in standings:
+        mean = {metric: standing.combination.spread(metric).mean for metric in RANKED}
+        tied = ("yes" if standing.tied else "no") if noisy else "cannot be told"
+        cells = [
+            f"{standing.rank}",
+            model_words(summary, standing.combination.recipe),
+            interval_words(CHOSEN_BY, standing),
+            tied,
+            *(amount_words(metric, mean[metric]) for metric in ("test_accuracy", "test_loss", "train_time")),
+        ]
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _by_axis(summary: Summary) -> Iterator[str]:
+    """The mean of each value of each axis."""
+    effects = [(effect, level) for effect in summary.effects().axes for level in effect.levels]
+    if not effects:
+        return
+    yield "| Axis | Value | Mean validation accuracy | Mean test accuracy | Mean training time |"
+    yield "|---|---|--:|--:|--:|"
+    others = [summary.effects(metric) for metric in ("test_accuracy", "train_time")]
+    for effect, level in effects:
+        i = effect.levels.index(level)
+        means = [_level_words("val_accuracy", level)]
+        means += [
+            _level_words(metric, other.axis(effect.axis).levels[i])
+            for metric, other in zip(("test_accuracy", "train_time"), others, strict=True)
+        ]
+        within = "" if level.within is None else f" ({level.within} layers)"
+        value = axis_value_words(effect.axis, level.value)
+        yield f"| {axis_name_words(effect.axis)} | {value}{within} | {' | '.join(means)} |"
+    yield ""
+
+
+def _level_words(metric: str, level: Level) -> str:
+    mean = amount_words(metric, level.mean)
+    return mean if level.half_width is None else f"{mean} ± {amount_words(metric, level.half_width)}"
+
+
+def _confirmed(summary: Summary) -> Iterator[str]:
+    done = [confirmed for confirmed in summary.confirmed if confirmed.n_finished]
+    if not done:
+        return
+    yield "Trained again with fresh seeds (the held-out images are the same; ± is the standard deviation):\n"
+    yield "| Model | n | Validation: selected | Confirmed | Drop | Test: before | Confirmed | Drop |"
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
+    for confirmed in done:
+        cells = [model_words(summary, confirmed.combination.recipe), f"{confirmed.n_finished}"]
+        for metric in ("val_accuracy", "test_accuracy"):
+            before, after = confirmed.combination.spread(metric), spread_of(confirmed.rows, metric)
+            cells += [spread_words(before), spread_words(after), f"{confirmed.drop(metric):+.4f}"]
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _time(summary: Summary) -> str:
+    finished, failed, left = (summary.n(status) for status in (Status.FINISHED, Status.FAILED, Status.PENDING))
+    machine = summary.runs[-1].environment.get("machine", {}) if summary.runs else {}
+    words = [str(value) for key, value in machine.items() if key != "host"] if isinstance(machine, dict) else []
+    left_words = f", {left} left" if left else ""
+    on = f" on {', '.join(words)}" if words else ""
+    return f"{finished} trainings, {failed} failed{left_words}; {duration_words(summary.seconds)}{on}."

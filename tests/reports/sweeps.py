@@ -1,0 +1,104 @@
+"""Summaries of every kind for the tests of the page: hostile, empty, large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from builders import a_plan, finished
+from mnist_sweep.events import Cause, Curves, Event, Failed, Finished, Record, RunStarted
+from mnist_sweep.ledger import replay
+from mnist_sweep.plan import Plan, confirmations
+from mnist_sweep.recipe import Recipe, Trial
+from mnist_sweep.summary import Summary, summarize
+
+HOSTILE = "</script><script>alert(1)</script><!-- <b>&amp;\u2028\"'"
+
+
+def a_summary(plan: Plan, *events: Event) -> Summary:
+    """The summary of a plan after these events, a minute apart."""
+    events = (RunStarted({}), *events)
+    return summarize(plan, replay(Record("2026-01-02T03:04:05Z", 60.0 * i, event) for i, event in enumerate(events)))
+
+
+def trained(trials: Iterable[Trial]) -> list[Event]:
+    """Trainings whose accuracy rises with the number of parameters, each repeat with a luck of its own."""
+    return [_trained(trial) for trial in trials]
+
+
+def _trained(trial: Trial) -> Finished:
+    luck = int(trial.key[:4], 16) / 0x10000
+    accuracy = round(0.9 + 0.01 * _size(trial.recipe) + 0.004 * luck, 6)
+    curves = Curves((0.5, 0.2), (0.85, 0.96), (0.3, 0.15), (0.9, accuracy), (1.0, 0.5 + _size(trial.recipe)))
+    counts = tuple(tuple(990 if i == j else int(j == (i + 1) % 10) * (i + 1) for j in range(10)) for i in range(10))
+    return finished(trial, curves=curves, test_accuracy=accuracy - 0.001, confusion=counts)
+
+
+def _size(recipe: Recipe) -> float:
+    return recipe.n_parameters / 100_000
+
+
+def several_axes() -> Summary:
+    """12 combinations of three axes, three repeats each; one has been confirmed."""
+    plan = a_plan("hidden_width: [32, 64, 128]\nnum_layers: [3, 4]\nbatch_size: [100, 500]", repeats=3)
+    afresh = confirmations(plan, plan.combinations[-1:], 2)
+    return a_summary(plan, *trained([*plan.trials, *afresh]))
+
+
+def nested() -> Summary:
+    """Activations one a layer, nested within the number of layers."""
+    plan = a_plan("hidden_width: [32, 64]\nnum_layers: [3, 4]\nhidden_funcs: {each_layer: [relu, tanh]}", repeats=3)
+    return a_summary(plan, *trained(plan.trials))
+
+
+def hostile() -> Summary:
+    """A name, a goal and a reason that try to be markup; one combination lacks a repeat."""
+    plan = a_plan("hidden_width: [32, 64, 128]")
+    *most, last = plan.trials
+    summary = a_summary(plan, *trained(most), Failed(last, Cause.ERROR, HOSTILE))
+    return replace(summary, spec=replace(summary.spec, name=HOSTILE, goal=HOSTILE))
+
+
+def nothing_yet() -> Summary:
+    """A plan of which nothing is trained."""
+    return a_summary(a_plan())
+
+
+def all_failed() -> Summary:
+    """Every training diverged in its first epoch."""
+    plan = a_plan()
+    curves = Curves((None,), (0.1,), (None,), (0.1,), (1.0,))
+    return a_summary(plan, *(Failed(trial, Cause.DIVERGED, "no finite loss", curves) for trial in plan.trials))
+
+
+def one_combination() -> Summary:
+    """Nothing is varied."""
+    plan = a_plan("hidden_width: 32")
+    return a_summary(plan, *trained(plan.trials))
+
+
+def one_repeat() -> Summary:
+    """Nothing tells luck from a difference."""
+    plan = a_plan("hidden_width: [32, 64]\nbatch_size: [100, 500]", repeats=1)
+    return a_summary(plan, *trained(plan.trials))
+
+
+def two_thousand() -> Summary:
+    """2,000 combinations of five axes, three repeats each."""
+    plan = a_plan(
+        f"hidden_width: {list(range(16, 176, 16))}\nnum_layers: [3, 4]\nhidden_funcs: [relu, tanh]\n"
+        f"batch_size: [100, 200, 300, 400, 500]\nlearning_rate: {[round(0.0005 * i, 4) for i in range(1, 11)]}",
+        repeats=3,
+    )
+    return a_summary(plan, *trained(plan.trials))
+
+
+KINDS: tuple[Callable[[], Summary], ...] = (
+    several_axes,
+    nested,
+    hostile,
+    nothing_yet,
+    all_failed,
+    one_combination,
+    one_repeat,
+)

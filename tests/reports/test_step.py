@@ -1,0 +1,105 @@
+"""A sweep's section in the story: renewed in its place, with what a person wrote kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from builders import a_plan, finished
+from mnist_sweep.errors import StorageError, UsageError
+from mnist_sweep.home import Home
+from mnist_sweep.ledger import Ledger
+from mnist_sweep.reports.step import renewed, write_step
+from mnist_sweep.summary import Summary, summarize
+
+
+def _summary(name: str = "widths", goal: str = "Is wider *better*?\\nReally?", n: int = 4) -> Summary:
+    plan = a_plan(name=name, goal=f'"{goal}"')
+    ledger = Ledger()
+    for trial in plan.trials[:n]:
+        ledger.outcomes[trial.key] = finished(trial)
+    return summarize(plan, ledger)
+
+
+def test_a_section_is_added_at_the_end() -> None:
+    """What the file held stays before it; the section has its goal, its axes, its decision and its files."""
+    text = renewed("# Story\n\nBefore.\n", _summary(), "output/widths", "STEPS.md")
+    assert text.startswith("# Story\n\nBefore.\n\n<!-- mnist-sweep: step widths begins -->\n## widths\n")
+    assert "**Goal.** Is wider \\*better\\*? Really?\n" in text
+    assert "**Varied.** width 32, 64: 2 combinations, 2 repeats each.\n" in text
+    assert "[best.xlsx](<output/widths/best.xlsx>)" in text
+    assert "- Width made no difference that 2 repeats can tell" in text
+
+
+def test_notes_and_all_around_stay_when_it_is_renewed() -> None:
+    """Renewing changes the numbers, not the notes, and not the sections before and behind."""
+    first = renewed("# Story\n", _summary(n=2), "o", "S.md")
+    first = renewed(first, _summary("other"), "o", "S.md") + "\nBehind.\n"
+    written = first.replace("Write here what the numbers do not say", "I think it is luck", 1)
+    again = renewed(written, _summary(n=4), "o", "S.md")
+    assert 1 == again.count("## widths")
+    assert "I think it is luck" in again
+    assert "So far (1 of 2 combinations)" not in again
+    assert again.index("## widths") < again.index("## other") < again.index("Behind.")
+    assert again == renewed(again, _summary(n=4), "o", "S.md")
+
+
+@pytest.mark.parametrize(
+    "lost", ["step widths begins", "step widths ends", "notes on widths: kept", "notes on widths end"]
+)
+def test_a_broken_mark_loses_nothing(lost: str) -> None:
+    """Where a marking line is gone, the error says which, and the file stays as it is."""
+    into = Path("STEPS.md")
+    write_step(_summary(), Home(Path("output/widths")), into)
+    broken = into.read_text().replace(lost, "gone")
+    into.write_text(broken)
+    with pytest.raises(UsageError, match=r"STEPS.md: found [01] times <!-- .* Restore the two lines"):
+        write_step(_summary(), Home(Path("output/widths")), into)
+    assert broken == into.read_text()
+
+
+def test_notes_without_their_marks_are_not_lost() -> None:
+    """Where both lines around the notes are gone, the section is not renewed over what a person wrote."""
+    into = Path("STEPS.md")
+    write_step(_summary(), Home(Path("output/widths")), into)
+    lines = [line for line in into.read_text().splitlines(keepends=True) if "<!-- notes on" not in line]
+    into.write_text("".join(lines))
+    with pytest.raises(UsageError, match="the section widths lacks the lines"):
+        write_step(_summary(), Home(Path("output/widths")), into)
+    assert "".join(lines) == into.read_text()
+
+
+def test_line_ends_and_links_stay() -> None:
+    """A file with the line ends of Windows, behind a link, keeps both."""
+    Path("real.md").write_bytes(b"# Mine\r\n\r\ntext  \r\n")
+    Path("link.md").symlink_to("real.md")
+    write_step(_summary(), Home(Path("output/widths")), Path("link.md"))
+    assert Path("link.md").is_symlink()
+    content = Path("real.md").read_bytes()
+    assert content.startswith(b"# Mine\r\n\r\ntext  \r\n\r\n<!-- mnist-sweep")
+    assert content.count(b"\n") == content.count(b"\r\n")
+
+
+def test_links_lead_from_the_file_to_the_folder() -> None:
+    """A file in another folder gets relative links; a missing file is begun with a title."""
+    Path("notes").mkdir()
+    write_step(_summary(), Home(Path("output/widths")), Path("notes/S.md"))
+    text = Path("notes/S.md").read_text()
+    assert text.startswith("# The investigation, step by step\n")
+    assert "(<../output/widths/report.html>)" in text
+
+
+def test_a_file_that_is_no_text_is_not_touched() -> None:
+    """Bytes that are no UTF-8 are an error with the file's name."""
+    Path("S.md").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(StorageError, match=r"S\.md: cannot be read as text"):
+        write_step(_summary(), Home(Path("output/widths")), Path("S.md"))
+    assert b"\xff\xfe\x00" == Path("S.md").read_bytes()
+
+
+def test_a_sweep_without_a_result_has_a_section() -> None:
+    """Before anything is trained there is no decision, and no table."""
+    text = renewed("", _summary(n=0), "o", "S.md")
+    assert "No decision yet" in text
+    assert "| Model |" not in text
