@@ -59,14 +59,15 @@ def _full(home: str) -> pd.DataFrame:
 
 
 def test_run_ends_with_the_best_row_and_its_file() -> None:
-    """A run writes the three workbooks and ends with the best by validation and the path of best.xlsx."""
+    """A run writes all reports, and ends with the best by validation and the path of best.xlsx."""
     done = _sweep("run", _write_tiny())
     assert (0, "output/tiny/best.xlsx") == (done.returncode, done.stdout.splitlines()[-1]), done.stderr
     assert re.search(
         r"Best by validation: 2×(8|16) relu batch 100 adam 0.001: validation accuracy 0\.\d{4} ± ", done.stdout
     )
     assert 4 == len(re.findall(r"^\[\d/4\] ", done.stderr, re.MULTILINE))
-    assert {"journal.jsonl", ".lock", "hyperparams.xlsx", "full.xlsx", "best.xlsx"} == _names("output/tiny")
+    workbooks = {"hyperparams.xlsx", "full.xlsx", "best.xlsx"}
+    assert {"journal.jsonl", ".lock", *workbooks, "report.html", "plots", "rows"} == _names("output/tiny")
     assert not re.search("cuda|TF_|oneDNN|WARNING|tensorflow/", done.stderr)
 
 
@@ -155,7 +156,7 @@ def test_a_diverging_trial_is_a_row_and_not_the_end() -> None:
     assert ["finished", "finished", "failed", "failed"] == list(full["Status"])
     assert full["Reason"].iloc[2].startswith("diverged: the ")
     assert 1 == _sweep("run", config).returncode
-    best = pd.read_excel("output/tiny/best.xlsx")
+    best = pd.read_excel("output/tiny/best.xlsx").dropna(subset=["Type"])
     assert {0.001} == set(best["Learning rate"])
 
 
@@ -191,6 +192,10 @@ def test_bad_input_runs_and_writes_nothing() -> None:
     [
         (["run", "missing.yaml"], 2, "missing.yaml:1: cannot be read: No such file"),
         (["report", "nowhere"], 2, "nowhere: not the folder of a sweep"),
+        (["confirm", "nowhere"], 2, "nowhere: not the folder of a sweep"),
+        (["compare", "nowhere"], 2, "one folder alone cannot be compared"),
+        (["compare", "nowhere", "there"], 2, "nowhere: not the folder of a sweep"),
+        (["step", "nowhere"], 2, "nowhere: not the folder of a sweep"),
         (["data", "--from", "nowhere"], 9, "nowhere: no such file"),
         (["init", "a/b"], 2, "name"),
         (["run"], 2, "Missing argument 'CONFIG'"),
@@ -228,10 +233,43 @@ def test_report_needs_no_sweep_file() -> None:
     _sweep("run", config)
     before = _full("output/tiny")
     Path(config).unlink()
-    for name in ("full", "best", "hyperparams"):
-        Path(f"output/tiny/{name}.xlsx").unlink()
-    assert 0 == _sweep("report", "output/tiny").returncode
+    files = [path for path in Path("output/tiny").rglob("*") if path.is_file() and path.suffix not in {"", ".jsonl"}]
+    for path in files:
+        path.unlink()
+    done = _sweep("report", "output/tiny")
+    assert 0 == done.returncode
+    assert done.stdout.startswith("Take 2×")
+    assert done.stdout.endswith("output/tiny/best.xlsx\noutput/tiny/report.html\n")
+    assert all(path.is_file() for path in files)
     pd.testing.assert_frame_equal(before, _full("output/tiny"))
+
+
+def test_a_sweep_is_told_and_compared() -> None:
+    """The step lands in the story, twice the same; two folders with the same seeds hold the same trainings."""
+    config = _write_tiny()
+    for output in ("output", "other"):
+        assert 0 == _sweep("run", config, "--output", output, "--quiet").returncode
+    assert 0 == _sweep("step", "output/tiny").returncode
+    once = Path("DETAILED_STEPS.md").read_text()
+    assert 0 == _sweep("step", "output/tiny").returncode
+    assert once == Path("DETAILED_STEPS.md").read_text()
+    assert "## tiny" in once
+    done = _sweep("compare", "output/tiny", "other/tiny")
+    assert (0, 2) == (done.returncode, done.stdout.count("same trainings"))
+
+
+def test_a_live_page_is_there_from_the_first_trial_on() -> None:
+    """With --live the page is written while the sweep runs, and stops reloading itself when it ends."""
+    config = _write_tiny(max_epochs=400, text=_TINY + "  early_stopping: off\n")
+    page = Path("output/tiny/report.html")
+    with subprocess.Popen(_command("run", config, "--live", "--workers", "1"), stdout=-3, stderr=-3) as process:
+        while not page.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        running = page.read_text()
+        assert 0 == process.wait(timeout=300)
+    assert '"refresh_s": 30' in running.replace('":30', '": 30')
+    assert '"refresh_s": null' in page.read_text().replace('":null', '": null')
 
 
 def test_any_number_of_workers_gives_the_same_bits() -> None:

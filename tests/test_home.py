@@ -14,10 +14,11 @@ _NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 def test_files_have_fixed_names(tmp_path: Path) -> None:
     """Everything lies in the sweep's folder, under the names that users know."""
     home = Home(tmp_path)
-    files = [home.journal, home.lock, home.hyperparams, home.full, home.best]
+    workbooks = [home.reports[name] for name in ("hyperparams", "full", "best", "page")]
 
-    assert ["journal.jsonl", ".lock", "hyperparams.xlsx", "full.xlsx", "best.xlsx"] == [path.name for path in files]
-    assert {tmp_path} == {path.parent for path in files}
+    assert ["journal.jsonl", ".lock"] == [home.journal.name, home.lock.name]
+    assert ["hyperparams.xlsx", "full.xlsx", "best.xlsx", "report.html"] == [path.name for path in workbooks]
+    assert {tmp_path} == {path.parent for path in [home.journal, home.lock, home.plots, *workbooks]}
 
 
 def test_the_folder_is_made_with_its_parents(tmp_path: Path) -> None:

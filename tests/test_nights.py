@@ -19,6 +19,7 @@ from mnist_sweep.estimate import Costs, epoch_work, time_left
 from mnist_sweep.events import Cause, Event, Failed, Finished, Progress, Record, RunStarted, Started
 from mnist_sweep.execution.executor import Limits
 from mnist_sweep.execution.serial import run_serially
+from mnist_sweep.home import Home
 from mnist_sweep.journal import holder, locked
 from mnist_sweep.ledger import replay
 from mnist_sweep.recipe import Trial
@@ -127,8 +128,8 @@ def test_a_workbook_that_is_open_is_not_written_over(mark: str) -> None:
     plan = a_plan()
     Path(mark).touch()
     Path("best.xlsx").write_bytes(b"old")
-    paths = {name: Path(f"{name}.xlsx") for name in ("hyperparams", "full", "best")}
-    written = write_reports(summarize(plan, replay([])), paths)
+    home = Home(Path())
+    written = write_reports(summarize(plan, replay([])), "output/test", home.reports, home.plots)
     assert Path("best.new.xlsx") == written["best"]
     assert Path("full.xlsx") == written["full"]
     assert b"old" == Path("best.xlsx").read_bytes()

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shlex
 import sys
-import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnist_sweep.boundary import Context, Stop, run_command, stop_signals
-from mnist_sweep.errors import ExitCode, JournalCorruptError, UsageError, WorkersError
-from mnist_sweep.events import Event, Record
+from mnist_sweep.boundary import Context, run_command
+from mnist_sweep.errors import JournalCorruptError, SweepMismatchError, UsageError
 from mnist_sweep.home import Home, existing_home
 from mnist_sweep.journal import holder, locked, read_records
 from mnist_sweep.ledger import Ledger, replay
 from mnist_sweep.plan import Plan, make_plan
-from mnist_sweep.recipe import LOOP_VERSION
-from mnist_sweep.summary import Status, Summary, summarize
+from mnist_sweep.recipe import LOOP_VERSION, Trial
+from mnist_sweep.summary import Summary, summarize
 
 if TYPE_CHECKING:
-    from mnist_sweep.engine import Wishes
-    from mnist_sweep.terminal import Look
+    from mnist_sweep.drive import How
 
 _HOME = click.argument("home", type=click.Path(path_type=Path))
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
@@ -65,61 +61,84 @@ def cli() -> None:
     """
 
 
+def _training_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options of commands that train, handed to them as one `how`."""
+
+    @functools.wraps(command)
+    def gather(
+        *args: Any,
+        quiet: bool,
+        retry_failed: bool,
+        workers: int | None,
+        stack: int | None,
+        trial_timeout: float | None,
+        executor: str,
+        max_hours: float | None,
+        max_trials: int | None,
+        log_format: str,
+        live: bool,
+        **kwargs: Any,
+    ) -> int:
+        from mnist_sweep.drive import How
+        from mnist_sweep.engine import Wishes
+        from mnist_sweep.terminal import Look
+
+        look = Look(quiet=quiet, log_format=log_format, retry_failed=retry_failed)
+        how = How(Wishes(executor, workers, stack, trial_timeout), look, max_hours, max_trials, live)
+        return command(*args, how=how, **kwargs)
+
+    for option in reversed(_TRAINING_OPTIONS):
+        gather = option(gather)
+    return gather
+
+
+_TRAINING_OPTIONS = (
+    click.option("--quiet", is_flag=True, help="Say nothing but the last lines."),
+    click.option("--live", is_flag=True, help="Write report.html anew while it trains; the page reloads itself."),
+    click.option(
+        "--workers", type=_COUNT, metavar="N", help="Processes that train at once.  [default: one a core, or one a GPU]"
+    ),
+    click.option(
+        "--stack",
+        type=_COUNT,
+        metavar="N",
+        help="Trials that a process trains side by side.  [default: 1 on a CPU, the repeats on a GPU]",
+    ),
+    click.option("--trial-timeout", type=_POSITIVE, metavar="SECONDS", help="A trial that takes longer has failed."),
+    click.option(
+        "--executor",
+        type=click.Choice(["pool", "serial"]),
+        default="pool",
+        show_default=True,
+        help="Train in processes of their own, or one trial after the other in this one.",
+    ),
+    click.option("--retry-failed", is_flag=True, help="Train failed trials again; otherwise they stay as they are."),
+    click.option(
+        "--max-hours", type=_POSITIVE, metavar="HOURS", help="Stop in good order after this time; exit code 8."
+    ),
+    click.option("--max-trials", type=_COUNT, metavar="N", help="Train so many trials at most; exit code 8."),
+    click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="How each trial is told where there is no terminal.",
+    ),
+)
+
+
 @cli.command()
 @_CONFIG
 @_OUTPUT
 @click.option("--fresh", is_flag=True, help="Move what the sweep has so far aside, and start anew.")
-@click.option("--quiet", is_flag=True, help="Say nothing but the last lines.")
-@click.option(
-    "--workers", type=_COUNT, metavar="N", help="Processes that train at once.  [default: one a core, or one a GPU]"
-)
-@click.option(
-    "--stack",
-    type=_COUNT,
-    metavar="N",
-    help="Trials that a process trains side by side.  [default: 1 on a CPU, the repeats on a GPU]",
-)
-@click.option("--trial-timeout", type=_POSITIVE, metavar="SECONDS", help="A trial that takes longer has failed.")
-@click.option(
-    "--executor",
-    type=click.Choice(["pool", "serial"]),
-    default="pool",
-    show_default=True,
-    help="Train in processes of their own, or one trial after the other in this one.",
-)
-@click.option("--retry-failed", is_flag=True, help="Train failed trials again; otherwise they stay as they are.")
-@click.option("--max-hours", type=_POSITIVE, metavar="HOURS", help="Stop in good order after this time; exit code 8.")
-@click.option("--max-trials", type=_COUNT, metavar="N", help="Train so many trials at most; exit code 8.")
-@click.option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How each trial is told where there is no terminal.",
-)
+@_training_options
 @click.option(
     "--notify",
     metavar="COMMAND",
     help="At the end, run the shell command COMMAND with the summary as JSON on its standard input.",
 )
 @click.pass_obj
-def run(
-    context: Context,
-    config: Path,
-    output: Path,
-    *,
-    fresh: bool,
-    quiet: bool,
-    retry_failed: bool,
-    workers: int | None,
-    stack: int | None,
-    trial_timeout: float | None,
-    executor: str,
-    max_hours: float | None,
-    max_trials: int | None,
-    log_format: str,
-    notify: str | None,
-) -> int:
+def run(context: Context, config: Path, output: Path, *, fresh: bool, how: How, notify: str | None) -> int:
     """Train what CONFIG asks for and write the reports.
 
     Running the same command again continues where it stopped; nothing is trained twice.
@@ -128,33 +147,75 @@ def run(
     Examples:
       mnist-sweep run configs/quickstart.yaml
       mnist-sweep run configs/grid.yaml --output /data/sweeps --quiet
+      mnist-sweep run configs/grid.yaml --live
       mnist-sweep run configs/grid.yaml --fresh
       mnist-sweep run configs/grid.yaml --workers 4 --trial-timeout 600
       mnist-sweep run configs/grid.yaml --max-hours 8 --notify 'mail -s sweep me@example.org'
     """
-    from mnist_sweep.engine import Wishes
+    from mnist_sweep.drive import exit_code, train_at
     from mnist_sweep.notify import closing_facts, send
-    from mnist_sweep.terminal import Look
+    from mnist_sweep.terminal import say
+    from mnist_sweep.words import closing_words
 
-    stamp, wishes = _stamper(), Wishes(executor, workers, stack, trial_timeout)
     plan, home = _plan_and_home(config, output, context)
     if fresh and home.path.exists():
         with locked(home.lock):
             aside = home.move_aside(datetime.now(UTC))
         click.echo(f"{home.path} is now {aside}", err=True)
     home.create()
-    look = Look(quiet=quiet, log_format=log_format, retry_failed=retry_failed)
-    with locked(home.lock), stop_signals(max_hours) as stop:
-        try:
-            ledger = _train(plan, home, stamp, stop, wishes, look=look, max_trials=max_trials)
-        except WorkersError:
-            _write_reports(plan, replay(read_records(home.journal)), home)
-            raise
-        summary, best = _write_reports(plan, ledger, home)
-    code = _close(summary, home, best, stop, limited=bool(max_hours or max_trials))
+    ending = train_at(home, plan, how)
+    say(closing_words(ending.summary, str(ending.best)))
+    code = exit_code(ending, home, how)
     if notify:
-        send(notify, closing_facts(summary, str(best), code))
+        send(notify, closing_facts(ending.summary, str(ending.best), code))
     return code
+
+
+@cli.command()
+@_HOME
+@click.option(
+    "--top", type=_COUNT, default=5, show_default=True, metavar="N", help="How many, from the best by validation down."
+)
+@click.option(
+    "--repeats", type=_COUNT, default=10, show_default=True, metavar="N", help="Fresh trainings of each of them."
+)
+@_training_options
+@click.pass_obj
+def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -> int:
+    """Train the best of the sweep in the folder HOME again, with fresh seeds.
+
+    Who comes first of many was lucky too: trained again, winners fall. The fresh results stand beside the ranking,
+    which they never enter. Running the same command again continues where it stopped.
+
+    \b
+    Examples:
+      mnist-sweep confirm output/grid
+      mnist-sweep confirm output/grid --top 3 --repeats 20
+    """
+    from mnist_sweep.drive import exit_code, train_at
+    from mnist_sweep.findings import print_confirmed
+    from mnist_sweep.plan import confirmations
+    from mnist_sweep.terminal import say
+
+    context.home = found = existing_home(home)
+    plan = _recorded_plan(replay(read_records(found.journal)), found)
+    if plan.trials[0].loop_version != LOOP_VERSION:
+        raise SweepMismatchError(
+            f"{home}: its results come from another version of the training loop; run its sweep file with --fresh first"
+        )
+
+    def choose(ledger: Ledger) -> tuple[Trial, ...]:
+        ranked = summarize(plan, ledger).ranked[:top]
+        if not ranked:
+            raise UsageError(
+                f"{home}: nothing to confirm yet: no combination has all its repeats; finish the run first"
+            )
+        return confirmations(plan, [combination.recipe for combination in ranked], repeats)
+
+    ending = train_at(found, plan, how, choose)
+    print_confirmed(ending.summary)
+    say(str(ending.best))
+    return exit_code(ending, found, how)
 
 
 @cli.command("plan")
@@ -202,18 +263,69 @@ def status(home: Path) -> None:
 @cli.command()
 @_HOME
 def report(home: Path) -> None:
-    """Write the reports of the sweep in the folder HOME anew from its journal.
+    """Say what the sweep in the folder HOME has shown, and write its reports anew from its journal.
 
     \b
     Example:
       mnist-sweep report output/quickstart
     """
-    from mnist_sweep.words import closing_words
+    from mnist_sweep.drive import write_all
+    from mnist_sweep.findings import print_report
 
     found = existing_home(home)
     ledger = replay(read_records(found.journal))
-    summary, best = _write_reports(_recorded_plan(ledger, found), ledger, found)
-    click.echo(closing_words(summary, str(best)))
+    summary, best = write_all(_recorded_plan(ledger, found), ledger, found)
+    print_report(summary, str(found.path))
+    click.echo(f"\n{best}\n{found.reports['page']}")
+
+
+@cli.command()
+@click.argument("homes", nargs=-1, required=True, metavar="HOME HOME...", type=click.Path(path_type=Path))
+def compare(homes: tuple[Path, ...]) -> None:
+    """Compare the sweeps in several folders: the best of each, and the combinations that they share.
+
+    \b
+    Example:
+      mnist-sweep compare output/monday output/tuesday
+    """
+    from mnist_sweep.findings import print_comparison
+
+    if len(homes) < 2:  # noqa: PLR2004  two are compared
+        raise UsageError(f"{homes[0]}: one folder alone cannot be compared; give two or more")
+    print_comparison({str(home): _summary_of(home) for home in homes})
+
+
+@cli.command()
+@_HOME
+@click.option(
+    "--into",
+    default="DETAILED_STEPS.md",
+    show_default=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The Markdown file that holds the steps.",
+)
+def step(home: Path, into: Path) -> None:
+    """Write or renew the section of the sweep in the folder HOME in the story of the investigation.
+
+    What a person wrote between the two lines that mark its place for notes stays.
+
+    \b
+    Examples:
+      mnist-sweep step output/grid
+      mnist-sweep step output/grid --into notes/STEPS.md
+    """
+    from mnist_sweep.reports.step import write_step
+
+    summary = _summary_of(home)
+    write_step(summary, existing_home(home), into)
+    click.echo(f"{into}: section {summary.spec.name}")
+
+
+def _summary_of(home: Path) -> Summary:
+    found = existing_home(home)
+    ledger = replay(read_records(found.journal))
+    return summarize(_recorded_plan(ledger, found), ledger)
 
 
 def _recorded_plan(ledger: Ledger, home: Home) -> Plan:
@@ -305,79 +417,6 @@ def _plan_and_home(config: Path, output: Path, context: Context) -> tuple[Plan, 
     spec = load_spec(config)
     context.home = Home(output / spec.name)
     return make_plan(spec, MNIST_DIGEST), context.home
-
-
-def _stamper() -> Callable[[Event], Record]:
-    """Dates events, and counts the seconds from now; the monotonic clock leaves out a laptop's sleep."""
-    began = time.monotonic()
-
-    def stamp(event: Event) -> Record:
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return Record(at, time.monotonic() - began, event)
-
-    return stamp
-
-
-def _train(
-    plan: Plan,
-    home: Home,
-    stamp: Callable[[Event], Record],
-    stop: Stop,
-    wishes: Wishes,
-    *,
-    look: Look,
-    max_trials: int | None,
-) -> Ledger:
-    from mnist_sweep.sweep import Training, run_sweep
-    from mnist_sweep.terminal import progress, say
-
-    def prepare(n_trials: int) -> AbstractContextManager[Training]:
-        from mnist_sweep.engine import training
-
-        return training(wishes, n_trials=n_trials, repeats=plan.spec.repeats, stop=stop, say=partial(say, err=True))
-
-    with progress(plan, look) as listeners:
-        return run_sweep(
-            plan,
-            journal_path=home.journal,
-            prepare=prepare,
-            stamp=stamp,
-            retry_failed=look.retry_failed,
-            max_trials=max_trials,
-            listeners=listeners,
-        )
-
-
-def _write_reports(plan: Plan, ledger: Ledger, home: Home) -> tuple[Summary, Path]:
-    """The summary, and where best.xlsx was written."""
-    from mnist_sweep.reports.build import write_reports
-    from mnist_sweep.terminal import say
-
-    summary = summarize(plan, ledger)
-    paths = {"hyperparams": home.hyperparams, "full": home.full, "best": home.best}
-    written = write_reports(summary, paths)
-    for name, path in written.items():
-        if path != paths[name]:
-            say(f"{paths[name]} is open in a spreadsheet program; written instead: {path}", err=True)
-    return summary, written["best"]
-
-
-def _close(summary: Summary, home: Home, best: Path, stop: Stop, *, limited: bool) -> int:
-    """Say how it ended, and with which exit code."""
-    from mnist_sweep.terminal import say
-    from mnist_sweep.words import closing_words
-
-    say(closing_words(summary, str(best)))
-    n_failed, n_left = summary.n(Status.FAILED), summary.n(Status.PENDING)
-    if n_left and (stop.signal or limited):
-        again = shlex.join(word for word in sys.argv[1:] if word != "--fresh")
-        why = "Stopped" if stop.signal else "Limit reached"
-        say(f"{why}, {n_left} trials left; to continue: mnist-sweep {again}", err=True)
-        return 128 + stop.signal if stop.signal else ExitCode.LIMIT_REACHED
-    if not n_failed:
-        return ExitCode.FINISHED
-    say(f"{n_failed} trials failed; the column Reason of {home.full} says why", err=True)
-    return ExitCode.SOME_FAILED if summary.n(Status.FINISHED) else ExitCode.ALL_FAILED
 
 
 def main() -> None:

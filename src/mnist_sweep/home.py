@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,19 +27,30 @@ class Home:
         return self.path / ".lock"
 
     @property
-    def hyperparams(self) -> Path:
-        """What was tried, how long it took, with what."""
-        return self.path / "hyperparams.xlsx"
-
-    @property
     def full(self) -> Path:
         """Every repeat of every combination."""
         return self.path / "full.xlsx"
 
     @property
-    def best(self) -> Path:
-        """The best combinations."""
-        return self.path / "best.xlsx"
+    def reports(self) -> Mapping[str, Path]:
+        """Where each report goes, by its name; rows for other programs in a folder of their own."""
+        rows = self.path / "rows"
+        return {
+            "hyperparams": self.path / "hyperparams.xlsx",
+            "full": self.full,
+            "best": self.path / "best.xlsx",
+            "page": self.path / "report.html",
+            "full_csv": rows / "full.csv",
+            "full_json": rows / "full.json",
+            "ranking_csv": rows / "ranking.csv",
+            "ranking_json": rows / "ranking.json",
+            "epochs_csv": rows / "epochs.csv",
+        }
+
+    @property
+    def plots(self) -> Path:
+        """The folder of the plots as PNG and SVG."""
+        return self.path / "plots"
 
     def crash(self, now: datetime) -> Path:
         """Where the report of a crash at this moment goes."""

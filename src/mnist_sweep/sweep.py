@@ -35,6 +35,7 @@ def run_sweep(
     journal_path: Path,
     prepare: Callable[[int], AbstractContextManager[Training]],
     stamp: Callable[[Event], Record],
+    confirmations: tuple[Trial, ...] = (),
     retry_failed: bool = False,
     max_trials: int | None = None,
     listeners: Iterable[Listener] = (),
@@ -42,6 +43,7 @@ def run_sweep(
     """Train what the plan asks for and the journal lacks; the home must be locked.
 
     Args:
+        confirmations: train these instead of the plan's trials.
         prepare: gets ready to train that many trials; called only when there are any.
         stamp: gives an event its time.
         retry_failed: train failed trials again; otherwise their failure is their result.
@@ -63,11 +65,11 @@ def run_sweep(
 
         if ledger.spec != plan.spec:
             note(Planned(plan.spec))
-        todo = pending(plan.trials, ledger, retry_failed=retry_failed)[:max_trials]
+        todo = pending(confirmations or plan.trials, ledger, retry_failed=retry_failed)[:max_trials]
         if not todo:
             return ledger
         with prepare(len(todo)) as training:
-            note(RunStarted(training.environment))
+            note(RunStarted(training.environment, confirms=bool(confirmations)))
             streak = _Streak()
             try:
                 with closing(training.execute(iter(todo), training.make_work, training.limits)) as events:

@@ -40,6 +40,7 @@ class Pace:
     """How many trials are done, what runs, how long the rest will take, and the best so far by validation."""
 
     plan: Plan
+    trials: tuple[Trial, ...]
     ledger: Ledger
     n_done: int
     retry_failed: bool
@@ -52,8 +53,8 @@ class Pace:
 
     @property
     def n_trials(self) -> int:
-        """All trials of the plan."""
-        return len(self.plan.trials)
+        """All trials that are to have an outcome in the end."""
+        return len(self.trials)
 
     def see(self, event: TrialEvent) -> None:
         """Take in an event; the clock begins with the first one, when the workers are up."""
@@ -74,7 +75,7 @@ class Pace:
         if time.monotonic() - self._looked < _LOOK_S and self.n_done < self.n_trials:
             return
         self.best = leader_words(summarize(self.plan, self.ledger))
-        trials = pending(self.plan.trials, self.ledger)
+        trials = pending(self.trials, self.ledger)
         n_workers = int(str(self.ledger.runs[-1].environment.get("workers", 1))) if self.ledger.runs else 1
         likely = time_left(trials, self.ledger, n_workers, rate=0.0).likely
         self.left = f"left {duration_words(likely)}" if trials else ""
@@ -91,31 +92,36 @@ class Look:
 
 
 @contextmanager
-def progress(plan: Plan, look: Look) -> Iterator[list[Listener]]:
-    """Listeners that show how the sweep goes on stderr: live on a terminal, a line for each trial elsewhere."""
+def progress(plan: Plan, look: Look, confirmations: tuple[Trial, ...] = ()) -> Iterator[list[Listener]]:
+    """Listeners that show how the sweep goes on stderr: live on a terminal, a line for each trial elsewhere.
+
+    Args:
+        confirmations: the trials to count, instead of the plan's.
+    """
+    trials = confirmations or plan.trials
     if look.quiet:
         yield []
     elif look.log_format == "json":
-        yield [_json_lines(plan, look)]
+        yield [_json_lines(plan, trials, look)]
     elif sys.stderr.isatty():
-        with _live(plan, look) as listener:
+        with _live(plan, trials, look) as listener:
             yield [listener]
     else:
-        yield [_plain_lines(plan, look)]
+        yield [_plain_lines(plan, trials, look)]
 
 
-def _pace(plan: Plan, ledger: Ledger, event: TrialEvent, look: Look) -> Pace:
+def _pace(plan: Plan, trials: tuple[Trial, ...], ledger: Ledger, event: TrialEvent, look: Look) -> Pace:
     """The pace before the first event, which the ledger has seen already."""
-    n_done = len(plan.trials) - len(pending(plan.trials, ledger, retry_failed=look.retry_failed))
-    return Pace(plan, ledger, n_done - isinstance(event, Finished | Failed), look.retry_failed)
+    n_done = len(trials) - len(pending(trials, ledger, retry_failed=look.retry_failed))
+    return Pace(plan, trials, ledger, n_done - isinstance(event, Finished | Failed), look.retry_failed)
 
 
-def _plain_lines(plan: Plan, look: Look) -> Listener:
+def _plain_lines(plan: Plan, trials: tuple[Trial, ...], look: Look) -> Listener:
     pace: Pace | None = None
 
     def hear(event: TrialEvent, ledger: Ledger) -> None:
         nonlocal pace
-        pace = pace or _pace(plan, ledger, event, look)
+        pace = pace or _pace(plan, trials, ledger, event, look)
         pace.see(event)
         if isinstance(event, Finished | Failed):
             rest = f" ({pace.left})" if pace.left else ""
@@ -125,13 +131,13 @@ def _plain_lines(plan: Plan, look: Look) -> Listener:
     return hear
 
 
-def _json_lines(plan: Plan, look: Look) -> Listener:
+def _json_lines(plan: Plan, trials: tuple[Trial, ...], look: Look) -> Listener:
     """A line of JSON for each trial that ends, without its curves and lists."""
     pace: Pace | None = None
 
     def hear(event: TrialEvent, ledger: Ledger) -> None:
         nonlocal pace
-        pace = pace or _pace(plan, ledger, event, look)
+        pace = pace or _pace(plan, trials, ledger, event, look)
         pace.see(event)
         if isinstance(event, Finished | Failed):
             facts = {"event": type(event).__name__.lower(), **trial_facts(event), "done": pace.n_done}
@@ -141,7 +147,7 @@ def _json_lines(plan: Plan, look: Look) -> Listener:
 
 
 @contextmanager
-def _live(plan: Plan, look: Look) -> Iterator[Listener]:
+def _live(plan: Plan, trials: tuple[Trial, ...], look: Look) -> Iterator[Listener]:
     """A bar with the counts and the time left, and under it a line for each trial that is being trained."""
     from rich.console import Console
     from rich.live import Live
@@ -153,7 +159,7 @@ def _live(plan: Plan, look: Look) -> Iterator[Listener]:
 
         def hear(event: TrialEvent, ledger: Ledger) -> None:
             nonlocal pace
-            pace = pace or _pace(plan, ledger, event, look)
+            pace = pace or _pace(plan, trials, ledger, event, look)
             pace.see(event)
             if isinstance(event, Finished | Failed):
                 line = f"{trial_words(event.trial, plan.spec.varied)}: {outcome_words(event)}"
