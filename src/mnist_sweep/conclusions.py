@@ -96,6 +96,19 @@ def _sureness(summary: Summary, ranking: Ranking) -> str:
     return f"{sentence} The smallest of these is {model_words(summary, small)} ({small.n_parameters:,} parameters)."
 
 
+def first_words(summary: Summary, metric: str) -> str:
+    """Who is first by a metric, and how many may be as good; empty where nothing is compared."""
+    ranking = summary.ranking(metric)
+    if len(ranking.standings) < 2:  # noqa: PLR2004  two are compared
+        return ""
+    first = ranking.standings[0]
+    name = model_words(summary, first.combination.recipe)
+    tied = (
+        f"; {len(ranking.tied) - 1} of the {len(ranking.standings) - 1} others may be as good" if ranking.noise else ""
+    )
+    return f"By {metric_words(metric)} {name} is first, {interval_words(metric, first)}{tied}."
+
+
 def noise_words(summary: Summary, metric: str = CHOSEN_BY) -> str:
     """How large seed noise is here, and what that lets one tell."""
     ranking = summary.ranking(metric)

@@ -7,6 +7,8 @@ from builders import a_plan
 from mnist_sweep.conclusions import axis_sentences, drop_sentences
 from mnist_sweep.reports.mattered import TITLE
 from mnist_sweep.reports.xlsx import best_xlsx
+from mnist_sweep.summary import RANKED
+from mnist_sweep.words import metric_words
 
 
 def test_each_value_has_its_verdict() -> None:
@@ -53,3 +55,14 @@ def test_functions_of_each_layer_stand_with_their_layers() -> None:
     assert [(3, "relu"), (3, "tanh"), (4, "relu"), (4, "relu tanh"), (4, "tanh relu"), (4, "tanh")] == [
         (row["Within layers"], row["Value"]) for row in rows
     ]
+
+
+def test_every_metric_has_its_first() -> None:
+    """For each metric: who is first, how many may be as good, and what these repeats can tell."""
+    summary = three_by_three()
+    sheet = sheet_of(best_xlsx(summary, "x"), TITLE)
+    rows = rows_of(sheet, top_of(sheet, "Metric"))[: len(RANKED)]
+    rankings = [summary.ranking(metric) for metric in RANKED]
+    assert [metric_words(metric) for metric in RANKED] == [row["Metric"] for row in rows]
+    assert [len(ranking.tied) - 1 for ranking in rankings] == [row["May be as good"] for row in rows]
+    assert [round(ranking.telling or 0, 6) for ranking in rankings] == [row["Beyond luck from"] for row in rows]

@@ -241,7 +241,7 @@ def test_the_sheet_epochs_says_where_it_ends(summary: Summary) -> None:
         name: rows[1][name] for name in ("Train Loss", "Validate Accuracy")
     }
     cut = sheet_of(full_xlsx(summary, most_epochs=3), "Epochs")
-    assert str(cut["A1"].value).startswith("The first 3 of 8 epochs; epochs.csv has them all.")
+    assert str(cut["A1"].value).startswith("The first 3 of 8 epochs; rows/epochs.csv has them all.")
     assert 3 == len(rows_of(cut, 2))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mnist_sweep.conclusions import axis_sentences, drop_sentences
+from mnist_sweep.conclusions import axis_sentences, drop_sentences, model_words
 from mnist_sweep.effects import SEEDS, AxisEffect, Level, Share
+from mnist_sweep.noise import MOST_REPEATS
 from mnist_sweep.reports.sheets import Block, Heading, Sheet, Text
 from mnist_sweep.reports.tables import (
     ACCURACY,
@@ -20,7 +21,7 @@ from mnist_sweep.reports.tables import (
     axis_cell,
     make_table,
 )
-from mnist_sweep.summary import CHOSEN_BY, RANKED, Summary
+from mnist_sweep.summary import CHOSEN_BY, RANKED, Ranking, Summary
 from mnist_sweep.words import axis_name_words, metric_words
 
 TITLE = "What mattered"
@@ -44,7 +45,33 @@ def mattered_sheet(summary: Summary) -> Sheet:
     if not summary.effects().axes:
         return Sheet(TITLE, (Text("Fewer than two complete combinations: there is nothing to compare."),))
     others = (block for metric in RANKED if metric != CHOSEN_BY for block in _metric(summary, metric))
-    return Sheet(TITLE, (*_metric(summary, CHOSEN_BY), *_shares(summary), *others))
+    return Sheet(TITLE, (*_metric(summary, CHOSEN_BY), *_shares(summary), *_firsts(summary), *others))
+
+
+def _firsts(summary: Summary) -> Iterator[Block]:
+    """Who is first by each metric, how many may be as good, and what these repeats can tell."""
+    yield Heading("The first by each metric")
+    yield Text("The choice goes by validation accuracy; what the others would choose is shown, and how sure that were.")
+    yield make_table(
+        [
+            Column("Metric", TEXT, "What is ranked by.", lambda r: metric_words(r.metric), width=_SOURCE_WIDTH),
+            Column("First", TEXT, "The first.", lambda r: model_words(summary, r.standings[0].combination.recipe)),
+            Column("Mean", ACCURACY, "Its mean; times in seconds.", lambda r: r.standings[0].spread.mean),
+            Column("± (95%)", ACCURACY, "Half of its 95% interval.", lambda r: r.standings[0].half_width),
+            Column("May be as good", NUMBER, "Others.", lambda r: len(r.tied) - 1 if r.noise else None),
+            Column("Seed noise", ACCURACY, "Pooled standard deviation.", lambda r: r.noise.s if r.noise else None),
+            Column("Beyond luck from", ACCURACY, "Smallest difference that can be told.", lambda r: r.telling),
+            Column("Repeats for the first two", TEXT, "If their difference is real.", _repeats_for_two),
+        ],
+        [summary.ranking(metric) for metric in RANKED],
+    )
+
+
+def _repeats_for_two(ranking: Ranking) -> Cell:
+    """How many repeats of each tell the first two apart with power 0.8."""
+    if not ranking.noise or not ranking.standings[1].behind:
+        return None
+    return str(ranking.repeats_needed or f"more than {MOST_REPEATS}")
 
 
 def _shares(summary: Summary) -> Iterator[Block]:

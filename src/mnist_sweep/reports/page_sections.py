@@ -143,7 +143,8 @@ def _effects_by(page: Page, metric: str) -> str:
         page.figure(f"effect-{metric}-{axis}", plot) for axis, plot in effect_plots(summary, metric).items()
     )
     bars = "Dots are means over all combinations with that value, lines their 95% intervals."
-    found = [bullets(conclusions.axis_sentences(summary, metric)), f'<div class="many">{plots}</div>']
+    words = [*conclusions.axis_sentences(summary, metric), conclusions.first_words(summary, metric)]
+    found = [bullets(words), f'<div class="many">{plots}</div>']
     if summary.effects(metric).shares:
         caption = (
             f"{bars} Below, how much of the differences between single trainings each axis explains; × means two axes "

@@ -50,7 +50,7 @@ def _epochs_sheet(summary: Summary, most: int) -> Sheet:
     n = n_epochs(summary)
     words = f"{n:,} epochs of all trainings; Combination and Repeat are those of the sheet Full."
     if n > most:
-        words = f"The first {most:,} of {n:,} epochs; epochs.csv has them all. Combination and Repeat: see Full."
+        words = f"The first {most:,} of {n:,} epochs; rows/epochs.csv has them all. Combination and Repeat: see Full."
     return Sheet("Epochs", (Text(words), epochs_table(summary, [], most)), frozen=3)
 
 
