@@ -64,7 +64,10 @@ def curves(summary: Summary, part: str, kind: str, *, legend: bool = False) -> S
         data={"values": rows},
         encoding=order,
         layer=[
-            {"mark": {"type": "line", "strokeWidth": 1.3, "opacity": 0.85}, "encoding": {"strokeDash": dash}},
+            {
+                "mark": {"type": "line", "strokeWidth": 1.3, "opacity": 1, "strokeOpacity": 0.85},
+                "encoding": {"strokeDash": dash},
+            },
             {
                 "transform": [{"filter": "datum.kept"}],
                 "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1, "tooltip": {"content": "data"}},

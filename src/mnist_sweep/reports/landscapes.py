@@ -234,7 +234,7 @@ def _lines(rows: Iterable[Spec]) -> list[Spec]:
     return [
         {
             "data": {"values": others},
-            "mark": {**line, "strokeWidth": 1.2, "opacity": 0.65},
+            "mark": {**line, "strokeWidth": 1.2, "opacity": 1, "strokeOpacity": 0.65},
             "encoding": {"detail": {"field": "rank"}, "color": colour},
         },
         {"data": {"values": first}, "mark": {**line, "strokeWidth": 3, "color": "var(--choice)"}},
