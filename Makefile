@@ -8,19 +8,28 @@ BIN := $(VENV)/bin
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(VENV)/.ready ## Make .venv with the locked versions
+setup: $(VENV)/.ready ## Make .venv with exactly the versions of requirements.lock
+
+# A lock names everything, so nothing is left to resolve: whatever is released after it was made cannot break it.
+INSTALL := $(BIN)/python -m pip install --quiet --no-deps --no-compile
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "mnist-sweep needs Python 3.11 to 3.13, but this is %d.%d: make PYTHON=python3.13" % v)'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes --requirement requirements.lock
+	$(INSTALL) --no-build-isolation --editable .
+	$(BIN)/python -m pip check
+	touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
+	$(INSTALL) --require-hashes --requirement requirements-dev.lock
+	$(BIN)/python -m pip check
 	touch $@
 
 run: setup ## Train configs/quickstart.yaml for real, ending with where best.xlsx lies
 	$(BIN)/mnist-sweep run configs/quickstart.yaml
 
-test: setup ## Run the whole suite
+test: $(VENV)/.ready-dev ## Run the whole suite
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 soak: setup ## Kill sweeps for twenty minutes and count what is lost
@@ -30,16 +39,19 @@ bench: setup ## Measure the engine against others, half an hour, and write bench
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .tools/tuner keras-tuner==1.4.8 kt-legacy==1.0.5
 	PYTHONPATH=.tools/tuner $(BIN)/python benchmarks/bench.py
 
-check: setup ## Lint, check formats and types
+check: $(VENV)/.ready-dev ## Lint, check formats and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-lock: setup ## Renew requirements.lock from pyproject.toml
-	$(PYTHON) -m venv .tools
+lock: ## Renew both locks from pyproject.toml, for users and for developers
+	$(PYTHON) -m venv --clear .tools
 	.tools/bin/python -m pip install --quiet uv
-	.tools/bin/uv pip compile --quiet --universal --generate-hashes --extra dev --python-version 3.11 \
-		--custom-compile-command 'make lock' --upgrade pyproject.toml --output-file requirements.lock
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+
+COMPILE := .tools/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--custom-compile-command 'make lock' --upgrade pyproject.toml
 
 clean: ## Remove what setup and lock made
 	rm -rf $(VENV) .tools

@@ -62,7 +62,7 @@ def test_a_gpu_that_tensorflow_cannot_use_is_told_with_its_remedy() -> None:
     said: list[str] = []
     assert [] == usable_gpus([Gpu("0", "NVIDIA H200")], said.append, count=lambda: 0)
     assert "NVIDIA H200: there is a GPU, but TensorFlow sees 0 of 1" in said[0]
-    assert "pip install 'mnist-sweep[gpu]'" in said[0]
+    assert "pip install '.[gpu]'" in said[0]
 
 
 def test_usable_gpus_are_used_without_a_word() -> None:

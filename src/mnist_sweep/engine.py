@@ -66,7 +66,7 @@ def usable_gpus(gpus: list[Gpu], say: Callable[[str], None], count: Callable[[],
         return gpus
     say(
         f"{gpus[0].name}: there is a GPU, but TensorFlow sees {n_usable} of {len(gpus)}; training on the CPU. "
-        f"To use it: {sys.executable} -m pip install 'mnist-sweep[gpu]'"
+        f"To use it, in the folder with pyproject.toml: {sys.executable} -m pip install '.[gpu]'"
     )
     return []
 

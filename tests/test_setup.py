@@ -1,0 +1,55 @@
+"""What is installed is what the locks say: nothing else, and in no other version."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+_ROOT = Path(__file__).resolve().parent.parent
+_USERS, _DEVELOPERS = _ROOT / "requirements.lock", _ROOT / "requirements-dev.lock"
+
+
+def _pinned(lock: Path) -> dict[str, str]:
+    """The versions that a lock gives this machine, by name."""
+    lines = [line.rstrip("\\ ") for line in lock.read_text().splitlines() if "==" in line and line[0].isalnum()]
+    wanted = [r for r in map(Requirement, lines) if r.marker is None or r.marker.evaluate()]
+    return {canonicalize_name(r.name): str(r.specifier).removeprefix("==") for r in wanted}
+
+
+def test_what_is_installed_is_exactly_the_developers_lock() -> None:
+    """No package has another version than locked, none is missing, and none came along beside the lock."""
+    installed = {canonicalize_name(found.name): found.version for found in distributions()}
+    installed.pop("mnist-sweep")
+
+    assert installed == _pinned(_DEVELOPERS)
+
+
+def test_developers_use_the_versions_of_users() -> None:
+    """The developers' lock holds the users' with the same versions, and the tools beside it."""
+    assert _pinned(_USERS).items() < _pinned(_DEVELOPERS).items()
+    assert "pytest" not in _pinned(_USERS)
+
+
+@pytest.mark.parametrize("lock", [_USERS, _DEVELOPERS], ids=["users", "developers"])
+def test_a_lock_holds_what_builds_and_runs_the_package(lock: Path) -> None:
+    """Nothing has to be fetched beside the lock: neither a dependency nor what builds the package."""
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())
+    pinned = _pinned(lock)
+
+    for wanted in map(Requirement, project["project"]["dependencies"] + project["build-system"]["requires"]):
+        assert wanted.specifier.contains(pinned[canonicalize_name(wanted.name)])
+
+
+@pytest.mark.parametrize("lock", [_USERS, _DEVELOPERS], ids=["users", "developers"])
+def test_every_pin_has_its_hashes(lock: Path) -> None:
+    """Each package of a lock is followed by at least one hash of its files."""
+    blocks = lock.read_text().split("\n")
+    pins = [i for i, line in enumerate(blocks) if line[:1].isalnum()]
+
+    assert pins
+    assert all("==" in blocks[i] and blocks[i + 1].lstrip().startswith("--hash=sha256:") for i in pins)
