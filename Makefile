@@ -19,7 +19,12 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(INSTALL) --require-hashes --requirement requirements.lock
 	$(INSTALL) --no-build-isolation --editable .
 	$(BIN)/python -m pip check
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c '$(IMPORT_ALL)'
 	touch $@
+
+# pip would compile every module of every package, more than twice as many as are ever imported.
+IMPORT_ALL := from mnist_sweep.training.runtime import tensorflow; tensorflow(); import mnist_sweep.cli, pandas, \
+	openpyxl, lxml.etree, scipy.stats, vl_convert, rich.progress
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
 	$(INSTALL) --require-hashes --requirement requirements-dev.lock
