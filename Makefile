@@ -37,8 +37,8 @@ run: setup ## Train configs/quickstart.yaml for real, ending with where best.xls
 test: $(VENV)/.ready-dev ## Run the whole suite
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-soak: setup ## Kill sweeps for twenty minutes and count what is lost
-	$(BIN)/python benchmarks/soak.py 20
+soak: setup ## Kill and suspend sweeps for ten minutes and count what is lost
+	$(BIN)/python benchmarks/soak.py
 
 bench: setup ## Measure the engine against others, half an hour, and write benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .tools/tuner keras-tuner==1.4.8 kt-legacy==1.0.5

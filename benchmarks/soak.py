@@ -1,9 +1,9 @@
-"""Runs tiny sweeps under random kills of workers and of the parent, and counts what was lost or doubled.
+"""Runs tiny sweeps under random kills and suspensions, and counts what was lost or doubled.
 
     python benchmarks/soak.py [minutes]
 
-Every sweep is killed again and again, started again with the same command, and compared, once finished, with the
-results of an undisturbed one, number by number.
+Workers and the parent are killed, interrupted, terminated, hung up on, suspended and continued; the same command goes
+on each time. Once finished, the results are compared with those of an undisturbed sweep, number by number.
 """
 
 from __future__ import annotations
@@ -31,10 +31,27 @@ grid:
   max_epochs: 4
 """
 _N_TRIALS = 200
+_ENDINGS = {
+    "parent": signal.SIGKILL,
+    "interrupt": signal.SIGINT,
+    "terminate": signal.SIGTERM,
+    "hang up": signal.SIGHUP,
+}
 
 
 def _start(config: Path, output: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "mnist_sweep", "run", str(config), "--output", str(output), "--quiet"]
+    command = [
+        sys.executable,
+        "-m",
+        "mnist_sweep",
+        "run",
+        str(config),
+        "--output",
+        str(output),
+        "--quiet",
+        "--trial-timeout",
+        "60",
+    ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
@@ -48,15 +65,18 @@ def _workers(parent: int) -> list[int]:
 
 def _disturb(running: subprocess.Popen[bytes], chance: random.Random) -> str:
     """Do the process some harm; what was done, or nothing if it was too late."""
-    kind = chance.choice(["worker", "worker", "parent", "all", "interrupt", "terminate"])
+    kind = chance.choice(["worker", "worker", "parent", "all", "interrupt", "terminate", "hang up", "suspend"])
     try:
         if kind == "worker":
             os.kill(chance.choice(_workers(running.pid) or [running.pid]), signal.SIGKILL)
         elif kind == "all":
             os.killpg(running.pid, signal.SIGKILL)
+        elif kind == "suspend":
+            os.killpg(running.pid, signal.SIGSTOP)
+            time.sleep(chance.uniform(0.5, 8.0))
+            os.killpg(running.pid, signal.SIGCONT)
         else:
-            numbers = {"parent": signal.SIGKILL, "interrupt": signal.SIGINT, "terminate": signal.SIGTERM}
-            running.send_signal(numbers[kind])
+            running.send_signal(_ENDINGS[kind])
     except ProcessLookupError:
         return ""
     return kind
@@ -82,15 +102,15 @@ def _soak_once(folder: Path, config: Path, chance: random.Random, kills: Counter
             if running.poll() is None:
                 kind = _disturb(running, chance)
                 kills[kind] += bool(kind)
-                if kind not in {"", "worker"}:
+                if kind not in {"", "worker", "suspend"}:
                     running.wait(timeout=120)
         if running.returncode == 0:
             return _results(folder / "soak")
 
 
 def main() -> None:
-    """Soak for the minutes that the command line says, and print what came of it."""
-    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 20.0
+    """Soak for the minutes that the command line gives, and print what came of it."""
+    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
     chance, kills = random.Random(1), Counter[str]()  # noqa: S311  nothing secret
     totals: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as temporary:
@@ -115,7 +135,7 @@ def _words(minutes: float, totals: Counter[str], kills: Counter[str]) -> str:
     which: Any = ", ".join(f"{n} {kind}" for kind, n in sorted(kills.items()) if kind)
     return (
         f"Soak of {minutes:.0f} minutes: {totals['sweeps']} sweeps of {_N_TRIALS} trials, "
-        f"{sum(n for kind, n in kills.items() if kind)} kills survived ({which}); {totals['trials']} trials: "
+        f"{sum(n for kind, n in kills.items() if kind)} disturbances survived ({which}); {totals['trials']} trials: "
         f"{totals['lost']} lost, {totals['doubled']} doubled, {totals['different']} with other numbers than undisturbed."
     )
 
