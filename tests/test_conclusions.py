@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from builders import a_plan, finished
+from mnist_sweep.advice import next_steps
 from mnist_sweep.conclusions import (
     axis_sentences,
     decision,
     drop_sentences,
     droppable,
-    next_steps,
     noise_words,
     power_words,
 )

@@ -19,13 +19,13 @@ MOST_EPOCHS, MOST_REPEATS_DRAWN = 100, 10
 _SHARE_WORTH_DRAWING = 0.01
 _MOST_DOTS = 20
 _LEVEL_LETTERS = 30  # so many letters of an axis' values stand side by side on a phone
-GROUPS = {"the choice": "var(--choice)", "may be as good": "var(--mark)", "behind": "var(--soft)"}
+GROUPS = {"the first": "var(--choice)", "may be as good": "var(--mark)", "behind": "var(--soft)"}
 """How a combination stands, in words, and its colour."""
 
 
 def group_of(standing: Standing) -> str:
     """How a combination stands, as one of GROUPS."""
-    return "the choice" if standing.rank == 1 else "may be as good" if standing.tied else "behind"
+    return "the first" if standing.rank == 1 else "may be as good" if standing.tied else "behind"
 
 
 def shown_standings(summary: Summary) -> tuple[Standing, ...]:

@@ -1,0 +1,88 @@
+"""Text and tables for whoever reads: broken at words on a terminal, whole and without padding in a pipe."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+_HEAD = re.compile(r"(?: *- | +)?")
+_COMMAND = re.compile(r"mnist-sweep [a-z].*$")
+_WIDE = 10_000  # columns that no table needs
+_SPACE = "\N{NO-BREAK SPACE}"
+
+
+def fitted(text: str, stream: TextIO | None, *, indent: int | None = None) -> str:
+    """The text with each line broken at words for the terminal that the stream writes to; elsewhere as it is.
+
+    A command at the end of a line stays whole, so that it can be copied.
+
+    Args:
+        indent: blanks before what follows the first line; None: as many as the line's own blanks or dash take.
+    """
+    columns = _columns(stream)
+    return "\n".join(_broken(line, columns, indent) for line in text.split("\n")) if columns else text
+
+
+def _columns(stream: TextIO | None) -> int:
+    """The width of the terminal that a stream writes to; 0 where it is none, or does not say."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream and stream.isatty() else 0
+    except (OSError, ValueError):
+        return 0
+
+
+def _broken(line: str, columns: int, indent: int | None) -> str:
+    head = _HEAD.match(line)
+    blanks = " " * ((len(head[0]) if head else 0) if indent is None else indent)
+    whole = _COMMAND.sub(lambda command: command[0].replace(" ", _SPACE), line)
+    lines = textwrap.wrap(
+        whole,
+        columns,
+        subsequent_indent=blanks,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
+    return "\n".join(lines).replace(_SPACE, " ")
+
+
+def make_table(headers: Iterable[str], numbers_from: int) -> Table:
+    """A table without lines around it; columns of numbers stand to the right.
+
+    Args:
+        numbers_from: the first column of numbers, from 0.
+    """
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    for i, header in enumerate(headers):
+        table.add_column(header, justify="right" if i >= numbers_from else "left", overflow="fold")
+    return table
+
+
+def show(part: RenderableType = "", *, style: str = "", indent: int | None = None) -> None:
+    """Print a text or a table to standard output: as wide as the terminal, in a pipe as wide as it needs.
+
+    Args:
+        indent: of a text, as in `fitted`.
+    """
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    text = fitted(part, sys.stdout, indent=indent) if isinstance(part, str) else part
+    console = Console(width=None if terminal else _WIDE, highlight=False, markup=False)
+    if terminal:
+        console.print(text, style=style, soft_wrap=isinstance(part, str))
+        return
+    with console.capture() as captured:
+        console.print(text, style=style, soft_wrap=isinstance(part, str))
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
