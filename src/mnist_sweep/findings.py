@@ -19,7 +19,7 @@ from mnist_sweep.conclusions import (
 from mnist_sweep.counts import counted
 from mnist_sweep.screen import make_table, show
 from mnist_sweep.summary import CHOSEN_BY, Combination, Status, Summary, spread_of
-from mnist_sweep.words import amount_words, counts_words, cut_words, spread_words
+from mnist_sweep.words import amount_words, counts_words, cut_words, metric_words, spread_words
 
 _SHOWN_RANKS = 10
 
@@ -74,7 +74,7 @@ def _show_ranking(summary: Summary) -> None:
 
 
 def _cut_mark(combination: Combination) -> str:
-    return f"{combination.n_cut} of {len(combination.rows)}" if combination.n_cut else ""
+    return f"{combination.n_cut}/{len(combination.rows)}" if combination.n_cut else ""
 
 
 def _incomplete(summary: Summary) -> list[str]:
@@ -90,15 +90,14 @@ def print_confirmed(summary: Summary) -> None:
     """What fresh seeds gave the selected combinations, beside what they were selected for."""
     title = "Confirmed with fresh seeds for weights and order, held-out images as they were; mean ± standard deviation"
     show(title, style="bold")
-    headers = ("model", "n", "validation: selected", "confirmed", "drop", "test: before", "confirmed", "drop")
-    table = make_table(headers, 1)
+    table = make_table(("model", "metric", "n", "selected", "confirmed", "drop"), 2)
     for confirmed in summary.confirmed:
-        cells = []
+        name = model_words(summary, confirmed.combination.recipe)
         for metric in ("val_accuracy", "test_accuracy"):
-            if confirmed.n_finished:
-                before, after = confirmed.combination.spread(metric), spread_of(confirmed.rows, metric)
-                cells += [spread_words(before), spread_words(after), f"{confirmed.drop(metric):+.4f}"]
-        table.add_row(model_words(summary, confirmed.combination.recipe), f"{confirmed.n_finished}", *cells)
+            before = spread_words(confirmed.combination.spread(metric))
+            n = confirmed.n_finished
+            drop = [spread_words(spread_of(confirmed.rows, metric)), f"{confirmed.drop(metric):+.4f}"] if n else []
+            table.add_row(name, metric_words(metric), f"{n}", before, *drop)
     show(table)
 
 

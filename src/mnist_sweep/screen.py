@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
     from rich.table import Table
 
 _HEAD = re.compile(r"(?: *- | +)?")
@@ -69,7 +68,7 @@ def make_table(headers: Iterable[str], numbers_from: int) -> Table:
     return table
 
 
-def show(part: RenderableType = "", *, style: str = "", indent: int | None = None) -> None:
+def show(part: str | Table = "", *, style: str = "", indent: int | None = None) -> None:
     """Print a text or a table to standard output: as wide as the terminal, in a pipe as wide as it needs.
 
     Args:
@@ -77,12 +76,28 @@ def show(part: RenderableType = "", *, style: str = "", indent: int | None = Non
     """
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
-    text = fitted(part, sys.stdout, indent=indent) if isinstance(part, str) else part
+    terminal, is_text = sys.stdout.isatty(), isinstance(part, str)
     console = Console(width=None if terminal else _WIDE, highlight=False, markup=False)
+    if isinstance(part, str):
+        part = fitted(part, sys.stdout, indent=indent)
+    else:
+        _narrow(part, console.width)
     if terminal:
-        console.print(text, style=style, soft_wrap=isinstance(part, str))
+        console.print(part, style=style, soft_wrap=is_text)
         return
     with console.capture() as captured:
-        console.print(text, style=style, soft_wrap=isinstance(part, str))
+        console.print(part, style=style, soft_wrap=is_text)
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def _narrow(table: Table, columns: int) -> None:
+    """Take width from the columns of a table that can best do without it, so that as few words as can be are broken."""
+    texts = [[str(column.header), *map(str, column.cells)] for column in table.columns]
+    widths = [max(map(len, cells)) for cells in texts]
+    least = [max(len(word) for cell in cells for word in cell.split() or [""]) for cells in texts]
+    room = columns - (3 * len(widths) - 1)  # a blank on both sides of each, and one between two
+    while sum(widths) > room and widths > least:
+        i = max(range(len(widths)), key=lambda i: widths[i] - least[i])
+        widths[i] -= 1
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = width

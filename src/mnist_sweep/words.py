@@ -197,7 +197,8 @@ def cut_words(summary: Summary) -> str:
         if n == 1
         else f"The last epoch was the best in {part} of these {n:,}."
     )
-    return f"max_epochs ended {n:,} of {counted(n_all, 'training')} before early stopping did: {listed(models, most=4)}. {last}"
+    part_of_all = f"{n:,} of {counted(n_all, 'training')}"
+    return f"max_epochs ended {part_of_all} before early stopping did: {listed(models, most=4)}. {last}"
 
 
 def listed(words: Iterable[str], most: int = 8) -> str:
