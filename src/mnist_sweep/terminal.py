@@ -82,7 +82,7 @@ class Pace:
         trials = pending(self.trials, self.ledger)
         n_workers = int(str(self.ledger.runs[-1].environment.get("workers", 1))) if self.ledger.runs else 1
         likely = time_left(trials, self.ledger, n_workers, rate=0.0).likely
-        self.left = f"left {duration_words(likely)}" if trials else ""
+        self.left = f"left {duration_words(likely)}" if trials and self.ledger.outcomes else ""
         self._looked = time.monotonic()
 
 
@@ -156,7 +156,9 @@ def _json_lines(plan: Plan, trials: tuple[Trial, ...], look: Look) -> Listener:
 def _live(plan: Plan, trials: tuple[Trial, ...], look: Look, stop: Stop) -> Iterator[Listener]:
     """A bar with the counts and the time left, and under it a line for each trial that is being trained.
 
-    A thread of rich draws them, so that a wish to stop is seen at once, whatever this process waits for.
+    A thread of rich draws them, so that a wish to stop is seen at once, whatever this process waits for. The last line
+    is empty: a terminal echoes Ctrl-C where the cursor is; behind a full line that begins another one, and the first of
+    these lines would stay on the screen for good.
     """
     from rich.console import Console, Group
     from rich.live import Live
@@ -167,7 +169,8 @@ def _live(plan: Plan, trials: tuple[Trial, ...], look: Look, stop: Stop) -> Iter
     picture: RenderableType = Text("starting the workers")
 
     def drawn() -> RenderableType:
-        return Group(picture, Text(_stopping_words(pace), style="bold")) if stop() else picture
+        lines = [picture, Text(_stopping_words(pace), style="bold")] if stop() else [picture]
+        return Group(*lines, Text())
 
     live = Live(get_renderable=drawn, console=console, transient=True, refresh_per_second=8)
     with _shown(stop), live:
