@@ -92,8 +92,8 @@ def print_confirmed(summary: Summary) -> None:
     show(title, style="bold")
     table = make_table(("model", "metric", "n", "selected", "confirmed", "drop"), 2)
     for confirmed in summary.confirmed:
-        name = model_words(summary, confirmed.combination.recipe)
         for metric in ("val_accuracy", "test_accuracy"):
+            name = model_words(summary, confirmed.combination.recipe) if metric == CHOSEN_BY else ""
             before = spread_words(confirmed.combination.spread(metric))
             n = confirmed.n_finished
             drop = [spread_words(spread_of(confirmed.rows, metric)), f"{confirmed.drop(metric):+.4f}"] if n else []

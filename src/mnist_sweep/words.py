@@ -178,7 +178,7 @@ def confirming_words(summary: Summary, trials: Collection[Trial]) -> str:
         now = f", validation {spread_words(spread_of(done, CHOSEN_BY))}" if done else ""
         before = spread_words(combination.spread(CHOSEN_BY))
         name = recipe_words(combination.recipe, summary.spec.varied)
-        lines += [f"confirming: {len(done)} of {n}{now}, selected with {before}: {name}"] if n else []
+        lines += [f"confirming {len(done)} of {n}{now} (was {before}): {name}"] if n else []
     more = [f"and {len(lines) - _CONFIRMING} more"] if len(lines) > _CONFIRMING else []
     return "\n".join([*lines[:_CONFIRMING], *more])
 

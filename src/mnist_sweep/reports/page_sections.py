@@ -100,7 +100,7 @@ def _ranking(page: Page) -> Iterator[str]:
     if any(standing.unstable for standing in summary.ranking().standings):
         key += " Unstable: its repeats spread far wider than those of the others."
     if any(combination.n_cut for combination in summary.ranked):
-        key += " Cut: so many of its trainings were ended by max_epochs before early stopping did."
+        key += " Cut 1/3: of three trainings max_epochs ended one before early stopping did."
     yield section("ranking-section", "Ranking", ranking_table(summary), more, f'<p class="key">{escape(key)}</p>')
 
 

@@ -88,7 +88,7 @@ def _ranking_row(summary: Summary, standing: Standing, scale: Scale) -> str:
     kind = "first" if standing.rank == 1 else "tied" if standing.tied and standing.margin is not None else "behind"
     combination = standing.combination
     note = " <em>unstable</em>" if standing.unstable else ""
-    note += f" <em>cut {combination.n_cut} of {len(combination.rows)}</em>" if combination.n_cut else ""
+    note += f" <em>cut\N{NO-BREAK SPACE}{combination.n_cut}/{len(combination.rows)}</em>" if combination.n_cut else ""
     cells = [
         f'<th scope="row">{escape(model_words(summary, combination.recipe))}{note}</th>',
         _cell(interval_words(CHOSEN_BY, standing)),

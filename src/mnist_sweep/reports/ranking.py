@@ -49,7 +49,8 @@ def _constants(summary: Summary) -> str:
     )
     n, n_ranked = len(summary.combinations), len(summary.ranked)
     count = complete_words(summary) if n_ranked < n else counted(n, "combination")
-    top = f"; the ranks of the first {n_top(summary):,} (10%) are marked" if n_top(summary) else ""
+    ranks = "rank of the first (10%) is" if n_top(summary) == 1 else f"ranks of the first {n_top(summary):,} (10%) are"
+    top = f"; the {ranks} marked" if n_top(summary) else ""
     return f"{count}, {counted(summary.spec.repeats, 'repeat')} each{top}. The same in all: {same or 'nothing'}."
 
 
