@@ -177,7 +177,7 @@ def _axis(summary: Summary, effect: AxisEffect, within: int | None, metric: str)
     if len(levels) == 1:
         return
     best, worse = effect.best(within), [level for level in levels if level.worse]
-    where = "" if within is None else f" with {counted(within, 'layer')}"
+    where = "" if within is None else f" with {within} layers"
     name = axis_name_words(effect.axis)
 
     def say(level: Level) -> str:
@@ -229,7 +229,7 @@ def drop_sentences(summary: Summary) -> list[str]:
         return []
     dropped = [
         f"{axis_name_words(effect.axis)} {axis_value_words(effect.axis, level.value)}"
-        + ("" if level.within is None else f" with {counted(level.within, 'layer')}")
+        + ("" if level.within is None else f" with {level.within} layers")
         for effect, level in droppable(summary)
     ]
     if not dropped:

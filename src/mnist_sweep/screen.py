@@ -76,13 +76,13 @@ def show(part: str | Table = "", *, style: str = "", indent: int | None = None) 
     """
     from rich.console import Console
 
-    terminal, is_text = sys.stdout.isatty(), isinstance(part, str)
-    console = Console(width=None if terminal else _WIDE, highlight=False, markup=False)
+    columns, is_text = _columns(sys.stdout), isinstance(part, str)
+    console = Console(width=columns or _WIDE, highlight=False, markup=False)
     if isinstance(part, str):
         part = fitted(part, sys.stdout, indent=indent)
     else:
         _narrow(part, console.width)
-    if terminal:
+    if columns:
         console.print(part, style=style, soft_wrap=is_text)
         return
     with console.capture() as captured:

@@ -149,7 +149,8 @@ def _best(summary: Summary) -> Iterator[str]:
     if not standings:
         return
     noisy = summary.ranking().noise is not None
-    yield f"The first {len(standings)} by validation (± is half of the 95% interval over seeds):\n"
+    n = f"{len(standings)} " if len(standings) > 1 else ""
+    yield f"The first {n}by validation (± is half of the 95% interval over seeds):\n"
     cut = [" Cut by max\\_epochs |", "--:|"] if summary.cut else ["", ""]
     yield f"| | Model | Validation accuracy | May be the best | Test accuracy | Test loss | Training time |{cut[0]}"
     yield f"|--:|---|--:|---|--:|--:|--:|{cut[1]}"
@@ -183,7 +184,7 @@ def _by_axis(summary: Summary) -> Iterator[str]:
             _level_words(metric, other.axis(effect.axis).levels[i])
             for metric, other in zip(("test_accuracy", "train_time"), others, strict=True)
         ]
-        within = "" if level.within is None else f" ({counted(level.within, 'layer')})"
+        within = "" if level.within is None else f" ({level.within} layers)"
         value = axis_value_words(effect.axis, level.value)
         yield f"| {axis_name_words(effect.axis)} | {value}{within} | {' | '.join(means)} |"
     yield ""
