@@ -169,7 +169,7 @@ def _live(plan: Plan, trials: tuple[Trial, ...], look: Look, stop: Stop) -> Iter
     picture: RenderableType = Text("starting the workers")
 
     def drawn() -> RenderableType:
-        lines = [picture, Text(_stopping_words(pace), style="bold")] if stop() else [picture]
+        lines = [picture, Text(_stopping_words(pace, stop), style="bold")] if stop() else [picture]
         return Group(*lines, Text())
 
     live = Live(get_renderable=drawn, console=console, transient=True, refresh_per_second=8)
@@ -197,11 +197,10 @@ def _shown(stop: Stop) -> Iterator[None]:
         stop.shown = False
 
 
-def _stopping_words(pace: Pace | None) -> str:
+def _stopping_words(pace: Pace | None, stop: Stop) -> str:
     n = len(pace.running) if pace else 0
-    return (
-        f"stopping: {counted(n, 'trial')} in training {'is' if n == 1 else 'are'} given up, Ctrl-C again leaves at once"
-    )
+    why, more = ("stopping", ", Ctrl-C again leaves at once") if stop.signal else ("time is up", "")
+    return f"{why}: {counted(n, 'trial')} in training {'is' if n == 1 else 'are'} given up{more}"
 
 
 def _picture(pace: Pace, columns: int) -> RenderableType:
