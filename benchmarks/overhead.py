@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
 
+from mnist_sweep.boundary import Stop
 from mnist_sweep.config import parse_spec
 from mnist_sweep.events import Curves, Event, Finished, Progress, Record, Result
 from mnist_sweep.execution.executor import Limits, TrialEvent, Work
@@ -52,7 +53,7 @@ def measure_overhead() -> list[str]:
     spec = parse_spec(f"name: overhead\nrepeats: {_TRIALS}\ngrid:\n  hidden_width: 32\n".encode(), "overhead")
     plan = make_plan(spec, "data")
     training = Training(run_in_pool, make_instant, Limits(1), {})
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, progress(plan, Look()) as listeners:
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, progress(plan, Look(), Stop()) as listeners:
         run_sweep(
             plan,
             journal_path=Path(folder) / "journal.jsonl",

@@ -111,7 +111,7 @@ def test_a_limit_stops_it_and_the_same_command_goes_on(tiny: str) -> None:
     """--max-trials ends with 8 and trials left; going on trains only the rest."""
     limited = _sweep("confirm", tiny, "--top", "1", "--repeats", "3", "--max-trials", "2")
     assert 8 == limited.returncode
-    assert "1 trials left" in limited.stderr
+    assert "1 trial left" in limited.stderr
     rest = _sweep("confirm", tiny, "--top", "1", "--repeats", "3")
     assert (0, 1) == (rest.returncode, rest.stderr.count("repeat "))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from builders import a_plan, finished
+from mnist_sweep.advice import next_steps
+from mnist_sweep.conclusions import decision
 from mnist_sweep.events import Cause, Curves, Failed, Record
 from mnist_sweep.findings import print_comparison, print_confirmed, print_report
 from mnist_sweep.ledger import Ledger
@@ -72,4 +74,27 @@ def test_sweeps_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
     assert "a and b: 3 combinations in common" in shown
     assert "same trainings" in shown
     assert "none has all its repeats yet" in shown
-    assert "a and c: 0 combinations in common" in shown
+    assert "a and c cannot be compared: no combination of c has all its repeats yet." in shown
+
+
+def test_sweeps_that_share_nothing_get_a_verdict_and_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """One sentence says that nothing is in common, what that means, and how far the best are apart."""
+    one, other = _summary(1), a_plan("hidden_width: [100]")
+    trained = Ledger({trial.key: finished(trial) for trial in other.trials})
+    print_comparison({"a": one, "b": summarize(other, trained)})
+    shown = capsys.readouterr().out
+    assert shown.endswith(
+        "a and b have no complete combination in common, so nothing tells a difference between them from luck. "
+        "Of the best of each, that of b is ahead by 0.0495 in validation accuracy.\n"
+    )
+    assert "verdict" not in shown
+
+
+def test_a_report_into_a_pipe_is_not_broken_or_padded(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each sentence is one line, however long, and no line ends in blanks."""
+    summary = _summary(12, n_failed=1, n_confirmed=4)
+    print_report(summary, "output/test")
+    lines = capsys.readouterr().out.splitlines()
+    assert decision(summary) == lines[0]
+    assert {f"- {step}" for step in next_steps(summary, "output/test")} <= set(lines)
+    assert lines == [line.rstrip() for line in lines]

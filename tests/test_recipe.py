@@ -55,7 +55,7 @@ def test_the_validation_part_is_a_whole_number_of_images(fraction: float, expect
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"hidden_widths": (32,)}, "1 widths but 2 functions"),
+        ({"hidden_widths": (32,)}, "1 width but 2 functions"),
         ({"hidden_funcs": ("relu",) * 3}, "2 widths but 3 functions"),
         ({"hidden_widths": (32, 0)}, "at least 1"),
         ({"batch_size": 0}, "at least 1"),

@@ -18,6 +18,7 @@ import click
 
 from mnist_sweep.errors import ConfigError, ExitCode, SweepError
 from mnist_sweep.home import Home
+from mnist_sweep.screen import fitted
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Stop:
 
     signal: int = 0
     deadline: float = float("inf")  # by time.monotonic()
+    shown: bool = False  # by live lines, which what the handler writes would put in disorder
 
     def __call__(self) -> bool:
         """Whether it is time to stop."""
@@ -39,11 +41,12 @@ def stop_signals(max_hours: float | None) -> Iterator[Stop]:
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if stop.signal:
-            os.write(2, b"\x1b[?25h" if os.isatty(2) else b"")  # the live lines have hidden the cursor
+            os.write(2, b"\x1b[?25h\n" if os.isatty(2) else b"")  # the live lines have hidden the cursor
             os.write(2, b"stopped at once; finished trials are kept; run again without --fresh to continue\n")
             os._exit(128 + number)  # the journal is whole at every moment
         stop.signal = number
-        os.write(2, b"\nstopping; once more to stop at once\n")
+        if not stop.shown:
+            os.write(2, b"stopping; once more to leave at once\n")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -81,7 +84,8 @@ def _exit_code(command: Callable[[], int]) -> int:
     try:
         return command()
     except SweepError as error:
-        click.echo(str(error) if isinstance(error, ConfigError) else f"Error: {error}", err=True)
+        words = str(error) if isinstance(error, ConfigError) else f"Error: {error}"
+        click.echo(fitted(words, sys.stderr), err=True)
         return error.exit_code
     except click.exceptions.Exit as stop:
         return stop.exit_code

@@ -1,15 +1,24 @@
-"""What the numbers support, in sentences: the decision, what mattered, what to drop, what to try next."""
+"""What the numbers support, in sentences: the decision, what mattered, what to drop."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from mnist_sweep.counts import counted
 from mnist_sweep.effects import AxisEffect, Level, axis_value
 from mnist_sweep.noise import MOST_REPEATS, POWER, largest_tie, pooled_noise
 from mnist_sweep.plan import EACH_REPEAT
 from mnist_sweep.recipe import Recipe
-from mnist_sweep.summary import CHOSEN_BY, Confirmed, Ranking, Standing, Status, Summary, known_values, spread_of
-from mnist_sweep.words import amount_words, axis_name_words, axis_value_words, metric_words, recipe_words
+from mnist_sweep.summary import CHOSEN_BY, Confirmed, Ranking, Standing, Summary, known_values, spread_of
+from mnist_sweep.words import (
+    amount_words,
+    axis_name_words,
+    axis_value_words,
+    complete_words,
+    listed,
+    metric_words,
+    recipe_words,
+)
 
 _FEW = 3
 
@@ -20,20 +29,22 @@ def model_words(summary: Summary, recipe: Recipe) -> str:
 
 
 def decision(summary: Summary) -> str:
-    """Which combination to take, and how sure that is, in two or three sentences."""
+    """Which combination to take, and how sure that is, in two or three sentences; while trials are left, who leads."""
     ranking = summary.ranking()
     if not ranking.standings:
         return "No decision yet: no combination has all its repeats."
     first = ranking.standings[0]
     test = amount_words("test_accuracy", first.combination.spread("test_accuracy").mean)
     n, n_all = len(summary.ranked), len(summary.combinations)
-    state = "So far" if summary.n(Status.PENDING) else "Without those that failed"
-    so_far = f"{state} ({n} of {n_all} combinations): " if summary.incomplete else ""
-    what = "the highest validation accuracy," if n > 1 else "validation accuracy"
-    head = (
-        f"{so_far}Take {model_words(summary, first.combination.recipe)}: {what} "
-        f"{interval_words(CHOSEN_BY, first)} (test {test})."
+    model, figures = (
+        model_words(summary, first.combination.recipe),
+        f"{interval_words(CHOSEN_BY, first)} (test {test}).",
     )
+    if summary.unfinished:
+        return f"Leading so far ({complete_words(summary)}): {model}, validation accuracy {figures}"
+    rest = f"Without those that failed ({n:,} of {counted(n_all, 'combination')}): " if summary.incomplete else ""
+    what = "the highest validation accuracy," if n > 1 else "validation accuracy"
+    head = f"{rest}Take {model}: {what} {figures}"
     return " ".join(filter(None, [head, _sureness(summary, ranking), _luck_of_the_first(summary)]))
 
 
@@ -45,7 +56,7 @@ def _luck_of_the_first(summary: Summary) -> str:
     if first is None:
         return f"The highest of {n} is likely rated too high: train it again (mnist-sweep confirm)." if n > 1 else ""
     best = max(again.values(), key=lambda one: spread_of(one.rows, CHOSEN_BY).mean)
-    times = "once" if first.n_finished == 1 else f"{first.n_finished} times"
+    times = "once" if first.n_finished == 1 else counted(first.n_finished, "time")
     told = f"Trained again {times} it got {_confirmed_words(first)}"
     if best is first:
         return f"{told}, the highest of the {len(again)} that were." if len(again) > 1 else f"{told}."
@@ -82,18 +93,25 @@ def _sureness(summary: Summary, ranking: Ranking) -> str:
         return ""
     if ranking.noise is None or ranking.telling is None:
         return "With one repeat nothing can be told about luck: set repeats to 3 or more and run again."
-    luck = f"the luck of {repeats} repeats ({amount_words(ranking.metric, ranking.telling)})"
-    n_tied = len(ranking.tied) - 1
-    if not n_tied:
+    luck = f"the luck of {counted(repeats, 'repeat')} ({amount_words(ranking.metric, ranking.telling)})"
+    if len(ranking.tied) == 1:
         behind = amount_words(ranking.metric, ranking.standings[1].behind)
         return f"Nothing else is as good: the next is behind by {behind}, more than {luck}."
-    who = "The other one" if n == 2 else "All others" if n_tied == n - 1 else f"{n_tied} of the {n - 1} others"  # noqa: PLR2004
     smallest = min(ranking.tied, key=lambda standing: standing.combination.recipe.n_parameters)
-    sentence = f"{who} may be as good: behind by no more than {luck}."
+    sentence = f"{_tied_words(ranking)}: behind by no more than {luck}."
     if smallest.rank == 1:
         return f"{sentence} None of these is smaller."
     small = smallest.combination.recipe
     return f"{sentence} The smallest of these is {model_words(summary, small)} ({small.n_parameters:,} parameters)."
+
+
+def _tied_words(ranking: Ranking) -> str:
+    """How many of the others may be as good as the first; there are some others."""
+    n, n_tied = len(ranking.standings) - 1, len(ranking.tied) - 1
+    if not n_tied:
+        return "No other may be as good"
+    who = f"{n_tied:,} of the {n:,} others" if n_tied < n else "The other one" if n == 1 else "All others"
+    return f"{who} may be as good"
 
 
 def first_words(summary: Summary, metric: str) -> str:
@@ -103,10 +121,11 @@ def first_words(summary: Summary, metric: str) -> str:
         return ""
     first = ranking.standings[0]
     name = model_words(summary, first.combination.recipe)
-    tied = (
-        f"; {len(ranking.tied) - 1} of the {len(ranking.standings) - 1} others may be as good" if ranking.noise else ""
-    )
-    return f"By {metric_words(metric)} {name} is first, {interval_words(metric, first)}{tied}."
+    figures = interval_words(metric, first)
+    if summary.unfinished:
+        return f"By {metric_words(metric)} {name} leads so far, {figures}."
+    tied = f" {_tied_words(ranking)}." if ranking.noise else ""
+    return f"By {metric_words(metric)} {name} is first, {figures}.{tied}"
 
 
 def noise_words(summary: Summary, metric: str = CHOSEN_BY) -> str:
@@ -114,18 +133,19 @@ def noise_words(summary: Summary, metric: str = CHOSEN_BY) -> str:
     ranking = summary.ranking(metric)
     if ranking.noise is None or ranking.telling is None:
         return "One repeat, or one combination alone, tells nothing about how much luck there is between combinations."
+    freedom = f"{counted(ranking.noise.df, 'degree')} of freedom"
     return (
         f"Seed noise: trained with other seeds, a combination's {metric_words(metric)} differs by "
-        f"{amount_words(metric, ranking.noise.s)} (standard deviation, {ranking.noise.df} degrees of freedom). "
-        f"With {summary.spec.repeats} repeats each, two of these {len(ranking.standings)} differ beyond luck from "
-        f"{amount_words(metric, ranking.telling)} on."
+        f"{amount_words(metric, ranking.noise.s)} (standard deviation, {freedom}). "
+        f"With {counted(summary.spec.repeats, 'repeat')} each, two of these {len(ranking.standings)} differ beyond "
+        f"luck from {amount_words(metric, ranking.telling)} on."
     )
 
 
 def power_words(summary: Summary) -> str:
     """How many repeats would tell the first two apart; empty where that cannot be said."""
     ranking = summary.ranking()
-    if ranking.noise is None or len(ranking.standings) < 2:  # noqa: PLR2004  two are compared
+    if ranking.noise is None or len(ranking.standings) < 2 or summary.unfinished:  # noqa: PLR2004  two are compared
         return ""
     if not ranking.standings[1].behind:
         return "The first two have the same mean: no number of repeats is known to tell them apart."
@@ -169,8 +189,8 @@ def _axis(summary: Summary, effect: AxisEffect, within: int | None, metric: str)
     if not worse:
         largest = max(level.behind for level in levels)
         yield (
-            f"{name.capitalize()}{where} made no difference that {summary.spec.repeats} repeats can tell "
-            f"(at most {amount_words(metric, largest)} between {_listed(map(say, levels))})."
+            f"{name.capitalize()}{where} made no difference that {counted(summary.spec.repeats, 'repeat')} can tell "
+            f"(at most {amount_words(metric, largest)} between {listed(map(say, levels))})."
         )
         return
     compared = [
@@ -180,18 +200,8 @@ def _axis(summary: Summary, effect: AxisEffect, within: int | None, metric: str)
     rest = f", and {len(compared) - _FEW} more" if len(compared) > _FEW else ""
     better = "faster" if metric == "train_time" else "better"
     tied = [say(level) for level in levels if not level.worse and level is not best]
-    also = f"; {_listed(tied)} may be as good" if tied else ""
+    also = f"; {listed(tied)} may be as good" if tied else ""
     yield f"{name.capitalize()} {say(best)}{where} is {better} {', '.join(compared[:_FEW])}{rest}{also}."
-
-
-_LISTED = 8
-
-
-def _listed(words: Iterable[str]) -> str:
-    words = list(words)
-    return (
-        ", ".join(words) if len(words) <= _LISTED else f"{', '.join(words[:_LISTED])} and {len(words) - _LISTED} more"
-    )
 
 
 def droppable(summary: Summary) -> list[tuple[AxisEffect, Level]]:
@@ -214,8 +224,8 @@ def droppable(summary: Summary) -> list[tuple[AxisEffect, Level]]:
 
 
 def drop_sentences(summary: Summary) -> list[str]:
-    """Which values are safe to drop."""
-    if summary.spec.repeats == 1 or not summary.effects().axes:
+    """Which values are safe to drop; nothing is while trials are left."""
+    if summary.spec.repeats == 1 or summary.unfinished or not summary.effects().axes:
         return []
     dropped = [
         f"{axis_name_words(effect.axis)} {axis_value_words(effect.axis, level.value)}"
@@ -225,48 +235,6 @@ def drop_sentences(summary: Summary) -> list[str]:
     if not dropped:
         return ["No value is safe to drop: none is both worse on average and in no combination that may be the best."]
     return [f"Safe to drop: {'; '.join(dropped)}. On average worse, and in no combination that may be the best."]
-
-
-def next_steps(summary: Summary, home: str) -> list[str]:
-    """What to do next, with commands."""
-    steps = []
-    n_failed, n_left = summary.n(Status.FAILED), summary.n(Status.PENDING)
-    if n_left:
-        steps.append(f"{_trials(n_left)} left to train: run the same command again.")
-    if n_failed:
-        steps.append(f"{_trials(n_failed)} failed: full.xlsx says why; --retry-failed trains again.")
-    if summary.spec.repeats == 1:
-        return [
-            *steps,
-            "Set repeats to 3 and run again: what is trained is kept, and luck can be told from a difference.",
-        ]
-    steps += _edges(summary)
-    confirmed = {one.combination.recipe for one in summary.confirmed if one.n_finished}
-    if len(summary.ranked) > 1 and summary.ranked[0].recipe not in confirmed:
-        top = min(5, len(summary.ranked))
-        steps.append(
-            f"Train the first ones again with fresh seeds: mnist-sweep confirm {home} --top {top} --repeats 10"
-        )
-    return steps
-
-
-def _trials(n: int) -> str:
-    return "1 trial" if n == 1 else f"{n} trials"
-
-
-def _edges(summary: Summary) -> Iterator[str]:
-    """Axes of numbers whose outermost value is better than its neighbour beyond luck."""
-    for effect in summary.effects().axes:
-        levels = [level for level in effect.levels if isinstance(level.value, int | float)]
-        if effect.nested or len(levels) < len(effect.levels):
-            continue
-        levels.sort(key=lambda level: level.value)  # type: ignore[arg-type,return-value]
-        best, name = effect.best(), axis_name_words(effect.axis).capitalize()
-        value = axis_value_words(effect.axis, best.value)
-        if best is levels[-1] and levels[-2].worse:
-            yield f"{name} {value} is the best and the largest that was tried: try larger ones."
-        elif best is levels[0] and levels[1].worse:
-            yield f"{name} {value} is the best and the smallest that was tried: try smaller ones."
 
 
 def images_words(summary: Summary) -> list[str]:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from mnist_sweep.boundary import Stop, stop_signals
+from mnist_sweep.counts import counted
 from mnist_sweep.engine import Wishes, training
 from mnist_sweep.errors import ExitCode, StorageError, WorkersError
 from mnist_sweep.events import Event, Failed, Finished, Record
@@ -69,10 +70,17 @@ def train_at(home: Home, plan: Plan, how: How, choose: Callable[[Ledger], tuple[
         except WorkersError:
             write_all(plan, replay(read_records(home.journal)), home)
             raise
+        if stop.signal:
+            say(f"{_given_up(ledger)}; writing the reports, Ctrl-C again leaves without them", err=True)
         summary, best = write_all(plan, ledger, home)
     outcomes = [ledger.of(trial).get(trial.key) for trial in confirmations or plan.trials]
     n_failed, n_finished = (sum(isinstance(o, kind) for o in outcomes) for kind in (Failed, Finished))
     return Ending(summary, best, n_failed, n_finished, len(pending(confirmations or plan.trials, ledger)), stop)
+
+
+def _given_up(ledger: Ledger) -> str:
+    n = len(ledger.running)
+    return f"Stopping: {counted(n, 'trial')} in training {'is' if n == 1 else 'are'} given up"
 
 
 def exit_code(ending: Ending, home: Home, how: How) -> int:
@@ -80,11 +88,11 @@ def exit_code(ending: Ending, home: Home, how: How) -> int:
     if ending.n_left and (ending.stop.signal or how.max_hours or how.max_trials):
         again = shlex.join(word for word in sys.argv[1:] if word != "--fresh")
         why = "Stopped" if ending.stop.signal else "Limit reached"
-        say(f"{why}, {ending.n_left} trials left; to continue: mnist-sweep {again}", err=True)
+        say(f"{why}, {counted(ending.n_left, 'trial')} left; to continue: mnist-sweep {again}", err=True)
         return 128 + ending.stop.signal if ending.stop.signal else ExitCode.LIMIT_REACHED
     if not ending.n_failed:
         return ExitCode.FINISHED
-    say(f"{ending.n_failed} trials failed; the column Reason of {home.full} says why", err=True)
+    say(f"{counted(ending.n_failed, 'trial')} failed; the column Reason of {home.full} says why", err=True)
     return ExitCode.SOME_FAILED if ending.n_finished else ExitCode.ALL_FAILED
 
 
@@ -117,7 +125,7 @@ def _train(
     def prepare(n_trials: int) -> AbstractContextManager[Training]:
         return training(how.wishes, n_trials=n_trials, repeats=repeats, stop=stop, say=partial(say, err=True))
 
-    with progress(plan, how.look, confirmations) as listeners:
+    with progress(plan, how.look, stop, confirmations) as listeners:
         return run_sweep(
             plan,
             journal_path=home.journal,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from mnist_sweep.advice import next_steps
 from mnist_sweep.comparison import Shared, shared
 from mnist_sweep.conclusions import (
     axis_sentences,
@@ -14,46 +13,25 @@ from mnist_sweep.conclusions import (
     images_words,
     interval_words,
     model_words,
-    next_steps,
     noise_words,
     power_words,
 )
-from mnist_sweep.summary import CHOSEN_BY, Status, Summary, spread_of
-from mnist_sweep.words import counts_words, spread_words
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from mnist_sweep.counts import counted
+from mnist_sweep.screen import make_table, show
+from mnist_sweep.summary import CHOSEN_BY, Combination, Status, Summary, spread_of
+from mnist_sweep.words import amount_words, counts_words, cut_words, metric_words, spread_words
 
 _SHOWN_RANKS = 10
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False)
-
-
-def _table(title: str, headers: Iterable[str], numbers_from: int) -> Table:
-    """A table without lines around it; columns of numbers stand to the right."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, title=Text(title), title_justify="left", title_style="bold")
-    for i, header in enumerate(headers):
-        table.add_column(header, justify="right" if i >= numbers_from else "left", overflow="fold")
-    return table
-
-
 def print_report(summary: Summary, home: str) -> None:
     """The decision, the ten best with intervals and ties, what mattered, what to do next."""
-    console = _console()
-    console.print(decision(summary), style="bold")
-    console.print(counts_words(summary))
+    show(decision(summary), style="bold")
+    show(counts_words(summary))
+    if summary.cut:
+        show(cut_words(summary))
     if summary.ranked:
-        console.print()
-        console.print(_ranking_table(summary))
+        _show_ranking(summary)
     parts = {
         "What mattered for validation accuracy": [*axis_sentences(summary), *drop_sentences(summary)],
         "How sure": [noise_words(summary), power_words(summary), *images_words(summary)] if summary.ranked else [],
@@ -62,23 +40,25 @@ def print_report(summary: Summary, home: str) -> None:
     }
     for title, sentences in parts.items():
         if any(sentences):
-            console.print(f"\n{title}", style="bold")
+            show(f"\n{title}", style="bold")
             for sentence in filter(None, sentences):
-                console.print(f"- {sentence}")
+                show(f"- {sentence}")
     if summary.confirmed:
-        console.print()
+        show()
         print_confirmed(summary)
 
 
-def _ranking_table(summary: Summary) -> Table:
+def _show_ranking(summary: Summary) -> None:
     ranking = summary.ranking()
     n, n_tied = len(ranking.standings), len(ranking.tied)
-    title = f"Ranking by validation, {min(n, _SHOWN_RANKS)} of {n}; {n_tied} may be the best (~)"
-    headers = ("", "model", "validation ±95%", "behind", "test", "seconds")
-    table = _table(title if ranking.noise else f"Ranking by validation, {min(n, _SHOWN_RANKS)} of {n}", headers, 2)
+    told = ranking.noise is not None and not summary.unfinished
+    tied = f"; {n_tied:,} may be the best (~)" if told else ""
+    show(f"\nRanking by validation, {min(n, _SHOWN_RANKS)} of {n:,}{tied}", style="bold")
+    cut = ["cut"] if summary.cut else []
+    table = make_table(["", "model", "validation ±95%", "behind", "test", "seconds", *cut], 2)
     for standing in ranking.standings[:_SHOWN_RANKS]:
         combination = standing.combination
-        mark = "~" if standing.tied and ranking.noise else ""
+        mark = "~" if standing.tied and told else ""
         mark += " unstable" if standing.unstable else ""
         table.add_row(
             f"{standing.rank}",
@@ -87,9 +67,14 @@ def _ranking_table(summary: Summary) -> Table:
             f"{standing.behind:.4f}",
             f"{combination.spread('test_accuracy').mean:.4f}",
             f"{combination.spread('train_time').mean:.1f}",
+            *([_cut_mark(combination)] if cut else []),
             style="bold green" if standing.rank == 1 else "" if standing.tied else "dim",
         )
-    return table
+    show(table)
+
+
+def _cut_mark(combination: Combination) -> str:
+    return f"{combination.n_cut}/{len(combination.rows)}" if combination.n_cut else ""
 
 
 def _incomplete(summary: Summary) -> list[str]:
@@ -104,42 +89,48 @@ def _incomplete(summary: Summary) -> list[str]:
 def print_confirmed(summary: Summary) -> None:
     """What fresh seeds gave the selected combinations, beside what they were selected for."""
     title = "Confirmed with fresh seeds for weights and order, held-out images as they were; mean ± standard deviation"
-    headers = ("model", "n", "validation: selected", "confirmed", "drop", "test: before", "confirmed", "drop")
-    table = _table(title, headers, 1)
+    show(title, style="bold")
+    table = make_table(("model", "metric", "n", "selected", "confirmed", "drop"), 2)
     for confirmed in summary.confirmed:
-        cells = []
         for metric in ("val_accuracy", "test_accuracy"):
-            if confirmed.n_finished:
-                before, after = confirmed.combination.spread(metric), spread_of(confirmed.rows, metric)
-                cells += [spread_words(before), spread_words(after), f"{confirmed.drop(metric):+.4f}"]
-        table.add_row(model_words(summary, confirmed.combination.recipe), f"{confirmed.n_finished}", *cells)
-    _console().print(table)
+            name = model_words(summary, confirmed.combination.recipe) if metric == CHOSEN_BY else ""
+            before = spread_words(confirmed.combination.spread(metric))
+            n = confirmed.n_finished
+            drop = [spread_words(spread_of(confirmed.rows, metric)), f"{confirmed.drop(metric):+.4f}"] if n else []
+            table.add_row(name, metric_words(metric), f"{n}", before, *drop)
+    show(table)
 
 
 def print_comparison(summaries: Mapping[str, Summary]) -> None:
     """The best of each sweep, and what the others do with the combinations that they share with the first."""
-    console = _console()
-    table = _table("Best of each, by validation", ("folder", "model", "validation ±95%", "test", "n"), 2)
+    show("Best of each, by validation", style="bold")
+    table = make_table(("folder", "model", "validation ±95%", "test", "n"), 2)
     for home, summary in summaries.items():
         if summary.ranked:
             first = summary.ranking().standings[0]
             test = f"{first.combination.spread('test_accuracy').mean:.4f}"
-            model = model_words(summary, first.combination.recipe)
+            model = (
+                f"{model_words(summary, first.combination.recipe)}{', leading so far' if summary.unfinished else ''}"
+            )
             table.add_row(home, model, interval_words(CHOSEN_BY, first), test, f"{first.spread.n}")
         else:
             table.add_row(home, "none has all its repeats yet", "", "", "")
-    console.print(table)
+    show(table)
     (base_home, base), *others = summaries.items()
     for home, summary in others:
-        console.print()
-        console.print(_shared_table(base, summary, f"{base_home} and {home}"))
+        show()
+        _show_shared(base, summary, (base_home, home))
 
 
-def _shared_table(base: Summary, other: Summary, names: str) -> Table:
+def _show_shared(base: Summary, other: Summary, names: tuple[str, str]) -> None:
     pairs = shared(base, other)
+    if not pairs:
+        show(_nothing_shared(base, other, names))
+        return
     shown = f", the first {_SHOWN_RANKS} shown" if len(pairs) > _SHOWN_RANKS else ""
-    title = f"{names}: {len(pairs)} combinations in common{shown}; validation accuracy ± standard deviation"
-    table = _table(title, ("model", "first", "second", "second less first", "luck up to", "verdict"), 1)
+    common = f"{' and '.join(names)}: {counted(len(pairs), 'combination')} in common{shown}"
+    show(f"{common}; validation accuracy ± standard deviation", style="bold")
+    table = make_table(("model", "first", "second", "second less first", "luck up to", "verdict"), 1)
     for pair in pairs[:_SHOWN_RANKS]:
         table.add_row(
             model_words(base, pair.recipe),
@@ -149,7 +140,21 @@ def _shared_table(base: Summary, other: Summary, names: str) -> Table:
             "" if pair.margin is None else f"{pair.margin:.4f}",
             _verdict(pair),
         )
-    return table
+    show(table)
+
+
+def _nothing_shared(base: Summary, other: Summary, names: tuple[str, str]) -> str:
+    """What can be said of two sweeps that have no complete combination in common."""
+    for name, summary in zip(names, (base, other), strict=True):
+        if not summary.ranked:
+            return f"{' and '.join(names)} cannot be compared: no combination of {name} has all its repeats yet."
+    first, second = (summary.ranking().standings[0].spread.mean for summary in (base, other))
+    behind = amount_words(CHOSEN_BY, abs(first - second))
+    ahead = f"that of {names[first < second]} is ahead by {behind}" if first != second else "both have the same mean"
+    return (
+        f"{' and '.join(names)} have no complete combination in common, so nothing tells a difference between them "
+        f"from luck. Of the best of each, {ahead} in validation accuracy."
+    )
 
 
 def _verdict(pair: Shared) -> str:

@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mnist_sweep.counts import counted
+
 _PACKAGES = ("mnist-sweep", "tensorflow", "keras", "numpy", "pandas")
 
 
@@ -20,7 +22,7 @@ def environment() -> dict[str, Any]:
             "host": platform.node(),
             "system": f"{platform.system()} {platform.machine()}",
             "cpu": _cpu_name(),
-            "cores": f"{n_cores()} cores",
+            "cores": counted(n_cores(), "core"),
             **{f"gpu {gpu.id}": gpu.name for gpu in visible_gpus()},
         },
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
@@ -57,7 +59,7 @@ def visible_gpus() -> list[Gpu]:
 def devices_words() -> str:
     """What trials can be trained on here."""
     gpus = [f"GPU {gpu.id}: {gpu.name}" for gpu in visible_gpus()]
-    return ", ".join([*gpus, f"{n_cores()} CPU cores"])
+    return ", ".join([*gpus, counted(n_cores(), "CPU core")])
 
 
 def n_cores() -> int:

@@ -16,7 +16,7 @@ _PATIENCE_S = 60
 
 def closing_facts(summary: Summary, best_path: str, exit_code: int) -> dict[str, Any]:
     """The end of a sweep as plain JSON values."""
-    best = summary.picks[0].combination if summary.picks else None
+    first = _best(summary.picks[0].combination, summary) if summary.picks else None
     return {
         "name": summary.spec.name,
         "exit_code": int(exit_code),
@@ -24,7 +24,8 @@ def closing_facts(summary: Summary, best_path: str, exit_code: int) -> dict[str,
         "failed": summary.n(Status.FAILED),
         "left": summary.n(Status.PENDING),
         "hours": round(summary.seconds / 3600, 4),
-        "best_by_validation": _best(best, summary) if best else None,
+        "best_by_validation": None if summary.unfinished else first,
+        "leading_so_far": first if summary.unfinished else None,
         "best_xlsx": best_path,
     }
 

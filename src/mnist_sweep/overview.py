@@ -2,45 +2,39 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
-import click
-
+from mnist_sweep.counts import counted
 from mnist_sweep.estimate import time_left
 from mnist_sweep.events import Failed
 from mnist_sweep.ledger import Ledger, pending
 from mnist_sweep.machine import devices_words, n_cores
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import N_PIXELS, N_TRAINING_IMAGES
+from mnist_sweep.screen import make_table, show
 from mnist_sweep.summary import Status, Summary
-from mnist_sweep.words import best_words, duration_words, outcome_words, shape_words, trial_words
+from mnist_sweep.terminal import say
+from mnist_sweep.words import best_words, cut_words, duration_words, outcome_words, shape_words, trial_words
 
 _SHOWN_SHAPES = 8
 
 
 def print_plan(plan: Plan, ledger: Ledger, home: str) -> None:
     """What a sweep will train, as tables on stdout."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     from mnist_sweep.reports.tables import axis_words
 
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, title=plan.spec.name, title_justify="left")
-    table.add_column("axis")
-    table.add_column("values")
+    show(plan.spec.name, style="bold")
+    table = make_table(("axis", "values"), 2)
     for axis in plan.spec.axes:
         table.add_row(axis.name, str(axis_words(plan.spec, axis.name)), style="bold" if len(axis.choices) > 1 else "")
-    console.print(table)
+    show(table)
     for name, text in _facts(plan, ledger, home).items():
-        console.print(f"{name:13} {text}", markup=False, highlight=False, soft_wrap=True)
+        show(f"{name:13} {text}", indent=14)
 
 
 def _facts(plan: Plan, ledger: Ledger, home: str) -> dict[str, str]:
     n_trials, n_left = len(plan.trials), len(pending(plan.trials, ledger))
-    removed = f" ({plan.n_duplicates:,} duplicates removed)" if plan.n_duplicates else ""
+    removed = f" ({counted(plan.n_duplicates, 'duplicate')} removed)" if plan.n_duplicates else ""
     return {
         "combinations": f"{len(plan.combinations):,}{removed}",
         "repeats": f"{plan.spec.repeats}",
@@ -77,7 +71,7 @@ def _time(plan: Plan, ledger: Ledger) -> str:
     left = time_left(trials, ledger, n_cores(), rate)
     basis = "the measured trials of this folder" if measured else "half a second of matrix products here"
     likely, low, high = (duration_words(seconds) for seconds in (left.likely, left.low, left.high))
-    return f"about {likely} on {n_cores()} cores ({low} to {high}), by {basis}"
+    return f"about {likely} on {counted(n_cores(), 'core')} ({low} to {high}), by {basis}"
 
 
 def _calibrate() -> float:
@@ -104,26 +98,28 @@ def print_trials(plan: Plan, ledger: Ledger) -> None:
     for number, trial in enumerate(plan.trials, start=1):
         outcome = ledger.outcomes.get(trial.key)
         state = outcome_words(outcome) if outcome else "to train"
-        click.echo(f"{number:>6}  {trial_words(trial, plan.spec.varied)}: {state}")
+        say(f"{number:>6}  {trial_words(trial, plan.spec.varied)}: {state}")
 
 
 def print_status(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, home: str) -> None:
     """How a sweep stands: done, running, left, failed with reasons, time left, best so far."""
     finished, failed, left = (summary.n(status) for status in (Status.FINISHED, Status.FAILED, Status.PENDING))
-    click.echo(f"{home}: {'running: ' + who if who else 'not running'}")
-    click.echo(f"Trials: {finished} finished, {failed} failed, {left} left; {duration_words(summary.seconds)} so far")
+    say(f"{home}: {'running: ' + who if who else 'not running'}")
+    say(f"Trials: {finished} finished, {failed} failed, {left} left; {duration_words(summary.seconds)} so far")
     if ledger.confirmations:
         n_failed = sum(isinstance(outcome, Failed) for outcome in ledger.confirmations.values())
-        click.echo(f"Confirmations: {len(ledger.confirmations) - n_failed} finished, {n_failed} failed")
+        say(f"Confirmations: {len(ledger.confirmations) - n_failed} finished, {n_failed} failed")
     if who:
         for trial in ledger.running.values():
-            click.echo(f"  training {trial_words(trial, plan.spec.varied)}")
+            say(f"  training {trial_words(trial, plan.spec.varied)}")
     trials = pending(plan.trials, ledger)
     if trials and ledger.outcomes:
         n_workers = int(str(ledger.runs[-1].environment.get("workers", 1)))
         estimate = time_left(trials, ledger, n_workers, rate=0.0)
-        click.echo(f"Time left: about {duration_words(estimate.likely)} on {n_workers} workers")
+        say(f"Time left: about {duration_words(estimate.likely)} on {counted(n_workers, 'worker')}")
     for outcome in ledger.outcomes.values():
         if isinstance(outcome, Failed):
-            click.echo(f"  {trial_words(outcome.trial, plan.spec.varied)}: {outcome_words(outcome)}")
-    click.echo(best_words(summary))
+            say(f"  {trial_words(outcome.trial, plan.spec.varied)}: {outcome_words(outcome)}")
+    say(best_words(summary))
+    if summary.cut:
+        say(cut_words(summary))

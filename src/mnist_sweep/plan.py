@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
+from mnist_sweep.counts import counted
 from mnist_sweep.recipe import LOOP_VERSION, EarlyStopping, Recipe, Seeds, Trial, derive_seed
 
 EACH_REPEAT = "each_repeat"
@@ -208,12 +209,12 @@ def _n_hidden(point: _Point) -> int:
 
 def _mismatches(point: _Point) -> Iterator[LayerMismatchError]:
     n_hidden = _n_hidden(point)
-    for name, noun in (("hidden_width", "widths"), ("hidden_funcs", "functions")):
+    for name, noun in (("hidden_width", "width"), ("hidden_funcs", "function")):
         index, value = point[name]
         if isinstance(value, list | tuple) and len(value) != n_hidden:
-            layers = f"{n_hidden + 2} layers have {n_hidden} hidden ones"
+            layers = f"{n_hidden + 2} layers have {counted(n_hidden, 'hidden one')}"
             yield LayerMismatchError(
-                name, index, f"found {len(value)} {noun} ({', '.join(map(str, value))}), but {layers}"
+                name, index, f"found {counted(len(value), noun)} ({', '.join(map(str, value))}), but {layers}"
             )
 
 

@@ -13,6 +13,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+from mnist_sweep.counts import counted
+
 LOOP_VERSION = 2
 """Raised whenever the training's arithmetic changes: results of two versions are never mixed in one home."""
 
@@ -60,7 +62,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if len(self.hidden_widths) != len(self.hidden_funcs):
-            msg = f"{len(self.hidden_widths)} widths but {len(self.hidden_funcs)} functions"
+            msg = f"{counted(len(self.hidden_widths), 'width')} but {counted(len(self.hidden_funcs), 'function')}"
             raise ValueError(msg)
         if min((self.batch_size, self.max_epochs, *self.hidden_widths)) < 1:
             raise ValueError("batch size, epochs and widths are at least 1")

@@ -73,6 +73,20 @@ class Row:
                 return curves
         return Curves()
 
+    @property
+    def cut(self) -> bool:
+        """Whether max_epochs ended its training while early stopping was still waiting for an improvement."""
+        rule, result = self.trial.recipe.early_stopping, self.result
+        if rule is None or result is None:
+            return False
+        n_epochs = len(result.curves.seconds)
+        return n_epochs == self.trial.recipe.max_epochs and n_epochs - result.best_epoch < max(rule.patience, 1)
+
+    @property
+    def rising(self) -> bool:
+        """Whether it was cut right after its best epoch."""
+        return self.cut and self.result is not None and self.result.best_epoch == len(self.result.curves.seconds)
+
 
 def train_seconds(curves: Curves) -> float:
     """Seconds of all epochs with their validation, without compiling."""
@@ -130,6 +144,11 @@ class Combination:
     def complete(self) -> bool:
         """Whether every planned repeat finished; only then is it compared with others."""
         return self.n(Status.FINISHED) == len(self.rows)
+
+    @property
+    def n_cut(self) -> int:
+        """How many repeats max_epochs ended before early stopping did."""
+        return sum(row.cut for row in self.rows)
 
     def spread(self, metric: str) -> Spread:
         """Mean and sample standard deviation of a metric; at least one repeat must have finished.
@@ -268,6 +287,21 @@ class Summary:
         """How many trials have this status."""
         return sum(combination.n(status) for combination in self.combinations)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a trial is still to be trained: until then who leads is no decision."""
+        return any(row.status is Status.PENDING for row in self.rows)
+
+    @property
+    def cut(self) -> tuple[Combination, ...]:
+        """The combinations of which max_epochs ended a training before early stopping did, the best first."""
+        return tuple(combination for combination in (*self.ranked, *self.incomplete) if combination.n_cut)
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether early stopping is on in any combination."""
+        return any(combination.recipe.early_stopping for combination in self.combinations)
+
     @cached_property
     def varied(self) -> frozenset[str]:
         """The axes on which the combinations differ: each_layer and lists of widths are one choice with many values."""
@@ -356,7 +390,7 @@ class Summary:
         )
 
 
-CHOICE = "CHOICE BY VALIDATION"
+CHOICE, LEADING = "CHOICE BY VALIDATION", "LEADING SO FAR"
 
 
 def summarize(plan: Plan, ledger: Ledger) -> Summary:
@@ -366,7 +400,7 @@ def summarize(plan: Plan, ledger: Ledger) -> Summary:
     combinations = tuple(
         Combination(recipe, tuple(rows[i * size : (i + 1) * size])) for i, recipe in enumerate(plan.combinations)
     )
-    picks = _picks([c for c in combinations if c.complete])
+    picks = _picks(combinations)
     confirmed = _confirmed(plan, combinations, ledger)
     return Summary(plan.spec, combinations, plan.n_duplicates, picks, tuple(ledger.runs), confirmed)
 
@@ -384,8 +418,10 @@ def _confirmed(plan: Plan, combinations: Iterable[Combination], ledger: Ledger) 
     return tuple(Confirmed(c, tuple(sorted(rows[c.recipe], key=lambda row: row.trial.repeat))) for c in ordered)
 
 
-def _picks(complete: list[Combination]) -> tuple[Pick, ...]:
+def _picks(combinations: tuple[Combination, ...]) -> tuple[Pick, ...]:
     """First by validation, which is the honest choice; then the three that look at the test images."""
+    complete = [combination for combination in combinations if combination.complete]
+    title = LEADING if any(combination.n(Status.PENDING) for combination in combinations) else CHOICE
     if not complete:
         return ()
 
@@ -393,7 +429,7 @@ def _picks(complete: list[Combination]) -> tuple[Pick, ...]:
         return lambda combination: combination.spread(metric).mean
 
     return (
-        Pick(CHOICE, "val_accuracy", min(complete, key=choice_order)),
+        Pick(title, "val_accuracy", min(complete, key=choice_order)),
         Pick("TEST ACCURACY", "test_accuracy", max(complete, key=mean("test_accuracy"))),
         Pick("TEST LOSS", "test_loss", min(complete, key=mean("test_loss"))),
         Pick("TEST LOSS EFFICIENCY", "loss_time", min(complete, key=mean("loss_time"))),

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mnist_sweep.counts import counted
 from mnist_sweep.errors import SweepMismatchError, WorkersError
 from mnist_sweep.events import Cause, Event, Failed, Finished, Planned, Progress, Record, RunEnded, RunStarted
 from mnist_sweep.execution.executor import Executor, Limits, MakeWork, TrialEvent
@@ -126,8 +127,9 @@ def check_continues(plan: Plan, ledger: Ledger, home: Path) -> None:
     example = lost[0]
     changes = _spec_changes(ledger.spec, plan.spec) if ledger.spec else []
     closest = min((_differences(example, trial) for trial in plan.trials), key=len)
+    of_all = counted(len(ledger.outcomes), "trial")
     msg = (
-        f"{home} holds the results of {len(lost)} of {len(ledger.outcomes)} trials that this sweep file no longer asks "
+        f"{home} holds the results of {len(lost):,} of {of_all} that this sweep file no longer asks "
         f"for; one of them is {describe(example)}. The file now has {'; '.join(changes or closest)}. To go on: "
         "undo that change, or give the sweep another name, or use --fresh, which moves the old folder aside and "
         "starts anew"

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnist_sweep.boundary import Stop
+from mnist_sweep.counts import counted
 from mnist_sweep.estimate import time_left
 from mnist_sweep.events import Failed, Finished, Progress, Started
 from mnist_sweep.execution.executor import TrialEvent
 from mnist_sweep.ledger import Ledger, pending
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import Trial
+from mnist_sweep.screen import fitted
 from mnist_sweep.summary import summarize
 from mnist_sweep.sweep import Listener
-from mnist_sweep.words import duration_words, leader_words, outcome_words, trial_facts, trial_words
+from mnist_sweep.words import confirming_words, duration_words, leader_words, outcome_words, trial_facts, trial_words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 def say(text: str, *, err: bool = False) -> None:
     """Print a line; a reader who went away must not cost the sweep anything."""
     with suppress(BrokenPipeError):
-        click.echo(text, err=err)
+        click.echo(fitted(text, sys.stderr if err else sys.stdout), err=err)
 
 
 _LOOK_S = 1.0
@@ -37,7 +40,7 @@ _LOOK_S = 1.0
 
 @dataclass(slots=True)
 class Pace:
-    """How many trials are done, what runs, how long the rest will take, and the best so far by validation."""
+    """How many trials are done, what runs, how long the rest will take, and who leads, or what is confirmed."""
 
     plan: Plan
     trials: tuple[Trial, ...]
@@ -47,7 +50,7 @@ class Pace:
     began: float = 0.0
     n_failed: int = 0
     running: dict[Trial, str] = field(default_factory=dict)
-    best: str = ""
+    news: str = ""  # who leads by validation, or how far each confirmation is
     left: str = ""  # how long it will still take; empty before anything was measured
     _looked: float = float("-inf")
 
@@ -68,17 +71,18 @@ class Pace:
                 self.running.pop(trial, None)
                 self.n_done += 1
                 self.n_failed += isinstance(event, Failed)
-                self._look()
+                self.look()
 
-    def _look(self) -> None:
-        """Find the best and the time left anew, now and then: in a large sweep each look takes long."""
+    def look(self) -> None:
+        """Find the news and the time left anew, now and then: in a large sweep each look takes long."""
         if time.monotonic() - self._looked < _LOOK_S and self.n_done < self.n_trials:
             return
-        self.best = leader_words(summarize(self.plan, self.ledger))
+        summary = summarize(self.plan, self.ledger)
+        self.news = confirming_words(summary, self.trials) if self.trials[0].confirms else leader_words(summary)
         trials = pending(self.trials, self.ledger)
         n_workers = int(str(self.ledger.runs[-1].environment.get("workers", 1))) if self.ledger.runs else 1
         likely = time_left(trials, self.ledger, n_workers, rate=0.0).likely
-        self.left = f"left {duration_words(likely)}" if trials else ""
+        self.left = f"left {duration_words(likely)}" if trials and self.ledger.outcomes else ""
         self._looked = time.monotonic()
 
 
@@ -92,7 +96,7 @@ class Look:
 
 
 @contextmanager
-def progress(plan: Plan, look: Look, confirmations: tuple[Trial, ...] = ()) -> Iterator[list[Listener]]:
+def progress(plan: Plan, look: Look, stop: Stop, confirmations: tuple[Trial, ...] = ()) -> Iterator[list[Listener]]:
     """Listeners that show how the sweep goes on stderr: live on a terminal, a line for each trial elsewhere.
 
     Args:
@@ -104,7 +108,7 @@ def progress(plan: Plan, look: Look, confirmations: tuple[Trial, ...] = ()) -> I
     elif look.log_format == "json":
         yield [_json_lines(plan, trials, look)]
     elif sys.stderr.isatty():
-        with _live(plan, trials, look) as listener:
+        with _live(plan, trials, look, stop) as listener:
             yield [listener]
     else:
         yield [_plain_lines(plan, trials, look)]
@@ -113,7 +117,9 @@ def progress(plan: Plan, look: Look, confirmations: tuple[Trial, ...] = ()) -> I
 def _pace(plan: Plan, trials: tuple[Trial, ...], ledger: Ledger, event: TrialEvent, look: Look) -> Pace:
     """The pace before the first event, which the ledger has seen already."""
     n_done = len(trials) - len(pending(trials, ledger, retry_failed=look.retry_failed))
-    return Pace(plan, trials, ledger, n_done - isinstance(event, Finished | Failed), look.retry_failed)
+    pace = Pace(plan, trials, ledger, n_done - isinstance(event, Finished | Failed), look.retry_failed)
+    pace.look()
+    return pace
 
 
 def _plain_lines(plan: Plan, trials: tuple[Trial, ...], look: Look) -> Listener:
@@ -147,29 +153,57 @@ def _json_lines(plan: Plan, trials: tuple[Trial, ...], look: Look) -> Listener:
 
 
 @contextmanager
-def _live(plan: Plan, trials: tuple[Trial, ...], look: Look) -> Iterator[Listener]:
-    """A bar with the counts and the time left, and under it a line for each trial that is being trained."""
-    from rich.console import Console
+def _live(plan: Plan, trials: tuple[Trial, ...], look: Look, stop: Stop) -> Iterator[Listener]:
+    """A bar with the counts and the time left, and under it a line for each trial that is being trained.
+
+    A thread of rich draws them, so that a wish to stop is seen at once, whatever this process waits for. The last line
+    is empty: a terminal echoes Ctrl-C where the cursor is; behind a full line that begins another one, and the first of
+    these lines would stay on the screen for good.
+    """
+    from rich.console import Console, Group
     from rich.live import Live
     from rich.text import Text
 
     console = Console(stderr=True)
     pace: Pace | None = None
-    with Live(Text("starting the workers"), console=console, transient=True, refresh_per_second=8) as live:
+    picture: RenderableType = Text("starting the workers")
+
+    def drawn() -> RenderableType:
+        lines = [picture, Text(_stopping_words(pace, stop), style="bold")] if stop() else [picture]
+        return Group(*lines, Text())
+
+    live = Live(get_renderable=drawn, console=console, transient=True, refresh_per_second=8)
+    with _shown(stop), live:
 
         def hear(event: TrialEvent, ledger: Ledger) -> None:
-            nonlocal pace
+            nonlocal pace, picture
             pace = pace or _pace(plan, trials, ledger, event, look)
             pace.see(event)
             if isinstance(event, Finished | Failed):
                 line = f"{trial_words(event.trial, plan.spec.varied)}: {outcome_words(event)}"
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
-            live.update(_picture(pace))
+                console.print(fitted(line, sys.stderr), markup=False, highlight=False, soft_wrap=True)
+            picture = _picture(pace, console.width)
 
         yield hear
 
 
-def _picture(pace: Pace) -> RenderableType:
+@contextmanager
+def _shown(stop: Stop) -> Iterator[None]:
+    """While this lasts, live lines tell of a wish to stop, and the handler of signals writes nothing between them."""
+    stop.shown = True
+    try:
+        yield
+    finally:
+        stop.shown = False
+
+
+def _stopping_words(pace: Pace | None, stop: Stop) -> str:
+    n = len(pace.running) if pace else 0
+    why, more = ("stopping", ", Ctrl-C again leaves at once") if stop.signal else ("time is up", "")
+    return f"{why}: {counted(n, 'trial')} in training {'is' if n == 1 else 'are'} given up{more}"
+
+
+def _picture(pace: Pace, columns: int) -> RenderableType:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -177,7 +211,7 @@ def _picture(pace: Pace) -> RenderableType:
 
     head = Table.grid(padding=(0, 1))
     spent = duration_words(time.monotonic() - pace.began)
-    bar = ProgressBar(total=pace.n_trials, completed=pace.n_done, width=24)
+    bar = ProgressBar(total=pace.n_trials, completed=pace.n_done, width=min(24, columns // 5))
     head.add_row(
         bar, Text(f"{pace.n_done}/{pace.n_trials} trials", no_wrap=True), Text(f"{spent} so far"), Text(pace.left)
     )
@@ -185,5 +219,5 @@ def _picture(pace: Pace) -> RenderableType:
         Text(f"  {state}: {trial_words(trial, pace.plan.spec.varied)}", no_wrap=True, overflow="ellipsis", style="dim")
         for trial, state in pace.running.items()
     ]
-    best = [Text(f"  {pace.best}", no_wrap=True, overflow="ellipsis")] if pace.best else []
-    return Group(head, *lines, *best)
+    news = [Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in pace.news.splitlines()]
+    return Group(head, *lines, *news)

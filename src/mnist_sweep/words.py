@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable
+from collections import Counter
+from collections.abc import Collection, Container, Hashable, Iterable
 from typing import Any
 
+from mnist_sweep.counts import counted
 from mnist_sweep.events import Failed, Finished
 from mnist_sweep.recipe import PRECISIONS, EarlyStopping, Recipe, Trial
-from mnist_sweep.summary import METRICS, Combination, Row, Spread, Status, Summary
+from mnist_sweep.summary import CHOSEN_BY, METRICS, Combination, Row, Spread, Status, Summary, spread_of
 
 _FROM = 1.5  # a unit is used from this many of it
 
@@ -89,7 +91,7 @@ def amount_words(metric: str, value: float) -> str:
 
 def trial_words(trial: Trial, varied: Container[str] = ()) -> str:
     """A trial in one short phrase."""
-    return f"{recipe_words(trial.recipe, varied)}, repeat {trial.repeat}"
+    return f"{recipe_words(trial.recipe, varied)}, {'fresh ' if trial.confirms else ''}repeat {trial.repeat}"
 
 
 def outcome_words(outcome: Finished | Failed) -> str:
@@ -101,7 +103,7 @@ def outcome_words(outcome: Finished | Failed) -> str:
     seconds = sum(second or 0.0 for second in result.curves.seconds)
     return (
         f"validation {val_accuracy:.4f}, test {result.test_accuracy:.4f}, "
-        f"{len(result.curves.seconds)} epochs, {seconds:.1f} s"
+        f"{counted(len(result.curves.seconds), 'epoch')}, {seconds:.1f} s"
     )
 
 
@@ -128,8 +130,8 @@ def spread_words(spread: Spread) -> str:
 
 
 def closing_words(summary: Summary, best_path: str) -> str:
-    """The sweep in three lines: its counts, its best row, and where best.xlsx lies."""
-    return f"{counts_words(summary)}\n{best_words(summary)}\n{best_path}"
+    """The sweep in some lines: its counts, its best row, what max_epochs cut, and where best.xlsx lies."""
+    return "\n".join(filter(None, [counts_words(summary), best_words(summary), cut_words(summary), best_path]))
 
 
 def counts_words(summary: Summary) -> str:
@@ -141,26 +143,74 @@ def counts_words(summary: Summary) -> str:
 
 def best_words(summary: Summary) -> str:
     """The choice by validation in one line, and how much it rests on."""
-    n_complete = sum(combination.complete for combination in summary.combinations)
+    head = "Leading so far" if summary.unfinished else "Best by validation"
     if not summary.picks:
-        return "Best by validation: none yet, no combination has all its repeats"
-    so_far = f" so far ({n_complete} of {len(summary.combinations)} combinations have all their repeats)"
-    head = "Best by validation" + (so_far if n_complete < len(summary.combinations) else "")
-    return f"{head}: {combination_words(summary.picks[0].combination, summary.spec.varied)}"
+        return f"{head}: none yet, no combination has all its repeats"
+    of_how_many = f" ({complete_words(summary)})" if summary.incomplete else ""
+    return f"{head}{of_how_many}: {combination_words(summary.picks[0].combination, summary.spec.varied)}"
+
+
+def complete_words(summary: Summary) -> str:
+    """How many of the combinations are complete."""
+    n, of_all = len(summary.ranked), counted(len(summary.combinations), "combination")
+    return f"{n:,} of {of_all} {'has all its' if n == 1 else 'have all their'} repeats"
 
 
 def leader_words(summary: Summary) -> str:
-    """The choice by validation for a narrow terminal: the figure first."""
+    """Who leads by validation for a narrow terminal: the figure first."""
     if not summary.picks:
         return ""
-    best = summary.picks[0].combination
-    return f"best by validation: {spread_words(best.spread('val_accuracy'))}, {recipe_words(best.recipe)}"
+    best, head = summary.picks[0].combination, "leading so far" if summary.unfinished else "best by validation"
+    return f"{head}: {spread_words(best.spread('val_accuracy'))}, {recipe_words(best.recipe)}"
+
+
+_CONFIRMING = 5
+
+
+def confirming_words(summary: Summary, trials: Collection[Trial]) -> str:
+    """A line for each combination that these trials confirm: how many are done, their mean, and what it had before."""
+    wanted, fresh = Counter(trial.recipe for trial in trials), frozenset(trials)
+    rows = {one.combination.recipe: one.rows for one in summary.confirmed}
+    lines = []
+    for combination in summary.ranked:
+        n = wanted[combination.recipe]
+        done = [row for row in rows.get(combination.recipe, ()) if row.trial in fresh and row.result]
+        now = f", validation {spread_words(spread_of(done, CHOSEN_BY))}" if done else ""
+        before = spread_words(combination.spread(CHOSEN_BY))
+        name = recipe_words(combination.recipe, summary.spec.varied)
+        lines += [f"confirming {len(done)} of {n}{now} (was {before}): {name}"] if n else []
+    more = [f"and {len(lines) - _CONFIRMING} more"] if len(lines) > _CONFIRMING else []
+    return "\n".join([*lines[:_CONFIRMING], *more])
+
+
+def cut_words(summary: Summary) -> str:
+    """Which trainings max_epochs ended before early stopping did; empty where there are none."""
+    cut = summary.cut
+    if not cut:
+        return ""
+    rows = [row for combination in cut for row in combination.rows if row.cut]
+    n, n_rising, n_all = len(rows), sum(row.rising for row in rows), summary.n(Status.FINISHED)
+    models = (f"{recipe_words(c.recipe, summary.spec.varied)} ({c.n_cut} of {len(c.rows)})" for c in cut)
+    part = "all" if n_rising == n else f"{n_rising}" if n_rising else "none"
+    last = (
+        f"Its last epoch was {'' if n_rising else 'not '}its best."
+        if n == 1
+        else f"The last epoch was the best in {part} of these {n:,}."
+    )
+    part_of_all = f"{n:,} of {counted(n_all, 'training')}"
+    return f"max_epochs ended {part_of_all} before early stopping did: {listed(models, most=4)}. {last}"
+
+
+def listed(words: Iterable[str], most: int = 8) -> str:
+    """Words with commas between; of many the first ones, and how many more there are."""
+    words = list(words)
+    return ", ".join(words) if len(words) <= most else f"{', '.join(words[:most])} and {len(words) - most:,} more"
 
 
 def combination_words(combination: Combination, varied: Container[str] = ()) -> str:
     """A combination with its accuracies."""
     validation, test = combination.spread("val_accuracy"), combination.spread("test_accuracy")
-    repeats = f"{test.n} repeats, mean ± sd" if test.n > 1 else "1 repeat"
+    repeats = counted(test.n, "repeat") + (", mean ± sd" if test.n > 1 else "")
     return (
         f"{recipe_words(combination.recipe, varied)}: validation accuracy {spread_words(validation)}, "
         f"test accuracy {spread_words(test)} ({repeats})"

@@ -59,6 +59,18 @@ def hostile() -> Summary:
     return replace(summary, spec=replace(summary.spec, name=HOSTILE, goal=HOSTILE))
 
 
+def in_part() -> Summary:
+    """Three widths, of which the last one lacks a training."""
+    plan = a_plan("hidden_width: [32, 64, 128]")
+    return a_summary(plan, *trained(plan.trials[:-1]))
+
+
+def cut() -> Summary:
+    """Three widths, all of whose trainings had as many epochs as they may."""
+    plan = a_plan("hidden_width: [32, 64, 128]\nmax_epochs: 2")
+    return a_summary(plan, *trained(plan.trials))
+
+
 def nothing_yet() -> Summary:
     """A plan of which nothing is trained."""
     return a_summary(a_plan())
@@ -101,4 +113,6 @@ KINDS: tuple[Callable[[], Summary], ...] = (
     all_failed,
     one_combination,
     one_repeat,
+    in_part,
+    cut,
 )

@@ -41,6 +41,26 @@ def test_one_repeat_tells_nothing_about_ties() -> None:
     assert (None, None, "unknown") == (choice["Standard deviation"], choice["± (95%)"], choice["Tied with"])
 
 
+def test_who_leads_is_not_the_choice_while_trials_are_left() -> None:
+    """The first row and the sentence below say that it leads so far, and that one combination is not compared."""
+    plan = a_plan("hidden_width: [32, 64, 128]")
+    summary = a_summary(plan, *map(with_accuracy, plan.trials[:5], (0.9, 0.91, 0.95, 0.96, 0.97)))
+    assert "LEADING SO FAR" == _rows(summary)[0]["Type"]
+    texts = texts_of(sheet_of(best_xlsx(summary, "output/test")))
+    assert "Leading so far (2 of 3 combinations have all their repeats): 2×64" in texts
+    assert "1 of 3 combinations is not compared, as it lacks repeats" in texts
+    assert "CHOICE" not in texts
+
+
+def test_what_was_cut_stands_below_the_rows() -> None:
+    """Where max_epochs ended trainings early, the sheet that opens first says how many."""
+    plan = a_plan("hidden_width: [32, 64]\nmax_epochs: 2", repeats=1)
+    content = best_xlsx(a_summary(plan, *map(with_accuracy, plan.trials, (0.9, 0.95))), "x")
+    for title in ("Best", "How to read this"):
+        assert "max_epochs ended 2 of 2 trainings before early stopping did" in texts_of(sheet_of(content, title))
+    assert "max_epochs" not in texts_of(sheet_of(best_xlsx(three_by_three(), "x")))
+
+
 def test_the_decision_stands_below_the_rows() -> None:
     """The sentence is on the sheet that opens first, outside the table."""
     summary = three_by_three()

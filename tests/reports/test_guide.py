@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from books import a_summary, sheet_of, texts_of, three_by_three, with_accuracy
 from builders import a_plan
-from mnist_sweep.conclusions import decision, images_words, next_steps, noise_words, power_words
+from mnist_sweep.advice import next_steps
+from mnist_sweep.conclusions import decision, images_words, noise_words, power_words
 from mnist_sweep.reports.xlsx import best_xlsx
 
 

@@ -72,6 +72,26 @@ def test_reloading_is_asked_for() -> None:
     assert "next" not in _sections(running)
 
 
+def test_a_page_of_a_part_says_who_leads() -> None:
+    """While trials are left, the page decides nothing, advises nothing but to go on, and calls nothing safe to drop."""
+    page = report_html(sweeps.in_part(), "out").decode()
+    assert "<h1>Leading so far (2 of 3 combinations have all their repeats): 2×64 relu" in page
+    assert "<li>1 trial left to train: run the same command again.</li></ul>" in page
+    assert "1 combination lacks repeats, and is in no ranking and no chart." in page
+    for words in ("Take 2", "safe to drop", "Nothing else", "may be as good.", "try larger", "the choice"):
+        assert words not in page
+
+
+def test_a_page_marks_what_max_epochs_cut() -> None:
+    """It is told below the decision, marked in the ranking and explained; and the first advice is about it."""
+    page = report_html(sweeps.cut(), "out").decode()
+    assert '<p class="cut">max_epochs ended 6 of 6 trainings before early stopping did: ' in page
+    assert 3 == page.count("<em>cut\N{NO-BREAK SPACE}2/2</em>")
+    assert "Cut 1/3: of three trainings max_epochs ended one" in page
+    assert "<ul><li>Raise max_epochs in the sweep file from 2 to 12 or more" in page
+    assert "cut" not in re.findall(r"<h1>.*?<main>", report_html(sweeps.several_axes(), "out").decode(), re.DOTALL)[0]
+
+
 def test_a_large_sweep_gives_a_page_of_bearable_size() -> None:
     """2,000 combinations are all in the table, the first 300 in the parallel coordinates, in less than 6 MB."""
     page = report_html(sweeps.two_thousand(), "out")

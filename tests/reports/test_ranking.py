@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from books import a_summary, rows_of, sheet_of, three_by_three, with_accuracy
 from builders import a_plan
 from mnist_sweep.reports.ranking import n_top
@@ -52,6 +54,24 @@ def test_accuracy_loss_and_time_are_coloured() -> None:
     losses = {"Validation loss", "Test loss"}
     assert {"Validation accuracy", "Test accuracy", "Train time (s)", "May be as good"} | losses == coloured
     assert all(part.max_row == 22 for place in places for part in place.cells.ranges)
+
+
+def test_models_that_max_epochs_cut_are_marked() -> None:
+    """Each has the number of its trainings that were cut; where early stopping is off there is no such column."""
+    grid = "hidden_width: [32, 64]\nmax_epochs: [2, 3]"
+    marks = []
+    for stopping in ("{patience: 10}", "off"):
+        plan = a_plan(f"{grid}\nearly_stopping: {stopping}")
+        events = [with_accuracy(trial, 0.9 + i / 100) for i, trial in enumerate(plan.trials)]
+        rows = rows_of(sheet_of(best_xlsx(a_summary(plan, *events), "x"), "Ranking"), 2)
+        marks.append([row.get("Cut", "no column") for row in rows])
+    assert [[None, 2, None, 2], ["no column"] * 4] == marks
+    (note,) = [row["Meaning"] for row in _legend(best_xlsx(three_by_three(), "x")) if row["Column"] == "Cut"]
+    assert "max_epochs ended before early stopping did" in note
+
+
+def _legend(content: bytes) -> list[dict[str, Any]]:
+    return rows_of(sheet_of(content, "Columns"))
 
 
 def test_one_repeat_leaves_ties_unknown() -> None:

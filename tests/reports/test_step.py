@@ -98,6 +98,28 @@ def test_a_file_that_is_no_text_is_not_touched() -> None:
     assert b"\xff\xfe\x00" == Path("S.md").read_bytes()
 
 
+def test_a_sweep_that_is_not_finished_decides_nothing() -> None:
+    """The section says who leads and how to go on, and advises nothing else."""
+    text = renewed("", _summary(n=2), "o", "S.md")
+    assert "**Where it stands.** Leading so far (1 of 2 combinations has all its repeats): 2×32 relu" in text
+    assert "**Next.**\n\n- 2 trials left to train: run the same command again.\n\n" in text
+    assert "The first by validation" in text
+    for word in ("Decision", "Take", "afe to drop", "confirm"):
+        assert word not in text
+
+
+def test_what_was_cut_is_told_and_marked() -> None:
+    """Below the decision stands what max_epochs cut, and the ranking has a column for it; else neither is there."""
+    plan = a_plan("hidden_width: [32, 64]\nmax_epochs: 2", name="widths")
+    summary = summarize(plan, Ledger({trial.key: finished(trial) for trial in plan.trials}))
+    text = renewed("", summary, "o", "S.md")
+    assert "**Cut.** max\\_epochs ended 4 of 4 trainings before early stopping did: 2×32 relu" in text
+    assert "| Training time | Cut by max\\_epochs |\n|--:|---|--:|---|--:|--:|--:|--:|\n" in text
+    assert "| 2.2 s | 2 of 2 |" in text
+    assert "**Next.**\n\n- Raise max_epochs in the sweep file from 2 to 12 or more" in text
+    assert "Cut" not in renewed("", _summary(), "o", "S.md")
+
+
 def test_a_sweep_without_a_result_has_a_section() -> None:
     """Before anything is trained there is no decision, and no table."""
     text = renewed("", _summary(n=0), "o", "S.md")

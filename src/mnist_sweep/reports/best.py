@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mnist_sweep.conclusions import decision, model_words
+from mnist_sweep.counts import counted
 from mnist_sweep.plan import EACH_REPEAT
 from mnist_sweep.reports.sheets import Sheet, Text
 from mnist_sweep.reports.tables import (
@@ -22,12 +23,13 @@ from mnist_sweep.reports.tables import (
     shuffle_seed,
 )
 from mnist_sweep.summary import RANKED, Pick, Standing, Status, Summary
+from mnist_sweep.words import cut_words
 
 
 def best_sheet(summary: Summary) -> Sheet:
     """The table first, so that programs read it with its header in the first row; what it means stands below."""
-    words = [decision(summary), *missing_words(summary)]
-    return Sheet("Best", (best_table(summary), *map(Text, words)), frozen=1, text_from=2)
+    words = [decision(summary), cut_words(summary), *missing_words(summary)]
+    return Sheet("Best", (best_table(summary), *map(Text, filter(None, words))), frozen=1, text_from=2)
 
 
 def best_table(summary: Summary) -> Table:
@@ -40,9 +42,10 @@ def missing_words(summary: Summary) -> list[str]:
     n, n_failed, n_left = len(summary.incomplete), summary.n(Status.FAILED), summary.n(Status.PENDING)
     if not n:
         return []
+    lack = "is not compared, as it lacks repeats" if n == 1 else "are not compared, as they lack repeats"
     words = (
-        f"{n:,} of {len(summary.combinations):,} combinations are not compared, as they lack repeats; the sheet "
-        f"Ranking lists them. Trials that failed: {n_failed:,}; not trained yet: {n_left:,}."
+        f"{n:,} of {counted(len(summary.combinations), 'combination')} {lack}; the sheet Ranking lists "
+        f"them. Trials that failed: {n_failed:,}; not trained yet: {n_left:,}."
     )
     return [words]
 
@@ -65,8 +68,9 @@ def _columns(summary: Summary) -> list[Column]:
         Column(
             "Type",
             TEXT,
-            "By what this combination comes first. Choose by validation: a combination that was picked by its test "
-            "result looks better than it is. Efficiency: smallest Test Loss * Train Time.",
+            "By what this combination comes first, among those that have all their repeats. Validation decides: a "
+            "combination that was picked by its test result looks better than it is. Efficiency: smallest Test Loss * "
+            "Train Time.",
             lambda pick: pick.title,
         ),
         Column("Model", TEXT, "The combination in short.", lambda pick: model_words(summary, pick.combination.recipe)),

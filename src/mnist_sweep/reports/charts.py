@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mnist_sweep.conclusions import interval_words, model_words
+from mnist_sweep.counts import counted
 from mnist_sweep.effects import AxisEffect, Effects
 from mnist_sweep.recipe import N_CLASSES
 from mnist_sweep.reports.drawing import DASHES, Spec, accuracy_channel, error_of, figure, log_channel, readable_on
@@ -19,13 +20,13 @@ MOST_EPOCHS, MOST_REPEATS_DRAWN = 100, 10
 _SHARE_WORTH_DRAWING = 0.01
 _MOST_DOTS = 20
 _LEVEL_LETTERS = 30  # so many letters of an axis' values stand side by side on a phone
-GROUPS = {"the choice": "var(--choice)", "may be as good": "var(--mark)", "behind": "var(--soft)"}
+GROUPS = {"the first": "var(--choice)", "may be as good": "var(--mark)", "behind": "var(--soft)"}
 """How a combination stands, in words, and its colour."""
 
 
 def group_of(standing: Standing) -> str:
     """How a combination stands, as one of GROUPS."""
-    return "the choice" if standing.rank == 1 else "may be as good" if standing.tied else "behind"
+    return "the first" if standing.rank == 1 else "may be as good" if standing.tied else "behind"
 
 
 def shown_standings(summary: Summary) -> tuple[Standing, ...]:
@@ -191,7 +192,7 @@ def confusion(summary: Summary) -> Spec:
     digits = {"type": "ordinal", "scale": {"domain": list(range(N_CLASSES))}}
     return figure(
         f"Confusion matrix of {model_words(summary, summary.ranked[0].recipe)} on the test images: most often, "
-        f"{worst['images']} times, a {worst['label']} was read as a {worst['prediction']}.",
+        f"{counted(worst['images'], 'time')}, a {worst['label']} was read as a {worst['prediction']}.",
         330,
         data={"values": [row for row in rows if row["images"]]},
         encoding={
@@ -248,7 +249,7 @@ def ranking_dots(summary: Summary) -> Spec:
     }
     legend = {"orient": "bottom", "title": None}
     return figure(
-        f"Validation accuracy with 95% intervals of the first {len(rows)} combinations.",
+        f"Validation accuracy with 95% intervals of the best {counted(len(rows), 'combination')}.",
         22 * len(rows),
         data={"values": rows},
         encoding={

@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from mnist_sweep.conclusions import model_words
+from mnist_sweep.counts import counted
 from mnist_sweep.reports.sheets import Sheet, Text
 from mnist_sweep.reports.styles import BAD, NEUTRAL, PALE
 from mnist_sweep.reports.tables import ACCURACY, COUNT, NUMBER, Column, make_table
@@ -33,8 +34,8 @@ def digits_sheet(summary: Summary) -> Sheet:
         sum(map(sum, confusion)) - sum(confusion[i][i] for i in range(len(confusion))),
     )
     words = (
-        f"The test images as {model_words(summary, choice.recipe)} reads them, its {len(choice.rows)} repeats "
-        f"together: {n_wrong:,} of {n:,} are misread. A row is what an image shows, a column what it was taken for."
+        f"The test images as {model_words(summary, choice.recipe)} reads them, {_repeats_words(choice)}"
+        f": {n_wrong:,} of {n:,} are misread. A row is what an image shows, a column what it was taken for."
     )
     said = f"Most often: {_most_often(confusion)}." if n_wrong else "None is taken for another."
     columns = [
@@ -53,6 +54,11 @@ def digits_sheet(summary: Summary) -> Sheet:
         ),
     )
     return Sheet(TITLE, (Text(words), Text(said), make_table(columns, rows), *notes), finish=_colour)
+
+
+def _repeats_words(choice: Combination) -> str:
+    n = len(choice.rows)
+    return f"its {n:,} repeats together" if n > 1 else "trained once"
 
 
 def _taken_for(j: int) -> Callable[[Any], int]:
@@ -75,7 +81,7 @@ def _scores(confusion: Confusion, i: int) -> tuple[float | None, float | None, f
 def _most_often(confusion: Confusion) -> str:
     errors = [(n, i, j) for i, row in enumerate(confusion) for j, n in enumerate(row) if i != j and n]
     most = sorted(errors, key=lambda error: -error[0])[:_MOST_SAID]
-    return ", ".join(f"{i} taken for {j} ({n:,} times)" for n, i, j in most)
+    return ", ".join(f"{i} taken for {j} ({counted(n, 'time')})" for n, i, j in most)
 
 
 def _colour(page: Worksheet, tops: Sequence[int]) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from operator import itemgetter
 
-from mnist_sweep.conclusions import decision, images_words, next_steps, noise_words, power_words
+from mnist_sweep.advice import next_steps
+from mnist_sweep.conclusions import decision, images_words, noise_words, power_words
+from mnist_sweep.counts import counted
 from mnist_sweep.reports.best import missing_words
 from mnist_sweep.reports.sheets import Sheet
 from mnist_sweep.reports.tables import TEXT, Column, make_table
 from mnist_sweep.summary import Summary
+from mnist_sweep.words import cut_words
 
 _HEAD_WIDTH, _WORDS_WIDTH = 24.0, 100.0
 
@@ -30,8 +33,13 @@ def guide_sheet(summary: Summary, home: str) -> Sheet:
 def _lines(summary: Summary, home: str) -> Iterator[tuple[str, str]]:
     if summary.spec.goal:
         yield "The question", summary.spec.goal
-    yield "The decision", " ".join([decision(summary), *missing_words(summary)])
-    yield "How it is chosen", _CHOICE.format(repeats=summary.spec.repeats)
+    yield (
+        "Where it stands" if summary.unfinished else "The decision",
+        " ".join([decision(summary), *missing_words(summary)]),
+    )
+    if summary.cut:
+        yield "What max_epochs cut", f"{cut_words(summary)} {_CUT}"
+    yield "How it is chosen", _CHOICE.format(repeats=counted(summary.spec.repeats, "repeat"))
     if summary.ranked:
         yield "How much is luck", " ".join(filter(None, (noise_words(summary), power_words(summary))))
     if summary.ranking().noise:
@@ -45,8 +53,9 @@ _CHOICE = (
     "By the highest mean validation accuracy over the repeats ({repeats} each), measured on training images that were "
     "held out; then by the lower validation loss, then by the smaller model. Only combinations whose repeats all "
     "finished are compared. Test images take no part: the highest of many test results looks better than it is. So "
-    "choose by the first row of Best, not by the three below it."
+    "the first row of Best counts, not the three below it."
 )
+_CUT = "Such a model could become better with more epochs; the column Cut of the sheet Ranking marks them."
 _TERMS = {
     "What ± means": (
         "Half of the 95% interval of a mean over seeds: of the intervals of many such sweeps, 19 in 20 hold the true "

@@ -71,8 +71,9 @@ def _words(summary: Summary, rows: Sequence[Row]) -> str:
     kept = ", ".join(f"{row.result.kept_epoch}" for row in rows if row.result)
     line = "line" if len(rows) == 1 else "line a repeat"
     return (
-        f"The choice, {model_words(summary, choice.recipe)}, epoch by epoch{drawn}: one {line}. The weights of epoch "
-        f"{kept} are kept. Training values are means while the epoch trained, so they lag behind validation at first."
+        f"The first by validation, {model_words(summary, choice.recipe)}, epoch by epoch{drawn}: one {line}. The "
+        f"weights of epoch {kept} are kept. Training values are means while the epoch trained, so they lag behind "
+        "validation at first."
     )
 
 

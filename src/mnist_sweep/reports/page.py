@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mnist_sweep import conclusions
+from mnist_sweep.advice import next_steps
+from mnist_sweep.counts import counted
 from mnist_sweep.errors import StorageError
 from mnist_sweep.files import write_whole
 from mnist_sweep.reports.drawing import COLOURS, CONFIG
@@ -23,7 +25,7 @@ from mnist_sweep.reports.landscapes import (
 )
 from mnist_sweep.reports.page_sections import SECTIONS, Page, bullets, section
 from mnist_sweep.summary import Status, Summary
-from mnist_sweep.words import duration_words
+from mnist_sweep.words import cut_words, duration_words
 
 
 def report_html(summary: Summary, home: str, *, refresh_s: int | None = None) -> bytes:
@@ -36,7 +38,7 @@ def report_html(summary: Summary, home: str, *, refresh_s: int | None = None) ->
     page = Page(summary)
     main = "\n".join(part for write in SECTIONS for part in write(page))
     # While trainings run, advice to start them would be wrong, and any other is premature.
-    steps = conclusions.next_steps(summary, home) if refresh_s is None else []
+    steps = next_steps(summary, home) if refresh_s is None else []
     title = escape(f"{summary.spec.name}: which network is best?")
     return f"""<!doctype html>
 <html lang="en">
@@ -52,6 +54,7 @@ def report_html(summary: Summary, home: str, *, refresh_s: int | None = None) ->
 <header>
 <p class="name">{escape(summary.spec.name)}</p>
 {_decision(summary)}
+{f'<p class="cut">{escape(cut_words(summary))}</p>' if summary.cut else ""}
 <p class="state">{escape(_state(summary))}</p>
 {f'<p class="goal">{escape(summary.spec.goal)}</p>' if summary.spec.goal else ""}
 {section("next", "What to do next", bullets(steps)) if steps else ""}
@@ -137,7 +140,5 @@ def _state(summary: Summary) -> str:
     counts = ((status, summary.n(status)) for status in Status)
     words = {Status.FINISHED: "finished", Status.FAILED: "failed", Status.PENDING: "left"}
     told = ", ".join(f"{n:,} {words[status]}" for status, n in counts)
-    repeats = f"{summary.spec.repeats} repeats" if summary.spec.repeats > 1 else "1 repeat"
-    return (
-        f"{len(summary.combinations):,} combinations, {repeats}: {told}; {duration_words(summary.seconds)} of training"
-    )
+    size = f"{counted(len(summary.combinations), 'combination')}, {counted(summary.spec.repeats, 'repeat')}"
+    return f"{size}: {told}; {duration_words(summary.seconds)} of training"

@@ -7,6 +7,7 @@ from html import escape
 
 from mnist_sweep import conclusions
 from mnist_sweep.conclusions import model_words
+from mnist_sweep.counts import counted
 from mnist_sweep.reports.charts import (
     MOST_EPOCHS,
     MOST_REPEATS_DRAWN,
@@ -98,6 +99,8 @@ def _ranking(page: Page) -> Iterator[str]:
     )
     if any(standing.unstable for standing in summary.ranking().standings):
         key += " Unstable: its repeats spread far wider than those of the others."
+    if any(combination.n_cut for combination in summary.ranked):
+        key += " Cut 1/3: of three trainings max_epochs ended one before early stopping did."
     yield section("ranking-section", "Ranking", ranking_table(summary), more, f'<p class="key">{escape(key)}</p>')
 
 
@@ -177,7 +180,7 @@ def _parallel(page: Page) -> Iterator[str]:
     if n < _TWO or not summary.effects().axes:
         return
     which = f"The first {MOST_LINES} of {n:,} combinations" if n > MOST_LINES else f"All {n} combinations"
-    caption = f"{which}, a line each; the choice is the thick one. The bluer, the higher its validation accuracy."
+    caption = f"{which}, a line each; the first is the thick one. The bluer, the higher its validation accuracy."
     yield section("all-axes", "All axes at once", page.figure("parallel", parallel(summary), caption))
 
 
@@ -195,7 +198,9 @@ def _confusion(page: Page) -> Iterator[str]:
         return
     n = len(page.summary.ranked[0].rows)
     over = f", summed over its {n} repeats" if n > 1 else ""
-    caption = f"Test images that the choice reads{over}. Rightly read images stand uncoloured on the diagonal."
+    caption = (
+        f"Test images that the first by validation reads{over}. Rightly read images stand uncoloured on the diagonal."
+    )
     figure = page.figure("confusion", confusion(page.summary), caption)
     yield section("confusion-matrix", "Which digits it confuses", f'<div class="narrow">{figure}</div>')
 
@@ -209,8 +214,8 @@ def _confirmed(page: Page) -> Iterator[str]:
 def _missing(page: Page) -> Iterator[str]:
     n = len(page.summary.incomplete)
     if n:
-        count = "1 combination has" if n == 1 else f"{n:,} combinations have"
-        words = f"{count} not all repeats, and {'is' if n == 1 else 'are'} in no ranking and no chart."
+        verbs = ("lacks", "is") if n == 1 else ("lack", "are")
+        words = f"{counted(n, 'combination')} {verbs[0]} repeats, and {verbs[1]} in no ranking and no chart."
         yield section(
             "missing",
             "Not compared",

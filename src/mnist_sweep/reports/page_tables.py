@@ -86,9 +86,9 @@ def ranking_table(summary: Summary) -> str:
 
 def _ranking_row(summary: Summary, standing: Standing, scale: Scale) -> str:
     kind = "first" if standing.rank == 1 else "tied" if standing.tied and standing.margin is not None else "behind"
-    wide = " <em>unstable</em>"
-    note = wide if standing.unstable else ""
     combination = standing.combination
+    note = " <em>unstable</em>" if standing.unstable else ""
+    note += f" <em>cut\N{NO-BREAK SPACE}{combination.n_cut}/{len(combination.rows)}</em>" if combination.n_cut else ""
     cells = [
         f'<th scope="row">{escape(model_words(summary, combination.recipe))}{note}</th>',
         _cell(interval_words(CHOSEN_BY, standing)),
@@ -104,7 +104,7 @@ def _ranking_row(summary: Summary, standing: Standing, scale: Scale) -> str:
 
 def _behind_words(standing: Standing) -> str:
     if standing.rank == 1:
-        return "the choice"
+        return "the first"
     behind = amount_words(CHOSEN_BY, standing.behind)
     return f"{behind}, tied" if standing.margin is not None and standing.tied else behind
 

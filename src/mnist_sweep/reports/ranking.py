@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from statistics import fmean
 
+from mnist_sweep.counts import counted
 from mnist_sweep.effects import axis_value
 from mnist_sweep.events import Failed
 from mnist_sweep.reports.sheets import Heading, Sheet, Text
@@ -25,7 +26,7 @@ from mnist_sweep.reports.tables import (
     varying_axes,
 )
 from mnist_sweep.summary import Combination, Standing, Status, Summary
-from mnist_sweep.words import axis_name_words, axis_value_words
+from mnist_sweep.words import axis_name_words, axis_value_words, complete_words
 
 _TOP = 0.1
 
@@ -47,9 +48,10 @@ def _constants(summary: Summary) -> str:
         if axis.name not in varied
     )
     n, n_ranked = len(summary.combinations), len(summary.ranked)
-    count = f"{n_ranked:,} of {n:,} combinations are complete" if n_ranked < n else f"{n:,} combination{'s' * (n > 1)}"
-    top = f"; the ranks of the first {n_top(summary):,} (10%) are marked" if n_top(summary) else ""
-    return f"{count}, {summary.spec.repeats} repeats each{top}. The same in all: {same or 'nothing'}."
+    count = complete_words(summary) if n_ranked < n else counted(n, "combination")
+    ranks = "rank of the first (10%) is" if n_top(summary) == 1 else f"ranks of the first {n_top(summary):,} (10%) are"
+    top = f"; the {ranks} marked" if n_top(summary) else ""
+    return f"{count}, {counted(summary.spec.repeats, 'repeat')} each{top}. The same in all: {same or 'nothing'}."
 
 
 def n_top(summary: Summary) -> int:
@@ -65,10 +67,19 @@ def ranking_table(summary: Summary) -> Table:
         *axis_columns(varying_axes(summary), lambda s: s.combination.recipe),
         *_validation_columns(),
         *_other_columns(),
+        *([_CUT] if summary.stops_early else []),
         Column("Parameters", COUNT, "Weights and biases of the model.", lambda s: s.combination.recipe.n_parameters),
         Column("Combination", NUMBER, COMBINATION, lambda s: number[s.combination.recipe]),
     ]
     return make_table(columns, summary.ranking().standings, n_top(summary))
+
+
+_CUT = Column(
+    "Cut",
+    NUMBER,
+    "Trainings that max_epochs ended before early stopping did: longer ones could be better. Empty: none.",
+    lambda s: s.combination.n_cut or None,
+)
 
 
 def _validation_columns() -> list[Column]:

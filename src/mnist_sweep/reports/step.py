@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mnist_sweep.advice import next_steps
 from mnist_sweep.conclusions import (
     axis_sentences,
     decision,
@@ -14,17 +15,17 @@ from mnist_sweep.conclusions import (
     images_words,
     interval_words,
     model_words,
-    next_steps,
     noise_words,
     power_words,
 )
+from mnist_sweep.counts import counted
 from mnist_sweep.effects import Level
 from mnist_sweep.errors import StorageError, UsageError
 from mnist_sweep.files import write_whole
 from mnist_sweep.home import Home
 from mnist_sweep.reports.tables import axis_words
 from mnist_sweep.summary import CHOSEN_BY, RANKED, Status, Summary, spread_of
-from mnist_sweep.words import amount_words, axis_name_words, axis_value_words, duration_words, spread_words
+from mnist_sweep.words import amount_words, axis_name_words, axis_value_words, cut_words, duration_words, spread_words
 
 _SHOWN = 5
 _NOTES_HINT = "Write here what the numbers do not say; this place is kept when the section is renewed."
@@ -101,7 +102,9 @@ def _section(summary: Summary, files: str, notes: str) -> Iterator[str]:
     yield f"## {spec.name}\n"
     yield f"**Goal.** {_plain(spec.goal or 'not stated')}\n"
     yield from _axes(summary)
-    yield f"**Decision.** {decision(summary)}\n"
+    yield f"**{'Where it stands' if summary.unfinished else 'Decision'}.** {decision(summary)}\n"
+    if summary.cut:
+        yield f"**Cut.** {_plain(cut_words(summary))}\n"
     yield from _best(summary)
     yield from _by_axis(summary)
     yield "**What the numbers say.**\n"
@@ -135,7 +138,7 @@ def _axes(summary: Summary) -> Iterator[str]:
     }
     varied = "; ".join(text for name, text in words.items() if name in summary.varied) or "nothing"
     held = "; ".join(text for name, text in words.items() if name not in summary.varied)
-    size = f"{len(summary.combinations)} combinations, {summary.spec.repeats} repeats each"
+    size = f"{counted(len(summary.combinations), 'combination')}, {counted(summary.spec.repeats, 'repeat')} each"
     yield f"**Varied.** {_plain(varied)}: {size}.\n"
     yield f"**Held.** {_plain(held)}.\n"
 
@@ -146,9 +149,11 @@ def _best(summary: Summary) -> Iterator[str]:
     if not standings:
         return
     noisy = summary.ranking().noise is not None
-    yield f"The first {len(standings)} by validation (± is half of the 95% interval over seeds):\n"
-    yield "| | Model | Validation accuracy | May be the best | Test accuracy | Test loss | Training time |"
-    yield "|--:|---|--:|---|--:|--:|--:|"
+    n = f"{len(standings)} " if len(standings) > 1 else ""
+    yield f"The first {n}by validation (± is half of the 95% interval over seeds):\n"
+    cut = [" Cut by max\\_epochs |", "--:|"] if summary.cut else ["", ""]
+    yield f"| | Model | Validation accuracy | May be the best | Test accuracy | Test loss | Training time |{cut[0]}"
+    yield f"|--:|---|--:|---|--:|--:|--:|{cut[1]}"
     for standing in standings:
         mean = {metric: standing.combination.spread(metric).mean for metric in RANKED}
         tied = ("yes" if standing.tied else "no") if noisy else "cannot be told"
@@ -158,6 +163,7 @@ def _best(summary: Summary) -> Iterator[str]:
             interval_words(CHOSEN_BY, standing),
             tied,
             *(amount_words(metric, mean[metric]) for metric in ("test_accuracy", "test_loss", "train_time")),
+            *([f"{standing.combination.n_cut} of {len(standing.combination.rows)}"] if summary.cut else []),
         ]
         yield f"| {' | '.join(cells)} |"
     yield ""
@@ -211,4 +217,4 @@ def _time(summary: Summary) -> str:
     words = [str(value) for key, value in machine.items() if key != "host"] if isinstance(machine, dict) else []
     left_words = f", {left} left" if left else ""
     on = f" on {', '.join(words)}" if words else ""
-    return f"{finished} trainings, {failed} failed{left_words}; {duration_words(summary.seconds)}{on}."
+    return f"{counted(finished, 'training')}, {failed} failed{left_words}; {duration_words(summary.seconds)}{on}."

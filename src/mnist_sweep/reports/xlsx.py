@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mnist_sweep.counts import counted
 from mnist_sweep.reports.best import best_sheet
 from mnist_sweep.reports.confirmed import confirmed_sheet
 from mnist_sweep.reports.digits import digits_sheet
@@ -48,7 +49,7 @@ def best_xlsx(summary: Summary, home: str) -> bytes:
 
 def _epochs_sheet(summary: Summary, most: int) -> Sheet:
     n = n_epochs(summary)
-    words = f"{n:,} epochs of all trainings; Combination and Repeat are those of the sheet Full."
+    words = f"{counted(n, 'epoch')} of all trainings; Combination and Repeat are those of the sheet Full."
     if n > most:
         words = f"The first {most:,} of {n:,} epochs; rows/epochs.csv has them all. Combination and Repeat: see Full."
     return Sheet("Epochs", (Text(words), epochs_table(summary, [], most)), frozen=3)

@@ -1,0 +1,84 @@
+"""Sweeps in few words: at the end of a run, while it trains, and for another program."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import a_plan, finished
+from mnist_sweep.events import Curves, Event, Record, RunStarted
+from mnist_sweep.ledger import Ledger, replay
+from mnist_sweep.notify import closing_facts
+from mnist_sweep.overview import print_status
+from mnist_sweep.plan import Plan, confirmations
+from mnist_sweep.recipe import Trial
+from mnist_sweep.summary import Summary, summarize
+from mnist_sweep.words import best_words, confirming_words, leader_words, trial_words
+
+_PLAN = a_plan("hidden_width: [32, 64]")
+_MODEL = "relu batch 200 adam 0.001"
+
+
+def _trained(trial: Trial, accuracy: float) -> Event:
+    curves = Curves((0.4,), (0.8,), (0.3,), (accuracy,), (1.0,))
+    return finished(trial, curves=curves, best_epoch=1, kept_epoch=1)
+
+
+def _ledger(*events: Event) -> Ledger:
+    return replay(Record("t", 0.0, event) for event in (RunStarted({"workers": 1}), *events))
+
+
+def _after(n: int, plan: Plan = _PLAN) -> Summary:
+    """The summary when so many trials are trained."""
+    return summarize(plan, _ledger(*(_trained(trial, 0.9) for trial in plan.trials[:n])))
+
+
+@pytest.mark.parametrize(
+    ("n", "words"),
+    [
+        (0, "Leading so far: none yet, no combination has all its repeats"),
+        (2, f"Leading so far (1 of 2 combinations has all its repeats): 2×32 {_MODEL}: validation accuracy 0.9000"),
+        (4, f"Best by validation: 2×32 {_MODEL}: validation accuracy 0.9000"),
+    ],
+)
+def test_who_leads_is_the_best_only_in_the_end(n: int, words: str) -> None:
+    """As long as a trial is left, the words are of who leads so far."""
+    assert best_words(_after(n)).startswith(words)
+    assert (
+        leader_words(_after(n)).partition(":")[0]
+        == ("" if n == 0 else words.partition(" (")[0].lower()).partition(":")[0]
+    )
+
+
+def test_other_programs_are_told_who_leads_as_such() -> None:
+    """--notify has a best one only when nothing is left to train."""
+    half, whole = (closing_facts(_after(n), "best.xlsx", 0) for n in (2, 4))
+    assert half["best_by_validation"] is None
+    assert half["leading_so_far"]["model"] == f"2×32 {_MODEL}"
+    assert whole["leading_so_far"] is None
+    assert whole["best_by_validation"]["model"] == f"2×32 {_MODEL}"
+
+
+def test_what_is_confirmed_is_shown_and_not_who_led() -> None:
+    """For each combination stand how many fresh trainings are done, what they reached, and what it was selected with."""
+    fresh = confirmations(_PLAN, _PLAN.combinations, 2)
+    done = [_trained(trial, 0.9) for trial in _PLAN.trials]
+    summary = summarize(_PLAN, _ledger(*done, _trained(fresh[0], 0.8)))
+    assert [
+        f"confirming 1 of 2, validation 0.8000 (was 0.9000 ± 0.0000): 2×32 {_MODEL}",
+        f"confirming 0 of 2 (was 0.9000 ± 0.0000): 2×64 {_MODEL}",
+    ] == confirming_words(summary, fresh).splitlines()
+    assert "fresh repeat 1" in trial_words(fresh[0])
+    many = a_plan("hidden_width: [1, 2, 3, 4, 5, 6, 7]")
+    lines = confirming_words(_after(14, many), confirmations(many, many.combinations, 1)).splitlines()
+    assert (6, "and 2 more") == (len(lines), lines[-1])
+
+
+def test_status_says_who_leads_and_what_was_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    """One worker is one worker; what max_epochs cut is told."""
+    plan = a_plan("hidden_width: [32, 64]\nmax_epochs: 1")
+    ledger = _ledger(*(_trained(trial, 0.9) for trial in plan.trials[:3]))
+    print_status(plan, summarize(plan, ledger), ledger, None, "output/test")
+    shown = capsys.readouterr().out
+    assert "on 1 worker\n" in shown
+    assert "Leading so far (1 of 2 combinations has all its repeats)" in shown
+    assert "max_epochs ended 3 of 3 trainings before early stopping did" in shown
