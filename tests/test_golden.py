@@ -12,8 +12,7 @@ import openpyxl
 import pytest
 
 from mnist_sweep.journal import Journal, read_records
-from mnist_sweep.ledger import pending, replay
-from mnist_sweep.plan import make_plan
+from mnist_sweep.ledger import pending, recorded_plan, replay
 from mnist_sweep.reports.build import RENDERERS, WORKBOOKS
 from mnist_sweep.summary import Status, summarize
 
@@ -27,7 +26,7 @@ def test_every_old_journal_gives_its_whole_sweep(path: Path) -> None:
     ledger = replay(read_records(path))
     assert ledger.spec
     trials = [outcome.trial for outcome in ledger.outcomes.values()]
-    plan = make_plan(ledger.spec, trials[0].data, trials[0].loop_version)
+    plan = recorded_plan(ledger.spec, ledger, trials[0].data)
     summary = summarize(plan, ledger)
     assert 16 == len(plan.trials) == len(trials)
     assert [] == pending(plan.trials, ledger)
