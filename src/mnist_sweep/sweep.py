@@ -147,7 +147,8 @@ def check_current(trials: Iterable[Trial], home: Path) -> None:
         return
     example = outdated[0]
     old, new = example.loop_version, _current(example).loop_version
-    changes = "; ".join(loop_changes(example.recipe, old)) or "they come from a newer mnist-sweep"
+    found = [change for trial in outdated for change in loop_changes(trial.recipe, trial.loop_version)]
+    changes = "; ".join(dict.fromkeys(found)) or "they come from a newer mnist-sweep"
     msg = (
         f"{home} holds results of version {old} of the training loop for models that version {new} trains here; one of "
         f"them is {describe(example)}. What differs: {changes}. Results of two versions are never mixed, and "
