@@ -25,10 +25,10 @@ def _recipe(width: int, batch_size: int, epochs: int, precision: str = "float32"
 
 
 def _trial(recipe: Any, repeat: int) -> Any:
-    from mnist_sweep.recipe import Seeds, Trial
+    from mnist_sweep.recipe import Seeds, Trial, loop_version
     from mnist_sweep.training.data import MNIST_DIGEST
 
-    return Trial(recipe, repeat, Seeds(repeat, 100, 100), MNIST_DIGEST)
+    return Trial(recipe, repeat, Seeds(repeat, 100, 100), MNIST_DIGEST, loop_version(recipe))
 
 
 def engine(precision: str, epochs: int = 5) -> list[float]:

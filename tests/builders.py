@@ -7,7 +7,7 @@ from typing import Any
 from mnist_sweep.config import parse_spec
 from mnist_sweep.events import Curves, Finished, Result
 from mnist_sweep.plan import Plan, SweepSpec, make_plan
-from mnist_sweep.recipe import EarlyStopping, Recipe, Seeds, Trial
+from mnist_sweep.recipe import EarlyStopping, Recipe, Seeds, Trial, loop_version
 
 DATA = "d" * 64
 
@@ -29,7 +29,9 @@ def a_recipe(**changes: Any) -> Recipe:
 
 def a_trial(repeat: int = 1, **changes: Any) -> Trial:
     """The first repeat of that model."""
-    return Trial(a_recipe(**changes), repeat, Seeds(weights=repeat, split=100, order=100), DATA)
+    recipe = a_recipe(**changes)
+    seeds = Seeds(weights=repeat, split=100, order=100)
+    return Trial(recipe, repeat, seeds, DATA, loop_version(recipe))
 
 
 def a_result(**changes: Any) -> Result:

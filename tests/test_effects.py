@@ -60,6 +60,19 @@ def test_the_best_of_a_loss_is_the_smallest() -> None:
     assert 20 == found.axis("hidden_width").best().value
 
 
+def test_values_that_differ_by_rounding_alone_are_equal() -> None:
+    """Of values with the same mean the first of the plan is the best, and none is behind, however sums are rounded."""
+    recipes = _recipes("hidden_width: [10, 20, 30]\nbatch_size: [100, 200]")
+    random = np.random.default_rng(1)
+    for _ in range(50):
+        right = random.integers(5000, 5900, (2, 2))
+        moved = [right + shift for shift in ([[0, 0], [0, 0]], [[7, -7], [3, -3]], [[-5, 1], [2, 2]])]
+        results = (np.concatenate(moved) / 6000).tolist()
+        levels = _judged(recipes, results, Noise(0.001, 4)).axis("hidden_width").levels
+        assert [0.0] * 3 == [level.behind for level in levels]
+        assert 1 == len({level.mean for level in levels})
+
+
 def test_holes_do_not_mix_axes_up() -> None:
     """With combinations missing, an axis that does nothing shows nothing; plain means would show the other."""
     recipes = tuple(r for r in _recipes(_GRID) if r.hidden_widths[0] != 30 or r.batch_size == 100)

@@ -12,12 +12,17 @@ import openpyxl
 import pytest
 
 from mnist_sweep.journal import Journal, read_records
-from mnist_sweep.ledger import pending, replay
+from mnist_sweep.ledger import pending, recorded_plan, replay
 from mnist_sweep.plan import make_plan
+from mnist_sweep.recipe import Trial
 from mnist_sweep.reports.build import RENDERERS, WORKBOOKS
 from mnist_sweep.summary import Status, summarize
+from mnist_sweep.training.data import MNIST_DIGEST
 
 _FOLDER = Path(__file__).parent / "golden"
+_TRIALS = {"format-1-loop-1": (16, 6), "format-1-loop-2": (8, 0), "format-1-loop-3": (8, 0)}
+"""How many trials each of them has, and how many of these failed."""
+_COMMAND = [sys.executable, "-m", "mnist_sweep"]
 _JOURNALS = sorted(_FOLDER.glob("*.jsonl"))
 
 
@@ -27,12 +32,12 @@ def test_every_old_journal_gives_its_whole_sweep(path: Path) -> None:
     ledger = replay(read_records(path))
     assert ledger.spec
     trials = [outcome.trial for outcome in ledger.outcomes.values()]
-    plan = make_plan(ledger.spec, trials[0].data, trials[0].loop_version)
+    plan = recorded_plan(ledger.spec, ledger, trials[0].data)
     summary = summarize(plan, ledger)
-    assert 16 == len(plan.trials) == len(trials)
+    n, n_failed = _TRIALS[path.stem]
+    assert n == len(plan.trials) == len(trials)
     assert [] == pending(plan.trials, ledger)
-    assert 16 == summary.n(Status.FINISHED) + summary.n(Status.FAILED)
-    assert summary.n(Status.FAILED) > 0
+    assert (n - n_failed, n_failed) == (summary.n(Status.FINISHED), summary.n(Status.FAILED))
     made = {name: render(summary, "output/golden") for name, render in RENDERERS.items()}
     assert all(made.values())
     assert all(openpyxl.load_workbook(io.BytesIO(made[name])).sheetnames for name in WORKBOOKS)
@@ -47,15 +52,62 @@ def test_an_old_journal_can_be_gone_on_with(path: Path, tmp_path: Path) -> None:
     assert path.read_bytes() == copy.read_bytes()
 
 
-def test_another_loop_version_is_reported_but_not_mixed() -> None:
-    """`report` shows the results of an older training loop; `run` refuses to add to them, and says why."""
+def _home_of(stem: str) -> Path:
+    """A home with that journal, and golden.yaml with the file it was planned by."""
     home = Path("output/golden")
     home.mkdir(parents=True)
-    shutil.copy(_FOLDER / "format-1-loop-1.jsonl", home / "journal.jsonl")
-    command = [sys.executable, "-m", "mnist_sweep"]
-    report = subprocess.run([*command, "report", str(home)], capture_output=True, text=True, check=True)
+    shutil.copy(_FOLDER / f"{stem}.jsonl", home / "journal.jsonl")
+    shutil.copy(_FOLDER / f"{stem}.yaml", "golden.yaml")
+    return home
+
+
+def _trials(stem: str) -> list[Trial]:
+    return [outcome.trial for outcome in replay(read_records(_FOLDER / f"{stem}.jsonl")).outcomes.values()]
+
+
+def _sweep(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*_COMMAND, *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("stem", "versions", "change"),
+    [
+        ("format-1-loop-1", "version 1 of the training loop for models that version 2 trains", "fused kernels"),
+        ("format-1-loop-2", "version 2 of the training loop for models that version 3 trains", "exactly min_delta"),
+    ],
+)
+def test_another_loop_version_is_reported_but_not_mixed(stem: str, versions: str, change: str) -> None:
+    """`report` shows the results of an older training loop; `run` and `confirm` refuse to add to them, and say why."""
+    home = _home_of(stem)
+    before = (home / "journal.jsonl").read_bytes()
+    report, status = _sweep("report", str(home)), _sweep("status", str(home))
+    assert (0, 0) == (report.returncode, status.returncode)
     assert ", 0 left" in report.stdout
-    shutil.copy(_FOLDER / "format-1-loop-1.yaml", "golden.yaml")
-    run = subprocess.run([*command, "run", "golden.yaml"], capture_output=True, text=True, check=False)
-    assert 5 == run.returncode
-    assert "loop_version 2 instead of 1" in run.stderr
+    assert ", 0 left" in status.stdout
+    for arguments in (("run", "golden.yaml"), ("plan", "golden.yaml"), ("confirm", str(home))):
+        refused = _sweep(*arguments)
+        assert 5 == refused.returncode
+        assert versions in refused.stderr
+        assert change in refused.stderr
+    assert before == (home / "journal.jsonl").read_bytes()
+
+
+def test_versions_of_this_program_go_on_with_what_they_trained() -> None:
+    """A journal whose recipes have several loop versions is complete: nothing is left to train."""
+    _home_of("format-1-loop-3")
+    done = _sweep("run", "golden.yaml")
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "8 finished, 0 failed, 0 left" in done.stdout
+
+
+def test_combinations_that_a_version_did_not_change_are_kept() -> None:
+    """Without those that the third version changed, all that the old journal holds is still counted as done."""
+    spec = replay(read_records(_FOLDER / "format-1-loop-2.jsonl")).spec
+    assert spec
+    plan = make_plan(spec, MNIST_DIGEST)
+    old, new = ({trial.key for trial in _trials(stem)} for stem in ("format-1-loop-2", "format-1-loop-3"))
+    assert plan.keys == new
+    kept = [trial for trial in plan.trials if trial.key in old]
+    assert [("adam", "val_loss", 2)] * 2 == [
+        (t.recipe.optimizer, t.recipe.early_stopping.monitor, t.loop_version) for t in kept if t.recipe.early_stopping
+    ]

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from builders import a_plan, a_spec, a_trial, finished
+from builders import DATA, a_plan, a_spec, a_trial, finished
 from mnist_sweep.events import Cause, Event, Failed, Planned, Record, RunEnded, RunStarted, Started
-from mnist_sweep.ledger import Ledger, pending, replay
+from mnist_sweep.ledger import Ledger, pending, recorded_plan, replay
 
 
 def _ledger(*events: tuple[float, Event]) -> Ledger:
@@ -94,3 +96,13 @@ def test_a_replay_goes_on_where_it_stopped() -> None:
         ledger.apply(record)
 
     assert replay(records) == ledger
+
+
+def test_a_recorded_plan_has_each_combination_by_its_own_loop_version() -> None:
+    """Whatever was trained last, old results of one combination and new ones of another are both found."""
+    plan = a_plan("optimizer: [adam, muon, nadam]", repeats=1)
+    adam, muon, nadam = plan.trials
+    old = replace(muon, loop_version=2)
+    for outcomes in ((finished(adam), finished(old)), (finished(old), finished(adam))):
+        ledger = _ledger(*enumerate(outcomes))
+        assert (adam, old, nadam) == recorded_plan(plan.spec, ledger, DATA).trials

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -18,6 +19,9 @@ from mnist_sweep.recipe import (
     Trial,
     compile_key,
     derive_seed,
+    exact_accuracy,
+    loop_changes,
+    loop_version,
     trial_from_dict,
     trial_to_dict,
 )
@@ -206,6 +210,56 @@ def test_keys_are_frozen(trial: Trial, expected: str) -> None:
     """A trial keeps its identity over all versions of this program."""
     # Journals in the field depend on these literals: with other keys, their results would be trained anew.
     assert expected == trial.key
+
+
+def _by_accuracy(min_delta: float) -> EarlyStopping:
+    return EarlyStopping("val_accuracy", min_delta, 10, restore_best_weights=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 2),
+        ({"optimizer": "nadam"}, 2),
+        ({"optimizer": "muon"}, 3),
+        ({"early_stopping": None}, 2),
+        ({"early_stopping": _by_accuracy(0.0)}, 2),
+        ({"early_stopping": _by_accuracy(0.0001)}, 2),  # 0.6 of an image: no gain is exactly that
+        ({"early_stopping": _by_accuracy(0.0001), "validation_fraction": 0.5}, 3),  # 3 images
+        ({"early_stopping": _by_accuracy(0.0005)}, 3),
+        ({"early_stopping": _by_accuracy(1e-12)}, 2),
+        ({"early_stopping": _by_accuracy(1e308)}, 2),
+        ({"early_stopping": EarlyStopping("val_loss", 0.0005, 10, restore_best_weights=True)}, 2),
+    ],
+)
+def test_a_loop_version_belongs_to_a_recipe(changes: dict[str, Any], expected: int) -> None:
+    """Only recipes whose arithmetic a version changed have that version; the results of all others stay theirs."""
+    # Journals in the field depend on these numbers, which are part of every trial's key.
+    recipe = a_recipe(**changes)
+    assert expected == loop_version(recipe)
+    assert (expected > 2) == bool(loop_changes(recipe, since=2))
+
+
+@given(st.floats(0, 1), st.integers(1, 300), st.sampled_from([0.1, 0.005, 0.95]), st.integers(0, 57_000), st.data())
+def test_floats_decide_rightly_for_recipes_that_kept_their_version(
+    any_delta: float, steps: int, fraction: float, right: int, data: st.DataObject
+) -> None:
+    """Where exact fractions and the floats of before differ about an improvement, the recipe has the new version."""
+    n = a_recipe(validation_fraction=fraction).n_validation
+    min_delta = data.draw(st.sampled_from([any_delta, steps / n, round(any_delta, 3), round(any_delta, 4)]))
+    best = right % (n + 1)
+    later = min(n, best + round(min_delta * n) + data.draw(st.sampled_from([-1, 0, 1])))
+    floats = later / n - min_delta > best / n
+    exactly = Fraction(later, n) - Fraction(repr(min_delta)) > Fraction(best, n)
+    recipe = a_recipe(validation_fraction=fraction, early_stopping=_by_accuracy(min_delta))
+    assert floats == exactly or loop_version(recipe) > 2
+
+
+@given(st.integers(1, 60_000), st.data())
+def test_an_accuracy_is_a_count(n_images: int, data: st.DataObject) -> None:
+    """The quotient that a journal holds gives back the count that it was made of."""
+    right = data.draw(st.integers(0, n_images))
+    assert Fraction(right, n_images) == exact_accuracy(right / n_images, n_images)
 
 
 @pytest.mark.parametrize(

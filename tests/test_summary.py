@@ -5,6 +5,8 @@ from statistics import StatisticsError
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from builders import a_plan, a_trial, finished
 from mnist_sweep.events import Cause, Curves, Failed
@@ -170,6 +172,59 @@ def test_choice_is_by_accuracy_then_loss_then_size(first: _Make, second: _Make, 
     summary = _summary(a_plan("hidden_width: [64, 32]", repeats=1), first, second)
 
     assert (expected, expected) == _picked(summary)[0]
+
+
+def test_a_tie_in_mean_accuracy_is_left_to_the_loss() -> None:
+    """263 and 260 of 300 right are as good as 264 and 259, though the means of their quotients are not equal."""
+    plan = a_plan("hidden_width: [32, 64]", repeats=2, validation_fraction=0.005)
+    losses = {263: 0.385, 260: 0.458, 264: 0.384, 259: 0.452}
+    makes = [_scored(val_accuracy=right / 300, val_loss=loss) for right, loss in losses.items()]
+    summary = _summary(plan, *makes)
+    first, second = summary.ranking().standings
+    assert [(64, 64), (32, 32)] == [standing.combination.recipe.hidden_widths for standing in (first, second)]
+    assert (64, 64) == _picked(summary)[0]
+    assert 0.0 == second.behind
+    assert first.spread.mean == second.spread.mean
+
+
+_THREE_EACH = a_plan("hidden_width: [32, 64]", repeats=3)
+_RIGHT = st.lists(st.integers(2000, 5000), min_size=3, max_size=3)
+
+
+@settings(max_examples=50, deadline=None)
+@given(_RIGHT, st.permutations([-700, 1, 699]), st.sampled_from([0, 1]))
+def test_equal_counts_are_equal_means(right: list[int], moved: list[int], more: int) -> None:
+    """Whatever the counts, equal sums tie in every metric that counts images, and one image more is better."""
+    others = [count + by for count, by in zip(right, moved, strict=True)]
+    others[0] += more
+    makes = [
+        _scored(val_accuracy=count / 6000, test_accuracy=count / 10_000, val_loss=loss)
+        for counts, loss in ((right, 0.3), (others, 0.2))
+        for count in counts
+    ]
+    summary = _summary(_THREE_EACH, *makes)
+    for metric, n_images in (("val_accuracy", 6000), ("test_accuracy", 10_000)):
+        first, second = summary.ranking(metric).standings
+        assert 64 == first.combination.recipe.hidden_widths[0]
+        assert (0.0 if not more else pytest.approx(1 / (3 * n_images))) == second.behind
+    assert [(64, 64)] * 2 == _picked(summary)[:2]
+
+
+def test_means_over_more_or_fewer_repeats_can_be_equal() -> None:
+    """Seven repeats with the mean of one alone have the very same number."""
+    counts = (5001, 5003, 5007, 4999, 4990, 5002, 4998)
+    makes = [_scored(val_accuracy=count / 6000) for count in counts]
+    assert 5000 / 6000 == _repeated(*makes).spread("val_accuracy").mean
+
+
+def test_ties_by_test_results_are_left_to_the_choice() -> None:
+    """Of equal test results the one comes first that is better by validation, in the picks as in the ranking."""
+    summary = _summary(
+        a_plan("hidden_width: [32, 64]", repeats=1), _scored(val_accuracy=0.9), _scored(val_accuracy=0.91)
+    )
+    assert [(64, 64)] * 4 == _picked(summary)
+    for pick in summary.picks[:3]:
+        assert pick.combination is summary.ranking(pick.metric).standings[0].combination
 
 
 def test_the_mean_chooses_and_not_the_luckiest_repeat() -> None:

@@ -4,7 +4,7 @@ import errno
 import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from mnist_sweep.journal import read_records
 from mnist_sweep.ledger import Ledger, replay
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import Trial
-from mnist_sweep.sweep import Listener, Training, describe, run_sweep
+from mnist_sweep.sweep import Listener, Training, check_continues, check_current, describe, run_sweep
 
 
 def _trains(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
@@ -305,6 +305,21 @@ def test_a_plan_that_lost_results_is_refused(desk: _Desk, plan: Plan, difference
     assert "--fresh" in str(error.value)
     assert 1 == desk.n_prepared
     assert before == desk.journal.read_bytes()
+
+
+def test_results_of_another_loop_version_are_not_mixed(tmp_path: Path) -> None:
+    """The error names a trial, both versions, what changed and how to go on; other recipes are no cause."""
+    plan = a_plan("optimizer: [adam, muon]", repeats=1)
+    adam, muon = plan.trials
+    old = replace(muon, loop_version=2)
+    check_continues(plan, Ledger({trial.key: finished(trial) for trial in (adam, muon)}), tmp_path)
+    with pytest.raises(SweepMismatchError) as error:
+        check_continues(plan, Ledger({trial.key: finished(trial) for trial in (adam, old)}), tmp_path)
+    assert "version 2 of the training loop for models that version 3 trains" in str(error.value)
+    assert "muon, repeat 1. What differs: Muon leaves the output layer to AdamW" in str(error.value)
+    assert "--fresh" in str(error.value)
+    with pytest.raises(SweepMismatchError, match="come from a newer mnist-sweep"):
+        check_current([replace(adam, loop_version=99)], tmp_path)
 
 
 def test_a_mismatch_counts_what_would_be_lost(desk: _Desk) -> None:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnist_sweep.boundary import Context, run_command
-from mnist_sweep.errors import JournalCorruptError, SweepMismatchError, UsageError
+from mnist_sweep.errors import JournalCorruptError, UsageError
 from mnist_sweep.home import Home, existing_home
 from mnist_sweep.journal import holder, locked, read_records
-from mnist_sweep.ledger import Ledger, replay
+from mnist_sweep.ledger import Ledger, recorded_plan, replay
 from mnist_sweep.plan import Plan, make_plan
-from mnist_sweep.recipe import LOOP_VERSION, Trial
+from mnist_sweep.recipe import Trial
 from mnist_sweep.summary import Summary, summarize
 
 if TYPE_CHECKING:
@@ -195,14 +195,11 @@ def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -
     from mnist_sweep.drive import exit_code, train_at
     from mnist_sweep.findings import print_confirmed
     from mnist_sweep.plan import confirmations
+    from mnist_sweep.sweep import check_current
     from mnist_sweep.terminal import say
 
     context.home = found = existing_home(home)
     plan = _recorded_plan(replay(read_records(found.journal)), found)
-    if plan.trials[0].loop_version != LOOP_VERSION:
-        raise SweepMismatchError(
-            f"{home}: its results come from another version of the training loop; run its sweep file with --fresh first"
-        )
 
     def choose(ledger: Ledger) -> tuple[Trial, ...]:
         ranked = summarize(plan, ledger).ranked[:top]
@@ -210,7 +207,9 @@ def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -
             raise UsageError(
                 f"{home}: nothing to confirm yet: no combination has all its repeats; finish the run first"
             )
-        return confirmations(plan, [combination.recipe for combination in ranked], repeats)
+        recipes = [combination.recipe for combination in ranked]
+        check_current([plan.first_trials[recipe] for recipe in recipes], found.path)
+        return confirmations(plan, recipes, repeats)
 
     ending = train_at(found, plan, how, choose)
     print_confirmed(ending.summary)
@@ -329,15 +328,13 @@ def _summary_of(home: Path) -> Summary:
 
 
 def _recorded_plan(ledger: Ledger, home: Home) -> Plan:
-    """The plan that the journal holds, for the data and by the training loop that its outcomes came from."""
+    """The plan that the journal holds, for the data and by the training loops that its outcomes came from."""
     from mnist_sweep.training.data import MNIST_DIGEST
 
     if ledger.spec is None:
         raise UsageError(f"{home.path}: nothing was planned here yet; run a sweep file first")
-    trials = [outcome.trial for outcome in ledger.outcomes.values()]
-    data, loop_version = (trials[-1].data, trials[-1].loop_version) if trials else (MNIST_DIGEST, LOOP_VERSION)
     try:
-        return make_plan(ledger.spec, data, loop_version)
+        return recorded_plan(ledger.spec, ledger, MNIST_DIGEST)
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{home.journal}: its plan cannot be read ({error}); restore the file from a copy"
         raise JournalCorruptError(msg) from error

@@ -30,6 +30,7 @@ from mnist_sweep.errors import ConfigError, Problem
 from mnist_sweep.keras_names import (
     ACTIVATION_ALIASES,
     ACTIVATIONS,
+    OPTIMIZER_NOTES,
     OPTIMIZERS,
     REFUSED_ACTIVATIONS,
     REFUSED_OPTIMIZERS,
@@ -120,6 +121,7 @@ _OptimizerName = Annotated[
     _known("optimizer", OPTIMIZERS, REFUSED_OPTIMIZERS, {}),
     WithJsonSchema({"type": "string", "enum": list(OPTIMIZERS)}),
 ]
+_OPTIMIZER_NOTES = " ".join(f"{name}: {note}." for name, note in OPTIMIZER_NOTES.items())
 _Precision = Literal["float32", "tf32", "mixed_bfloat16"]
 _Count = Annotated[int, Field(ge=1, le=_MAX_COUNT)]
 _NumLayers = Annotated[int, Field(ge=2, le=_MAX_LAYERS)]
@@ -205,7 +207,8 @@ class Grid(_Model):
     batch_size: Annotated[list[_Count], _Some, _OneOrMany()] = Field([200], description="Images a training step.")
     learning_rate: Annotated[list[_Rate], _Some, _OneOrMany()] = Field([0.001], description="Above 0.")
     optimizer: Annotated[list[_OptimizerChoice], _Some, _OneOrMany()] = Field(
-        ["adam"], description="A Keras optimizer, or {name: sgd, momentum: 0.9}."
+        ["adam"],
+        description=f"A Keras optimizer, or {{name: sgd, momentum: 0.9}}. {_OPTIMIZER_NOTES}",
     )
     precision: Annotated[list[_Precision], _Some, _OneOrMany()] = Field(
         ["float32"], description="What numbers the training computes with: float32, tf32 or mixed_bfloat16."

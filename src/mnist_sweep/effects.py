@@ -252,7 +252,7 @@ def _axis_effect(design: Design, axis: str, cells: Floats, noise: Noise | None, 
     def error(contrast: Floats) -> float:
         return math.sqrt(max(0.0, variance * float(contrast @ inverse @ contrast)))
 
-    means = [float(row @ beta) for row in c]
+    means = _without_rounding([float(row @ beta) for row in c])
 
     def level(i: int) -> Level:
         family = [j for j in range(len(keys)) if keys[j][0] == keys[i][0]]
@@ -265,6 +265,11 @@ def _axis_effect(design: Design, axis: str, cells: Floats, noise: Noise | None, 
         return Level(keys[i][1], keys[i][0], n, means[i], student(noise.df) * error(c[i]), behind, margin)
 
     return AxisEffect(axis, axis in design.nested, tuple(level(i) for i in range(len(keys))))
+
+
+def _without_rounding(means: Sequence[float]) -> list[float]:
+    """These means, equal where they differ by rounding alone, so that the first of equal ones is the best."""
+    return [next(first for first in means if abs(first - mean) <= ROUNDING) for mean in means]
 
 
 def _sources(design: Design, means: Floats) -> list[tuple[tuple[str, ...], str, Floats, int]]:

@@ -63,6 +63,12 @@ OPTIMIZERS: tuple[str, ...] = (
     "sgd",
 )
 
+OPTIMIZER_NOTES: Mapping[str, str] = {
+    "muon": "it leaves the output layer to AdamW, as Keras's documentation asks",
+    "schedulefreeadamw": "it starts from the initial weights; inside model.fit, Keras 3.15.1 starts it from zeros",
+}
+"""Where a training differs from one by model.fit with the optimizer's name alone."""
+
 REFUSED_OPTIMIZERS: Mapping[str, str] = {
     "lamb": "Keras has the class, but does not find it by its name",
     "lossscaleoptimizer": "it wraps another optimizer, which its name alone does not give",

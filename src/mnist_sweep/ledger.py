@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mnist_sweep.events import Failed, Finished, Planned, Record, RunStarted, Started
-from mnist_sweep.plan import SweepSpec
-from mnist_sweep.recipe import Trial
+from mnist_sweep.plan import Plan, SweepSpec, make_plan
+from mnist_sweep.recipe import Trial, loop_version
 
 Outcome = Finished | Failed
 
@@ -73,6 +73,21 @@ def replay(records: Iterable[Record]) -> Ledger:
     for record in records:
         ledger.apply(record)
     return ledger
+
+
+def recorded_plan(spec: SweepSpec, ledger: Ledger, data: str) -> Plan:
+    """The plan of a spec with each combination by the version of the training loop that its outcomes came from.
+
+    Args:
+        data: the digest of the data, for when there is no outcome that tells it.
+
+    Raises:
+        ValueError: when the spec cannot be expanded.
+    """
+    trials = [outcome.trial for outcome in ledger.outcomes.values()]
+    versions = {trial.recipe: trial.loop_version for trial in trials}
+    digest = trials[-1].data if trials else data
+    return make_plan(spec, digest, lambda recipe: versions.get(recipe) or loop_version(recipe))
 
 
 def pending(trials: Iterable[Trial], ledger: Ledger, *, retry_failed: bool = False) -> list[Trial]:

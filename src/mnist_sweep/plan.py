@@ -6,14 +6,14 @@ Law of the pure modules: no files, no clock, no environment; time and randomness
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any
 
 from mnist_sweep.counts import counted
-from mnist_sweep.recipe import LOOP_VERSION, EarlyStopping, Recipe, Seeds, Trial, derive_seed
+from mnist_sweep.recipe import EarlyStopping, Recipe, Seeds, Trial, derive_seed, loop_version
 
 EACH_REPEAT = "each_repeat"
 DEFAULT_NUM_LAYERS = 4
@@ -120,17 +120,19 @@ class Plan:
         """The identities of all trials."""
         return frozenset(trial.key for trial in self.trials)
 
+    @cached_property
+    def first_trials(self) -> Mapping[Recipe, Trial]:
+        """The first repeat of each combination."""
+        return dict(zip(self.combinations, self.trials[:: self.spec.repeats], strict=True))
+
 
 def confirmations(plan: Plan, recipes: Iterable[Recipe], repeats: int) -> tuple[Trial, ...]:
-    """Trials that train these recipes again, with seeds of their own; no part of the plan."""
-    sample = plan.trials[0]
+    """Trials that train these recipes of the plan again, with seeds of their own; no part of the plan."""
     return tuple(
-        Trial(
-            recipe,
-            repeat,
-            plan.spec.seeds.of_confirmation(repeat, plan.spec.repeats),
-            sample.data,
-            sample.loop_version,
+        replace(
+            plan.first_trials[recipe],
+            repeat=repeat,
+            seeds=plan.spec.seeds.of_confirmation(repeat, plan.spec.repeats),
             confirms=True,
         )
         for recipe in recipes
@@ -147,8 +149,11 @@ class LayerMismatchError(ValueError):
         self.index = index
 
 
-def make_plan(spec: SweepSpec, data: str, loop_version: int = LOOP_VERSION) -> Plan:
-    """Expand a spec into its trials on the data with this digest, by this version of the training loop.
+def make_plan(spec: SweepSpec, data: str, version_of: Callable[[Recipe], int] = loop_version) -> Plan:
+    """Expand a spec into its trials on the data with this digest.
+
+    Args:
+        version_of: the version of the training loop that a recipe is trained by.
 
     Raises:
         LayerMismatchError: when a point's widths or functions do not fit its layers.
@@ -156,7 +161,12 @@ def make_plan(spec: SweepSpec, data: str, loop_version: int = LOOP_VERSION) -> P
     points = [recipe for _, recipe in sorted(_points(spec), key=lambda point: point[0])]
     combinations = tuple(dict.fromkeys(points))
     seeds = [(repeat, spec.seeds.of_repeat(repeat)) for repeat in range(1, spec.repeats + 1)]
-    trials = tuple(Trial(recipe, repeat, s, data, loop_version) for recipe in combinations for repeat, s in seeds)
+    versions = [version_of(recipe) for recipe in combinations]
+    trials = tuple(
+        Trial(recipe, repeat, s, data, version)
+        for recipe, version in zip(combinations, versions, strict=True)
+        for repeat, s in seeds
+    )
     return Plan(spec, combinations, trials, len(points) - len(combinations))
 
 

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 from mnist_sweep.counts import counted
 
-LOOP_VERSION = 2
-"""Raised whenever the training's arithmetic changes: results of two versions are never mixed in one home."""
-
 N_PIXELS = 784
 N_CLASSES = 10
 N_TRAINING_IMAGES = 60_000
+N_TEST_IMAGES = 10_000
 
 PRECISIONS = ("float32", "tf32", "mixed_bfloat16")
 """float32: all of it in float32; tf32: products of matrices on a GPU that has TensorFloat-32 keep 10 bits of the
@@ -86,6 +85,41 @@ class Recipe:
         return round(N_TRAINING_IMAGES * self.validation_fraction)
 
 
+def exact_accuracy(accuracy: float, n_images: int) -> Fraction:
+    """An accuracy as what it is: a count over so many images."""
+    return Fraction(round(accuracy * n_images), n_images)
+
+
+def _can_gain_exactly_min_delta(recipe: Recipe) -> bool:
+    rule = recipe.early_stopping
+    if rule is None or rule.monitor != "val_accuracy" or not 0 < rule.min_delta <= 1:
+        return False
+    n_images = rule.min_delta * recipe.n_validation  # that must be gained; floats decide rightly unless it is whole
+    return round(n_images) > 0 and abs(n_images - round(n_images)) < 1e-9  # noqa: PLR2004  far above its rounding
+
+
+_LOOP_CHANGES: tuple[tuple[int, str, Callable[[Recipe], bool]], ...] = (
+    (1, "the first training loop", lambda _: True),
+    (2, "an epoch is one compiled call, with TensorFlow's fused kernels", lambda _: True),
+    (3, "Muon leaves the output layer to AdamW, as Keras's documentation asks", lambda r: r.optimizer == "muon"),
+    (3, "a gain of exactly min_delta in validation accuracy is never an improvement", _can_gain_exactly_min_delta),
+)
+"""Each version of the training loop: what it changed in a training's arithmetic, and for which recipes."""
+
+
+def loop_version(recipe: Recipe) -> int:
+    """The version of the training loop that a recipe is trained by: the newest one that changed anything for it.
+
+    Results of two versions are never mixed in one home.
+    """
+    return max(version for version, _, concerns in _LOOP_CHANGES if concerns(recipe))
+
+
+def loop_changes(recipe: Recipe, since: int) -> list[str]:
+    """What later versions of the training loop than this one changed for a recipe."""
+    return [change for version, change, concerns in _LOOP_CHANGES if version > since and concerns(recipe)]
+
+
 @dataclass(frozen=True, slots=True)
 class CompileKey:
     """What changes the compiled program; learning rate, seeds and stopping are inputs to it."""
@@ -132,7 +166,7 @@ class Trial:
     repeat: int
     seeds: Seeds
     data: str
-    loop_version: int = LOOP_VERSION
+    loop_version: int
     confirms: bool = False
 
     @property

@@ -5,7 +5,7 @@ Law of the pure modules: no files, no clock, no environment; time and randomness
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -29,7 +29,7 @@ from mnist_sweep.noise import (
     repeats_needed,
 )
 from mnist_sweep.plan import EACH_REPEAT, Plan, SweepSpec, confirmations
-from mnist_sweep.recipe import Recipe, Trial
+from mnist_sweep.recipe import N_TEST_IMAGES, N_TRAINING_IMAGES, Recipe, Trial
 
 
 class Status(StrEnum):
@@ -110,6 +110,13 @@ METRICS: Mapping[str, Callable[[Result], float | None]] = {
 }
 """What a finished trial is measured by; accuracies and losses belong to the kept weights, times are in seconds."""
 
+_COUNTED_OVER: Mapping[str, Callable[[Recipe], int]] = {
+    "test_accuracy": lambda _: N_TEST_IMAGES,
+    "val_accuracy": lambda recipe: recipe.n_validation,
+    "train_accuracy": lambda recipe: N_TRAINING_IMAGES - recipe.n_validation,
+}
+"""Accuracies are counts over so many images."""
+
 CHOSEN_BY = "val_accuracy"
 RANKED = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "train_time")
 """The metrics that combinations are ranked and axes are judged by; the choice goes by the first."""
@@ -169,14 +176,25 @@ def known_values(rows: Iterable[Row], metric: str) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def spread_of(rows: Iterable[Row], metric: str) -> Spread:
-    """Mean and sample standard deviation of a metric over the finished ones of these rows; one must have.
+def spread_of(rows: Sequence[Row], metric: str) -> Spread:
+    """Mean and sample standard deviation of a metric over the finished ones of these rows of one recipe; one must have.
 
     Raises:
         statistics.StatisticsError: when none has.
     """
     known = known_values(rows, metric)
-    return Spread(fmean(known), stdev(known) if len(known) > 1 else None, len(known))
+    return Spread(_mean(rows[0].trial.recipe, metric, known), stdev(known) if len(known) > 1 else None, len(known))
+
+
+def _mean(recipe: Recipe, metric: str, values: Sequence[float]) -> float:
+    """The mean of a metric; of accuracies that of their counts, so that equal means are equal numbers.
+
+    The counts are whole numbers, and their quotient is rounded once: means can be compared as if they were exact.
+    """
+    if metric not in _COUNTED_OVER or not values:
+        return fmean(values)
+    n_images = _COUNTED_OVER[metric](recipe)
+    return sum(round(value * n_images) for value in values) / (n_images * len(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +281,6 @@ class Pick:
 
 
 _LEADING_AT_LEAST = 10
-N_TEST_IMAGES = 10_000
 
 
 @dataclass(frozen=True)
@@ -408,7 +425,7 @@ def summarize(plan: Plan, ledger: Ledger) -> Summary:
 def _confirmed(plan: Plan, combinations: Iterable[Combination], ledger: Ledger) -> tuple[Confirmed, ...]:
     """The outcomes of confirmations with the seeds that they have by now: more repeats may have changed the splits."""
     rows: dict[Recipe, list[Row]] = {}
-    recipes = {outcome.trial.recipe for outcome in ledger.confirmations.values()}
+    recipes = plan.first_trials.keys() & {outcome.trial.recipe for outcome in ledger.confirmations.values()}
     most = max((outcome.trial.repeat for outcome in ledger.confirmations.values()), default=0)
     for trial in confirmations(plan, recipes, most):
         if outcome := ledger.confirmations.get(trial.key):
@@ -419,20 +436,23 @@ def _confirmed(plan: Plan, combinations: Iterable[Combination], ledger: Ledger) 
 
 
 def _picks(combinations: tuple[Combination, ...]) -> tuple[Pick, ...]:
-    """First by validation, which is the honest choice; then the three that look at the test images."""
-    complete = [combination for combination in combinations if combination.complete]
-    title = LEADING if any(combination.n(Status.PENDING) for combination in combinations) else CHOICE
-    if not complete:
+    """First by validation, which is the honest choice; then the three that look at the test images.
+
+    The order of the choice breaks the ties of the others.
+    """
+    ranked = sorted((c for c in combinations if c.complete), key=choice_order)
+    title = LEADING if any(c.n(Status.PENDING) for c in combinations) else CHOICE
+    if not ranked:
         return ()
 
     def mean(metric: str) -> Callable[[Combination], float]:
         return lambda combination: combination.spread(metric).mean
 
     return (
-        Pick(title, "val_accuracy", min(complete, key=choice_order)),
-        Pick("TEST ACCURACY", "test_accuracy", max(complete, key=mean("test_accuracy"))),
-        Pick("TEST LOSS", "test_loss", min(complete, key=mean("test_loss"))),
-        Pick("TEST LOSS EFFICIENCY", "loss_time", min(complete, key=mean("loss_time"))),
+        Pick(title, "val_accuracy", ranked[0]),
+        Pick("TEST ACCURACY", "test_accuracy", max(ranked, key=mean("test_accuracy"))),
+        Pick("TEST LOSS", "test_loss", min(ranked, key=mean("test_loss"))),
+        Pick("TEST LOSS EFFICIENCY", "loss_time", min(ranked, key=mean("loss_time"))),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from mnist_sweep.execution.executor import Executor, Limits, MakeWork, TrialEven
 from mnist_sweep.journal import Journal
 from mnist_sweep.ledger import Ledger, pending, replay
 from mnist_sweep.plan import Plan, SweepSpec
-from mnist_sweep.recipe import Trial
+from mnist_sweep.recipe import Trial, loop_changes, loop_version
 
 Listener = Callable[[TrialEvent, Ledger], None]
 
@@ -124,6 +124,7 @@ def check_continues(plan: Plan, ledger: Ledger, home: Path) -> None:
     lost = [outcome.trial for key, outcome in ledger.outcomes.items() if key not in plan.keys]
     if not lost:
         return
+    check_current([trial for trial in lost if _current(trial).key in plan.keys], home)
     example = lost[0]
     changes = _spec_changes(ledger.spec, plan.spec) if ledger.spec else []
     closest = min((_differences(example, trial) for trial in plan.trials), key=len)
@@ -135,6 +136,33 @@ def check_continues(plan: Plan, ledger: Ledger, home: Path) -> None:
         "starts anew"
     )
     raise SweepMismatchError(msg)
+
+
+def check_current(trials: Iterable[Trial], home: Path) -> None:
+    """Make sure that the training loop still trains these as it did, so that results of two versions are never mixed.
+
+    Raises:
+        SweepMismatchError: names one that it trains otherwise, what has changed, and how to go on.
+    """
+    outdated = [trial for trial in trials if trial != _current(trial)]
+    if not outdated:
+        return
+    example = outdated[0]
+    old, new = example.loop_version, _current(example).loop_version
+    found = [change for trial in outdated for change in loop_changes(trial.recipe, trial.loop_version)]
+    changes = "; ".join(dict.fromkeys(found)) or "they come from a newer mnist-sweep"
+    msg = (
+        f"{home} holds results of version {old} of the training loop for models that version {new} trains here; one of "
+        f"them is {describe(example)}. What differs: {changes}. Results of two versions are never mixed, and "
+        "`mnist-sweep report` shows those that there are. To train them by this version: give the sweep another name, "
+        "or run its file with --fresh, which moves the old folder aside and starts anew"
+    )
+    raise SweepMismatchError(msg)
+
+
+def _current(trial: Trial) -> Trial:
+    """The trial as it is trained now."""
+    return replace(trial, loop_version=loop_version(trial.recipe))
 
 
 def _spec_changes(before: SweepSpec, after: SweepSpec) -> list[str]:

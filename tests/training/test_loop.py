@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,53 @@ def test_an_epoch_equals_model_fit(mnist: Mnist, optimizer: str) -> None:
     expected_loss, expected = _of_model_fit(mnist, shape, orders[0], 0.001, seed=0)
     assert pytest.approx(expected_loss, abs=1e-4) == loss
     assert _distance(expected, weights) < 1e-4
+
+
+def _distances_from_plain_keras(mnist: Mnist, name: str, n_steps: int, *, built: bool = False) -> tuple[float, float]:
+    """How far our weights are after so many steps from those of a model of nothing but Keras, and from their start.
+
+    Args:
+        built: whether Keras's optimizer is built before model.fit, as ours is, and not inside it.
+    """
+    keras = importlib.import_module("keras")
+    shape = _shape(_SIZE * n_steps, optimizer=name, hidden_funcs=("tanh", "tanh"))
+    program, orders = _program(mnist, shape), _orders(1, _SIZE * n_steps)
+    program.reset(0, 0, 0.01)
+    start = program.get_weights(0)
+    program.train(orders, [0.01], epoch=1)
+    layers = [keras.layers.Dense(width, "tanh") for width in shape.hidden_widths]
+    model = keras.Sequential([keras.Input((784,)), *layers, keras.layers.Dense(10, "softmax", name="last")])
+    model.set_weights(start)
+    config = {"learning_rate": 0.01, **({"exclude_layers": ["last"]} if name == "muon" else {})}
+    optimizer = keras.optimizers.get({"class_name": name, "config": config})
+    if built:
+        optimizer.build(model.trainable_variables)
+    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy")
+    x, y = mnist.x_train[orders[0]].astype("float32") / 255, mnist.y_train[orders[0]]
+    model.fit(x, y, batch_size=_SIZE, shuffle=False, verbose=0)
+    return _distance(model.get_weights(), program.get_weights(0)), _distance(start, program.get_weights(0))
+
+
+@pytest.mark.parametrize("n_steps", [1, 5])
+def test_steps_of_muon_equal_those_of_keras_with_the_output_layer_excluded(mnist: Mnist, n_steps: int) -> None:
+    """The output layer is left to AdamW, as Keras's documentation asks, and all matrices before it to Muon."""
+    ours, moved = _distances_from_plain_keras(mnist, "muon", n_steps)
+    assert ours < 1e-6
+    assert moved > 1e-2
+
+
+@pytest.mark.parametrize("name", ["adadelta", "adafactor", "adamax", "ftrl", "lion"])
+def test_steps_of_other_optimizers_equal_those_of_keras(mnist: Mnist, name: str) -> None:
+    """Those that no test above has move the weights as they do in model.fit by their name alone."""
+    ours, moved = _distances_from_plain_keras(mnist, name, 5)
+    assert ours < 2e-5
+    assert moved > 1e-4
+
+
+def test_schedulefreeadamw_starts_from_the_weights(mnist: Mnist) -> None:
+    """It does so in Keras too where it is built before model.fit, inside which it starts from zeros, as we say."""
+    assert _distances_from_plain_keras(mnist, "schedulefreeadamw", 5, built=True)[0] < 2e-5
+    assert _distances_from_plain_keras(mnist, "schedulefreeadamw", 1)[0] > 0.1
 
 
 @pytest.mark.parametrize("changes", [*_FUSED, {"optimizer": "nadam"}], ids=str)

@@ -14,7 +14,7 @@ import pytest
 from builders import a_recipe
 from mnist_sweep.events import Cause, Failed, Finished, Progress, Record, record_to_dict
 from mnist_sweep.keras_names import ACTIVATIONS, OPTIMIZERS
-from mnist_sweep.recipe import EarlyStopping, Seeds, Trial, compile_key
+from mnist_sweep.recipe import EarlyStopping, Seeds, Trial, compile_key, loop_version
 from mnist_sweep.training.data import MNIST_DIGEST, Mnist
 from mnist_sweep.training.model import build_model, initial_weights
 from mnist_sweep.training.runtime import tensorflow
@@ -30,12 +30,8 @@ def trainer(mnist: Mnist) -> Trainer:
 
 
 def _trial(seeds: Seeds = _SEEDS, **changes: Any) -> Trial:
-    return Trial(
-        a_recipe(**{"hidden_widths": (16,), "hidden_funcs": ("relu",), "max_epochs": 2, **changes}),
-        1,
-        seeds,
-        MNIST_DIGEST,
-    )
+    recipe = a_recipe(**{"hidden_widths": (16,), "hidden_funcs": ("relu",), "max_epochs": 2, **changes})
+    return Trial(recipe, 1, seeds, MNIST_DIGEST, loop_version(recipe))
 
 
 def _finish(trainer: Callable[[tuple[Trial, ...]], Any], trial: Trial) -> Finished:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
-from statistics import fmean
 
 from mnist_sweep.conclusions import model_words
 from mnist_sweep.effects import AxisEffect, axis_value
@@ -27,7 +26,7 @@ _CELL = 34  # pixels
 def combination_rows(summary: Summary) -> list[Spec]:
     """A row a complete combination, the choice first: its words, its axes in words, its means, what it costs."""
     axes = [effect.axis for effect in summary.effects().axes]
-    rows = [
+    rows: list[Spec] = [
         {
             "rank": standing.rank,
             "model": model_words(summary, standing.combination.recipe),
@@ -35,14 +34,14 @@ def combination_rows(summary: Summary) -> list[Spec]:
             "error": error_of(standing.spread.mean),
             "parameters": standing.combination.recipe.n_parameters,
             **{axis: axis_value_words(axis, axis_value(standing.combination.recipe, axis)) for axis in axes},
-            **{metric: round(fmean(standing.combination.values(metric)), 6) for metric in RANKED},
+            **{metric: standing.combination.spread(metric).mean for metric in RANKED},
         }
         for standing in summary.ranking().standings
     ]
     for cost in COSTS:
         for i in frontier(rows, cost):
             rows[i][f"{cost}_frontier"] = True
-    return rows
+    return [{**row, **{metric: round(row[metric], 6) for metric in RANKED}} for row in rows]
 
 
 def frontier(rows: Sequence[Spec], cost: str) -> list[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from statistics import fmean
 
 from mnist_sweep.conclusions import interval_words, model_words
 from mnist_sweep.events import Failed
@@ -48,7 +47,7 @@ def _interval(standing: Standing) -> tuple[float, float]:
 
 
 def _test(standing: Standing) -> float:
-    return fmean(standing.combination.values("test_accuracy"))
+    return standing.combination.spread("test_accuracy").mean
 
 
 _HEADERS = (
@@ -95,8 +94,8 @@ def _ranking_row(summary: Summary, standing: Standing, scale: Scale) -> str:
         f"<td>{_bar(standing, scale)}</td>",
         _cell(_behind_words(standing)),
         _cell(amount_words("test_accuracy", _test(standing))),
-        _cell(amount_words("val_loss", fmean(combination.values("val_loss")))),
-        _cell(amount_words("train_time", fmean(combination.values("train_time")))),
+        _cell(amount_words("val_loss", combination.spread("val_loss").mean)),
+        _cell(amount_words("train_time", combination.spread("train_time").mean)),
         _cell(f"{combination.recipe.n_parameters:,}"),
     ]
     return f'<tr class="{kind}"><td>{standing.rank}</td>{"".join(cells)}</tr>'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from statistics import fmean
 
 from mnist_sweep.counts import counted
 from mnist_sweep.effects import axis_value
@@ -124,7 +123,7 @@ def _unstable(standing: Standing) -> Cell:
 
 def _other_columns() -> list[Column]:
     def mean(metric: str) -> Callable[[Standing], Cell]:
-        return lambda standing: fmean(standing.combination.values(metric))
+        return lambda standing: standing.combination.spread(metric).mean
 
     low = Scale.LOW_IS_GOOD
     return [

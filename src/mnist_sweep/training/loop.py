@@ -9,11 +9,10 @@ from __future__ import annotations
 import gc
 import importlib
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from mnist_sweep.recipe import N_CLASSES, N_PIXELS, CompileKey
-from mnist_sweep.training.model import initial_weights
+from mnist_sweep.recipe import CompileKey
+from mnist_sweep.training.model import build_variables, initial_weights
 from mnist_sweep.training.optimizers import Optimizer, make_optimizer
 from mnist_sweep.training.runtime import tensorflow
 
@@ -198,14 +197,7 @@ class Program:
 
 
 def _new_member(shape: CompileKey) -> _Member:
-    tf = tensorflow()
-    keras = importlib.import_module("keras")
-    sizes = (N_PIXELS, *shape.hidden_widths, N_CLASSES)
-    weights = [
-        keras.Variable(tf.zeros(dimensions), name=name)
-        for n_in, n_out in pairwise(sizes)
-        for name, dimensions in (("kernel", (n_in, n_out)), ("bias", (n_out,)))
-    ]
+    weights = build_variables(shape)
     return _Member([weight.value for weight in weights], make_optimizer(shape, weights))
 
 

@@ -6,6 +6,7 @@ Source of the rule: https://keras.io/api/callbacks/early_stopping/ (Keras 3.15).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from mnist_sweep.recipe import EarlyStopping
 
@@ -16,17 +17,22 @@ class Stopper:
 
     rule: EarlyStopping | None
     best_epoch: int = 0
-    _best: float | None = None
+    _best: Fraction | float | None = None
     _waited: int = 0
     _epoch: int = 0
 
-    def see(self, val_loss: float, val_accuracy: float) -> bool:
-        """Take in an epoch's finite values; true when it is the best so far."""
+    def see(self, val_loss: float, val_accuracy: Fraction) -> bool:
+        """Take in an epoch's finite values; true when it is the best so far.
+
+        A gain of exactly `min_delta` in accuracy is no improvement; rounded, it would be one or not by chance. So these
+        are compared as exact fractions, `min_delta` as it is written.
+        """
         self._epoch += 1
         self._waited += 1
-        accuracy = self.rule is not None and self.rule.monitor == "val_accuracy"
-        value = val_accuracy if accuracy else -val_loss
-        min_delta = self.rule.min_delta if self.rule else 0.0
+        value: Fraction | float = -val_loss
+        min_delta: Fraction | float = self.rule.min_delta if self.rule else 0.0
+        if self.rule and self.rule.monitor == "val_accuracy":
+            value, min_delta = val_accuracy, Fraction(repr(self.rule.min_delta))
         improved = self._best is None or value - min_delta > self._best
         if improved:
             self._best, self._waited, self.best_epoch = value, 0, self._epoch

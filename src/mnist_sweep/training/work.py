@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnist_sweep.events import Cause, Curves, Failed, Finished, Progress, Result
-from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, Trial, compile_key
+from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, Trial, compile_key, exact_accuracy
 from mnist_sweep.training.loop import Evaluation, Program, Programs
 from mnist_sweep.training.runtime import set_precision, tensorflow
 from mnist_sweep.training.shared import Handle, attach
@@ -113,7 +113,8 @@ class Trainer:
         member.curves = member.curves.add(*values)
         if not (math.isfinite(values.train_loss) and math.isfinite(values.val_loss)):
             return Failed(member.trial, Cause.DIVERGED, _divergence(member), member.curves)
-        if member.stopper.see(values.val_loss, values.val_accuracy) and member.stopper.restores:
+        val_accuracy = exact_accuracy(values.val_accuracy, len(member.validation.truth))
+        if member.stopper.see(values.val_loss, val_accuracy) and member.stopper.restores:
             member.best_weights = program.get_weights(i)
         return self._outcome(program, i, member) if member.complete else None
 
