@@ -1,0 +1,54 @@
+"""What runs in a worker process."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+
+from mnist_sweep.execution.executor import guarded
+from mnist_sweep.recipe import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker can take trials; it holds this many bytes of memory."""
+
+    n_bytes: int
+
+
+def main(handle: int) -> None:
+    """The worker's life: get ready, then trials in and events out until the parent is gone."""
+    pipe, batches = Connection(handle), SimpleQueue[tuple[Trial, ...]]()
+    with suppress(EOFError, OSError):  # the parent is gone
+        make_work, number = pipe.recv()
+        threading.Thread(target=_receive, args=(pipe, batches), daemon=True).start()
+        try:
+            work = make_work(number)
+        except Exception as error:  # noqa: BLE001  the parent hears of it as of any end
+            sys.exit(f"{type(error).__name__}: {error}")
+        while True:
+            pipe.send(Ready(_memory()))
+            for event in guarded(work, batches.get()):
+                pipe.send(event)
+
+
+def _receive(pipe: Connection, batches: SimpleQueue[tuple[Trial, ...]]) -> None:
+    """Take in trials; when the parent is gone, end at once, whatever is being done: nobody waits for it."""
+    with suppress(EOFError, OSError):
+        while True:
+            batches.put(pipe.recv())
+    os._exit(1)
+
+
+def _memory() -> int:
+    """Bytes that this process holds in memory; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    except OSError:
+        return 0
