@@ -265,15 +265,16 @@ def test_closing_leaves_no_process_behind() -> None:
     assert not any(map(_alive, pids))
 
 
-def _command(executor: str, make_work: str, **limits: Any) -> subprocess.Popen[str]:
+def _command(executor: str, make_work: str, before: str = "", **limits: Any) -> subprocess.Popen[str]:
     """A process of its own, in a group of its own, that runs two trials and prints the kind of each event."""
     folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
     Path("parent.py").write_text(
         f"import sys; sys.path[:0] = {folders!r}\n"
-        "import fake_work, builders\n"
+        "import os, fake_work, builders\n"
         "from mnist_sweep.execution.executor import Limits\n"
         "from mnist_sweep.execution.pool import run_in_pool\n"
         "from mnist_sweep.execution.serial import run_serially\n"
+        f"{before}\n"
         "trials = [builders.a_trial(r) for r in (1, 2)]\n"
         f"for event in {executor}(iter(trials), fake_work.{make_work}, Limits(2, **{limits!r})):\n"
         "    print(type(event).__name__, flush=True)\n"
@@ -327,3 +328,15 @@ def test_time_in_which_nothing_ran_does_not_count_against_a_trial(executor: str)
         kinds = parent.stdout.read().split()
     assert 2 == kinds.count("Finished")
     assert 0 == kinds.count("Failed")
+
+
+def test_workers_import_nothing_from_the_current_folder() -> None:
+    """Files named like modules in the current folder are left alone, also where the parent looks for modules there."""
+    Path("names").mkdir()
+    for name in ("sitecustomize", "signal", "socket", "random", "numpy", "pickle", "subprocess"):
+        (Path("names") / f"{name}.py").write_text("raise SystemExit('a module was taken from the current folder')")
+    here = "os.chdir('names'); sys.path.insert(0, ''); sys.path.insert(0, os.getcwd())"
+    with _command("run_in_pool", "make_trains", f"{here}; os.environ['PYTHONPATH'] = os.pathsep") as parent:
+        assert parent.stdout
+        kinds = parent.stdout.read().split()
+    assert 2 == kinds.count("Finished")
