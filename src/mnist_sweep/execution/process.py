@@ -19,7 +19,11 @@ from mnist_sweep.execution.executor import MakeWork
 from mnist_sweep.interpreter import clean_environment, python, search_path
 from mnist_sweep.recipe import Trial
 
-_MAIN = "import sys; sys.path[:] = sys.argv[2:]; from mnist_sweep.execution.worker import main; main(int(sys.argv[1]))"
+_MAIN = """\
+import sys
+handle, parent, *sys.path = sys.argv[1:]
+from mnist_sweep.execution.worker import main
+main(int(handle), int(parent))"""
 # These reach the whole group, and the parent decides: a worker is born with them blocked, and stays so.
 _FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PIECE_BYTES, _LAST_BYTES, _LAST_LINES = 65536, 4096, 10
@@ -29,7 +33,7 @@ _ADDRESS = re.compile(
 
 
 class Process:
-    """The process of the worker with this number.
+    """The process of the worker with this number; it ends with the thread that starts it here.
 
     Raises:
         OSError: when the system has no room for another one.
@@ -45,7 +49,7 @@ class Process:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_PARENT)
         try:
             self._popen = subprocess.Popen(  # noqa: S603  our own words
-                python("-c", _MAIN, str(theirs.fileno()), *search_path()),
+                python("-c", _MAIN, str(theirs.fileno()), str(os.getpid()), *search_path()),
                 stdin=subprocess.DEVNULL,
                 stdout=its_output,
                 stderr=its_output,

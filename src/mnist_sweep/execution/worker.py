@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 import threading
 from contextlib import suppress
@@ -14,6 +16,8 @@ from queue import SimpleQueue
 from mnist_sweep.execution.executor import guarded
 from mnist_sweep.recipe import Trial
 
+_PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -22,8 +26,9 @@ class Ready:
     n_bytes: int
 
 
-def main(handle: int) -> None:
+def main(handle: int, parent: int) -> None:
     """The worker's life: get ready, then trials in and events out until the parent is gone."""
+    _end_with(parent)
     pipe, batches = Connection(handle), SimpleQueue[tuple[Trial, ...]]()
     with suppress(EOFError, OSError):  # the parent is gone
         make_work, number = pipe.recv()
@@ -36,6 +41,14 @@ def main(handle: int) -> None:
             pipe.send(Ready(_memory()))
             for event in guarded(work, batches.get()):
                 pipe.send(event)
+
+
+def _end_with(parent: int) -> None:
+    """Have Linux end this process with its parent's thread; loading TensorFlow, it has no ear for a closed pipe."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before
+        os._exit(1)
 
 
 def _receive(pipe: Connection, batches: SimpleQueue[tuple[Trial, ...]]) -> None:
