@@ -117,7 +117,7 @@ class _Streak:
                 if self.n >= _STREAK and len(self.failed) >= min(_STREAK, len(self.shapes)):
                     raise WorkersError(
                         f"stopped: {self.n} trials in a row failed for one cause: {reason.splitlines()[0]}. "
-                        "Mend it, then train them again with --retry-failed"
+                        "Correct it, then train them again with --retry-failed"
                     )
 
 
