@@ -7,7 +7,7 @@ import time
 from functools import cache
 
 _TICK_S = 0.25
-_LATE_S = 1.0  # a busy machine delays a tick too, by less
+_LATE_S = 2.0  # a busy machine delays a tick too, by less
 
 
 class _Clock:

@@ -27,6 +27,7 @@ main(int(handle), int(parent))"""
 # These reach the whole group, and the parent decides: a worker is born with them blocked, and stays so.
 _FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PIECE_BYTES, _LAST_BYTES, _LAST_LINES = 65536, 4096, 10
+_ENDING_S = 10  # its pipe is closed, so it is about to end; but a library may hang while it is unloaded
 _ADDRESS = re.compile(
     r"\s*@\s+0x|\*\*\* Check failure stack trace"
 )  # in which C++ programs drown what they have to say
@@ -81,6 +82,9 @@ class Process:
 
     def how_it_ended(self) -> tuple[str, str]:
         """Wait for its end: how that came, and what it wrote last, the last line first."""
+        with suppress(subprocess.TimeoutExpired):
+            self._popen.wait(_ENDING_S)
+        self._popen.kill()
         code = self._popen.wait()
         self.take_output()
         how = f"ended with exit code {code}"

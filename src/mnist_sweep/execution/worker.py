@@ -30,13 +30,13 @@ def main(handle: int, parent: int) -> None:
     """The worker's life: get ready, then trials in and events out until the parent is gone."""
     _end_with(parent)
     pipe, batches = Connection(handle), SimpleQueue[tuple[Trial, ...]]()
-    with suppress(EOFError, OSError):  # the parent is gone
-        make_work, number = pipe.recv()
-        threading.Thread(target=_receive, args=(pipe, batches), daemon=True).start()
-        try:
-            work = make_work(number)
-        except Exception as error:  # noqa: BLE001  the parent hears of it as of any end
-            sys.exit(f"{type(error).__name__}: {error}")
+    make_work, number = pipe.recv()
+    threading.Thread(target=_receive, args=(pipe, batches), daemon=True).start()
+    try:
+        work = make_work(number)
+    except Exception as error:  # noqa: BLE001  the parent hears of it as of any end
+        sys.exit(f"{type(error).__name__}: {error}")
+    with suppress(OSError):  # the parent is gone
         while True:
             pipe.send(Ready(_memory()))
             for event in guarded(work, batches.get()):
