@@ -58,7 +58,7 @@ def _start(config: Path, output: Path) -> subprocess.Popen[bytes]:
 def _workers(parent: int) -> list[int]:
     try:
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [int(pid) for pid in children if b"execution.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     except OSError:
         return []
 

@@ -41,6 +41,9 @@ _MAY_IMPORT = {
     "files": {"errors"},
     "home": {"errors"},
     "machine": set(),
+    "clock": set(),
+    "interpreter": set(),
+    "quiet": set(),
     "yaml_tree": {"errors"},
     "config": {"errors", "keras_names", "plan", "recipe", "yaml_tree"},
     "template": {"config", "errors", "files", "yaml_tree"},
@@ -52,6 +55,7 @@ _MAY_IMPORT = {
     "findings": {"advice", "comparison", "conclusions", "screen", "summary", "words"},
     "drive": {
         "boundary",
+        "clock",
         "engine",
         "errors",
         "events",
@@ -85,6 +89,7 @@ _MAY_IMPORT = {
     "conclusions": {"effects", "noise", "plan", "recipe", "summary", "words"},
     "terminal": {
         "boundary",
+        "clock",
         "estimate",
         "events",
         "execution",
@@ -96,9 +101,9 @@ _MAY_IMPORT = {
         "sweep",
         "words",
     },
-    "execution": {"errors", "events", "recipe"},
-    "engine": {"execution", "machine", "sweep", "training"},
-    "training": {"errors", "events", "files", "recipe"},
+    "execution": {"clock", "errors", "events", "interpreter", "quiet", "recipe"},
+    "engine": {"execution", "interpreter", "machine", "sweep", "training"},
+    "training": {"clock", "errors", "events", "files", "interpreter", "quiet", "recipe"},
     "reports": {
         "advice",
         "conclusions",

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -136,11 +136,12 @@ def test_a_workbook_that_is_open_is_not_written_over(mark: str) -> None:
     assert Path("best.new.xlsx").is_file()
 
 
-def _run(plan: object, reason: str, cause: Cause) -> list[Event]:
+def _run(plan: object, reason: str, cause: Cause, trains: Callable[[Trial], bool] = lambda _: False) -> list[Event]:
     events: list[Event] = []
 
     def fails(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
-        yield from (Failed(trial, cause, f"{reason} {trial.repeat}") for trial in trials)
+        for trial in trials:
+            yield finished(trial) if trains(trial) else Failed(trial, cause, f"{reason} {trial.repeat}")
 
     def stamp(event: Event) -> Record:
         events.append(event)
@@ -156,6 +157,24 @@ def test_failures_of_one_cause_stop_the_sweep() -> None:
     """Ten failures in a row with one cause end the sweep with that cause instead of failing every trial."""
     plan = a_plan("hidden_width: 32", repeats=50)
     with pytest.raises(WorkersError, match=r"10 trials in a row failed for one cause: ResourceExhausted: no memory 10"):
+        _run(plan, "ResourceExhausted: no memory", Cause.ERROR)
+
+
+@pytest.mark.parametrize(
+    "grid", ["hidden_width: [9000, 32]", "hidden_width: [9000, 32]\nlearning_rate: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]"]
+)
+def test_a_shape_that_cannot_be_trained_does_not_stop_the_others(grid: str) -> None:
+    """However many repeats and learning rates of one shape fail in a row for one cause, the other shape is trained."""
+    plan = a_plan(grid, repeats=12)
+    events = _run(plan, "ResourceExhausted: no memory", Cause.ERROR, lambda trial: 32 in trial.recipe.hidden_widths)
+    n_finished, n_failed = (sum(isinstance(event, kind) for event in events) for kind in (Finished, Failed))
+    assert n_finished == n_failed == len(plan.trials) / 2
+
+
+def test_ten_shapes_that_fail_for_one_cause_stop_the_sweep() -> None:
+    """Once trials of ten shapes have failed in a row for one cause, those of the others are not tried."""
+    plan = a_plan("hidden_width: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]", repeats=3)
+    with pytest.raises(WorkersError, match=r"28 trials in a row failed for one cause: ResourceExhausted"):
         _run(plan, "ResourceExhausted: no memory", Cause.ERROR)
 
 

@@ -1,6 +1,14 @@
-"""`python -m mnist_sweep`."""
+"""`python -m mnist_sweep`, and the console script."""
 
-from mnist_sweep.cli import main
+from __future__ import annotations
+
+import sys
+
+from mnist_sweep.interpreter import search_path
+
+sys.path[:] = search_path()
+
+from mnist_sweep.cli import main  # noqa: E402  before this the current folder must be shut out
 
 if __name__ == "__main__":
     main()

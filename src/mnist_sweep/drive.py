@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from mnist_sweep.boundary import Stop, stop_signals
+from mnist_sweep.clock import running_s
 from mnist_sweep.counts import counted
 from mnist_sweep.engine import Wishes, training
 from mnist_sweep.errors import ExitCode, StorageError, WorkersError
@@ -107,12 +108,12 @@ def write_all(plan: Plan, ledger: Ledger, home: Home) -> tuple[Summary, Path]:
 
 
 def _stamper() -> Callable[[Event], Record]:
-    """Dates events, and counts the seconds from now; the monotonic clock leaves out a laptop's sleep."""
-    began = time.monotonic()
+    """Dates events, and counts the seconds from now in which this process ran."""
+    began = running_s()
 
     def stamp(event: Event) -> Record:
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return Record(at, time.monotonic() - began, event)
+        return Record(at, running_s() - began, event)
 
     return stamp
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from mnist_sweep.execution.executor import Executor, Limits
 from mnist_sweep.execution.pool import run_in_pool
 from mnist_sweep.execution.serial import run_serially
+from mnist_sweep.interpreter import clean_environment, python
 from mnist_sweep.machine import Gpu, environment, n_cores, visible_gpus
 from mnist_sweep.sweep import Training
-from mnist_sweep.training.data import load
 from mnist_sweep.training.shared import share
 from mnist_sweep.training.work import MakeTrainer
 
@@ -48,11 +48,11 @@ def training(
     n_workers = 1 if wishes.executor == "serial" else wishes.n_workers or len(gpus) or n_cores()
     n_workers = min(n_workers, -(-n_trials // stack))
     ids = tuple(gpus[i % len(gpus)].id for i in range(n_workers)) if gpus else ()
-    with share(load()) as data:
+    with share() as data:
         yield Training(
             EXECUTORS[wishes.executor],
-            MakeTrainer(data, stack, ids),
-            Limits(n_workers, stack, wishes.trial_timeout_s, stop=stop),
+            MakeTrainer(data, ids),
+            Limits(n_workers, stack, wishes.trial_timeout_s, stop=stop, say=say),
             {**environment(), "workers": n_workers, "stack": stack},
         )
 
@@ -74,5 +74,6 @@ def usable_gpus(gpus: list[Gpu], say: Callable[[str], None], count: Callable[[],
 def _count_in_tensorflow() -> int:
     """How many GPUs TensorFlow sees; asked in a process of its own, so that this one holds no GPU."""
     code = "import tensorflow as tf; print('GPUs', len(tf.config.list_physical_devices('GPU')))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    command = python("-c", code)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=clean_environment())  # noqa: S603
     return int(done.stdout.rpartition("GPUs ")[2] or 0)

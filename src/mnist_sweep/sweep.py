@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from mnist_sweep.execution.executor import Executor, Limits, MakeWork, TrialEven
 from mnist_sweep.journal import Journal
 from mnist_sweep.ledger import Ledger, pending, replay
 from mnist_sweep.plan import Plan, SweepSpec
-from mnist_sweep.recipe import Trial, loop_changes, loop_version
+from mnist_sweep.recipe import CompileKey, Trial, compile_key, loop_changes, loop_version
 
 Listener = Callable[[TrialEvent, Ledger], None]
 
@@ -71,7 +71,7 @@ def run_sweep(
             return ledger
         with prepare(len(todo)) as training:
             note(RunStarted(training.environment, confirms=bool(confirmations)))
-            streak = _Streak()
+            streak = _Streak({compile_key(trial.recipe) for trial in todo})
             try:
                 with closing(training.execute(iter(todo), training.make_work, training.limits)) as events:
                     for event in events:
@@ -90,10 +90,15 @@ _STREAK = 10
 
 @dataclass(slots=True)
 class _Streak:
-    """Counts failures in a row that have one cause outside the trials: no memory, a GPU that is gone."""
+    """Counts failures in a row that have one cause outside the trials: no memory, a GPU that is gone.
 
+    A shape that cannot be trained is no such cause, however many trials it has: there must be as many shapes, or all.
+    """
+
+    shapes: set[CompileKey]
     cause: str = ""
     n: int = 0
+    failed: set[CompileKey] = field(default_factory=set)
 
     def see(self, event: TrialEvent) -> None:
         """Take in an event.
@@ -103,15 +108,17 @@ class _Streak:
         """
         match event:
             case Finished():
-                self.n = 0
-            case Failed(_, Cause.ERROR | Cause.WORKER_DIED as cause, reason):
+                self.cause = ""
+            case Failed(trial, Cause.ERROR | Cause.WORKER_DIED as cause, reason):
                 kind = f"{cause}: {reason.partition(':')[0]}"
-                self.n = self.n + 1 if kind == self.cause else 1
-                self.cause = kind
-                if self.n >= _STREAK:
+                if kind != self.cause:
+                    self.cause, self.n, self.failed = kind, 0, set()
+                self.n += 1
+                self.failed.add(compile_key(trial.recipe))
+                if self.n >= _STREAK and len(self.failed) >= min(_STREAK, len(self.shapes)):
                     raise WorkersError(
                         f"stopped: {self.n} trials in a row failed for one cause: {reason.splitlines()[0]}. "
-                        "Mend it, then train them again with --retry-failed"
+                        "Correct it, then train them again with --retry-failed"
                     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnist_sweep.boundary import Stop
+from mnist_sweep.clock import running_s
 from mnist_sweep.counts import counted
 from mnist_sweep.estimate import time_left
 from mnist_sweep.events import Failed, Finished, Progress, Started
@@ -61,7 +62,7 @@ class Pace:
 
     def see(self, event: TrialEvent) -> None:
         """Take in an event; the clock begins with the first one, when the workers are up."""
-        self.began = self.began or time.monotonic()
+        self.began = self.began or running_s()
         match event:
             case Started(trial):
                 self.running[trial] = "starting"
@@ -210,7 +211,7 @@ def _picture(pace: Pace, columns: int) -> RenderableType:
     from rich.text import Text
 
     head = Table.grid(padding=(0, 1))
-    spent = duration_words(time.monotonic() - pace.began)
+    spent = duration_words(running_s() - pace.began)
     bar = ProgressBar(total=pace.n_trials, completed=pace.n_done, width=min(24, columns // 5))
     head.add_row(
         bar, Text(f"{pace.n_done}/{pace.n_trials} trials", no_wrap=True), Text(f"{spent} so far"), Text(pace.left)

@@ -78,6 +78,31 @@ def sleeps_on_the_second(trials: tuple[Trial, ...]) -> Events:
         yield finished(trial)
 
 
+def works_for_two_seconds(trials: tuple[Trial, ...]) -> Events:
+    """Twenty epochs of a tenth of a second for each trial; a file says that the first one is over."""
+    for trial in trials:
+        for epoch in range(1, 21):
+            time.sleep(0.1)
+            yield Progress(trial, epoch, 0.3, 0.9)
+            Path("at-work").touch()
+        yield finished(trial)
+
+
+def speaks_and_aborts_on_the_second(trials: tuple[Trial, ...]) -> Events:
+    """Ends as a C++ library does when a check fails, in the second repeat."""
+    for trial in trials:
+        if trial.repeat == 2:
+            _abort(f"Check failed: repeat {trial.repeat}")
+        os.write(2, b"chatter\n")
+        os.write(1, b"chatter\n")
+        yield finished(trial)
+
+
+def _abort(words: str) -> None:
+    os.write(2, f"first words\n{words}\n*** Check failure stack trace: ***\n    @     0x7f00  tsl::Fail()\n".encode())
+    os.abort()
+
+
 def hangs(trials: tuple[Trial, ...]) -> Events:
     """Leaves its process number in a file and says nothing for a long time."""
     Path(f"worker-{os.getpid()}").touch()
@@ -115,6 +140,14 @@ def make_sleeps(_number: int) -> Work:
     return sleeps_on_the_second
 
 
+def make_works_for_two_seconds(_number: int) -> Work:
+    return works_for_two_seconds
+
+
+def make_aborts(_number: int) -> Work:
+    return speaks_and_aborts_on_the_second
+
+
 def make_hangs(_number: int) -> Work:
     return hangs
 
@@ -127,3 +160,32 @@ def make_nothing(_number: int) -> Work:
 def make_corpse(_number: int) -> Work:
     """Dies while it gets ready."""
     os._exit(3)
+
+
+def make_loud_corpse(_number: int) -> Work:
+    """Dies while it gets ready, as a C++ library does."""
+    _abort("Check failed: no such device")
+    return trains
+
+
+def make_only_the_first(number: int) -> Work:
+    """Gets ready in the first worker alone; the others leave a file for each time that they tried."""
+    if number:
+        Path(f"tried-{os.getpid()}").touch()
+        raise MemoryError("no room for another")
+    return tells_process
+
+
+def make_after_two_failures(_number: int) -> Work:
+    """Gets ready at the third time of trying."""
+    if len(list(Path().glob("tried-*"))) < 2:
+        Path(f"tried-{os.getpid()}").touch()
+        os._exit(3)
+    return trains
+
+
+def make_slowly(_number: int) -> Work:
+    """Leaves its process number in a file and gets ready for a long time."""
+    Path(f"worker-{os.getpid()}").touch()
+    time.sleep(600)
+    return trains

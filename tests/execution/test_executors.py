@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,13 @@ from mnist_sweep.recipe import Trial, compile_key
 
 _TRIALS = [a_trial(repeat) for repeat in (1, 2, 3)]
 _BOTH = pytest.mark.parametrize("execute", [run_serially, run_in_pool])
+
+
+class _Unknown:
+    """Work that a worker cannot even read."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return eval, ("unknown",)
 
 
 def _run(execute: Executor, make_work: Any, trials: list[Trial] | None = None, **limits: Any) -> list[Any]:
@@ -62,17 +70,18 @@ def test_no_trials_make_no_events(execute: Executor) -> None:
 @_BOTH
 @pytest.mark.parametrize("stack", [1, 3])
 def test_work_that_breaks_is_a_failed_trial(execute: Executor, stack: int) -> None:
-    """An exception fails the trials that it took with it, with cause and reason, and nothing else."""
+    """An exception fails the trial that raised it, with cause and reason, and none that was beside it."""
     outcomes = _outcomes(_run(execute, fake_work.make_breaks, stack=stack))
     assert finished(_TRIALS[0]) == outcomes[1]
     assert Failed(_TRIALS[1], Cause.ERROR, "ValueError: no such layer") == outcomes[2]
-    assert {1, 2, 3} == set(outcomes)
+    assert finished(_TRIALS[2]) == outcomes[3]
 
 
 @_BOTH
-def test_a_trial_that_takes_too_long_has_failed(execute: Executor) -> None:
-    """A trial over its time fails with that as the reason, and the others are trained."""
-    outcomes = _outcomes(_run(execute, fake_work.make_sleeps, trial_timeout_s=1.5))
+@pytest.mark.parametrize("stack", [1, 3])
+def test_a_trial_that_takes_too_long_has_failed(execute: Executor, stack: int) -> None:
+    """A trial over its time fails with that as the reason, and the others, also beside it, are trained."""
+    outcomes = _outcomes(_run(execute, fake_work.make_sleeps, trial_timeout_s=1.5, stack=stack))
     assert Failed(_TRIALS[1], Cause.TIMEOUT, "took longer than the 1.5 s allowed to a trial") == outcomes[2]
     assert {1: finished(_TRIALS[0]), 3: finished(_TRIALS[2])} == {r: outcomes[r] for r in (1, 3)}
 
@@ -122,9 +131,15 @@ def test_window_is_bounded_and_prefers_the_shape_at_hand() -> None:
     assert len(pulled) < 1000
     assert shape == compile_key(window.take(1, shape)[0].recipe)
     assert shape != compile_key(window.take(1, None, frozenset({shape}))[0].recipe)
-    again = window.take(2, shape)
-    window.put_back(again)
-    assert again == window.take(2, shape)
+
+
+def test_what_is_put_back_comes_again_first_and_alone() -> None:
+    """Trials that were put back are handed out before the others, one by one, and the others as many as wanted."""
+    trials = tuple(a_trial(repeat) for repeat in range(1, 6))
+    window = Window(iter(trials))
+    window.put_back(window.take(2))
+    assert [trials[:1], trials[1:2], trials[2:]] == [window.take(3) for _ in range(3)]
+    assert not window
 
 
 def test_pool_uses_all_its_processes() -> None:
@@ -144,14 +159,17 @@ def test_a_worker_that_has_grown_is_replaced() -> None:
     assert [1, 1, 1, 2, 2] == [len(set(processes[: n + 1])) for n in range(5)]
 
 
-def test_a_worker_that_keeps_dying_fails_its_trial_alone() -> None:
-    """A trial that kills its worker is tried up to the limit, then fails with how it died; the sweep goes on."""
-    events = _run(run_in_pool, fake_work.make_dies, max_attempts=2)
+@pytest.mark.parametrize("stack", [1, 3])
+def test_a_worker_that_keeps_dying_fails_its_trial_alone(stack: int) -> None:
+    """A trial that kills its worker is tried up to the limit, then fails with how it died; none beside it is blamed."""
+    events = _run(run_in_pool, fake_work.make_dies, max_attempts=2, stack=stack)
     outcomes = _outcomes(events)
     reason = "the worker process was ended by SIGKILL (often: out of memory), 2 times"
     assert Failed(_TRIALS[1], Cause.WORKER_DIED, reason) == outcomes[2]
     assert {1: finished(_TRIALS[0]), 3: finished(_TRIALS[2])} == {r: outcomes[r] for r in (1, 3)}
-    assert 2 == sum(event == Started(_TRIALS[1]) for event in events)
+    alone = 2
+    assert alone + (stack > 1) == sum(event == Started(_TRIALS[1]) for event in events)
+    assert 1 + (stack > 1) == sum(event == Started(_TRIALS[2]) for event in events)
 
 
 @pytest.mark.parametrize("stack", [1, 3])
@@ -161,17 +179,71 @@ def test_a_worker_that_dies_once_costs_nothing(stack: int) -> None:
     assert {trial.repeat: finished(trial) for trial in _TRIALS} == outcomes
 
 
+def test_what_a_worker_wrote_before_it_died_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    """The reason holds what a library wrote last; what workers write while all is well reaches no terminal."""
+    outcomes = _outcomes(_run(run_in_pool, fake_work.make_aborts, max_attempts=2))
+    reason = (
+        "the worker process was ended by SIGABRT, 2 times: Check failed: repeat 2\nBefore that it wrote:\nfirst words"
+    )
+    assert Failed(_TRIALS[1], Cause.WORKER_DIED, reason) == outcomes[2]
+    assert {1: finished(_TRIALS[0]), 3: finished(_TRIALS[2])} == {r: outcomes[r] for r in (1, 3)}
+    assert ("", "") == capfd.readouterr()
+
+
 @pytest.mark.parametrize(
     ("make_work", "words"),
     [
-        (fake_work.make_nothing, "RuntimeError: no memory for the images"),
+        (fake_work.make_nothing, "ended with exit code 1: RuntimeError: no memory for the images"),
         (fake_work.make_corpse, "ended with exit code 3"),
+        (
+            fake_work.make_loud_corpse,
+            "was ended by SIGABRT: Check failed: no such device\nBefore that it wrote:\nfirst",
+        ),
+        (_Unknown(), "exit code 1: .*NameError: name 'unknown' is not defined"),
     ],
 )
 def test_workers_that_cannot_start_end_the_sweep(make_work: Any, words: str) -> None:
     """When no worker can get ready, that one cause is told instead of failing every trial."""
-    with pytest.raises(WorkersError, match=words):
+    with pytest.raises(WorkersError, match=f"no worker can start: the last one .*{words}"):
         _run(run_in_pool, make_work)
+
+
+def test_a_system_without_room_for_a_process_ends_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the system refuses every process, that is told; no file stays open."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    n_open = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(WorkersError, match=r"no worker can start: .*Resource temporarily unavailable"):
+        _run(run_in_pool, fake_work.make_trains)
+    assert n_open == len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_work_that_cannot_be_made_ready_here_ends_the_sweep() -> None:
+    """Without workers the cause is told likewise."""
+    with pytest.raises(WorkersError, match="no trial can be trained: RuntimeError: no memory for the images"):
+        _run(run_serially, fake_work.make_nothing)
+
+
+def test_a_worker_that_cannot_start_is_given_up_alone() -> None:
+    """It is tried three times; the others train everything, and the user hears of it once."""
+    said: list[str] = []
+    trials = [a_trial(repeat) for repeat in range(1, 401)]
+    events = _run(run_in_pool, fake_work.make_only_the_first, trials, n_workers=2, say=said.append)
+    assert 400 == sum(isinstance(event, Finished) for event in events)
+    assert 3 == len(list(Path().glob("tried-*")))
+    given_up = "Worker 2 of 2 was given up after 3 failed starts, and the others go on: "
+    assert [given_up + "it ended with exit code 1: MemoryError: no room for another"] == said
+
+
+def test_failed_starts_are_forgotten_once_a_worker_is_ready() -> None:
+    """A worker that starts at the third time of trying trains everything, and nobody hears of it."""
+    said: list[str] = []
+    outcomes = _outcomes(_run(run_in_pool, fake_work.make_after_two_failures, n_workers=1, say=said.append))
+    assert {trial.repeat: finished(trial) for trial in _TRIALS} == outcomes
+    assert [] == said
 
 
 def _hanging_pids() -> list[int]:
@@ -193,30 +265,78 @@ def test_closing_leaves_no_process_behind() -> None:
     assert not any(map(_alive, pids))
 
 
-def test_a_parent_that_is_killed_leaves_no_idle_worker_behind() -> None:
-    """Workers end by themselves when the process that owns them is killed."""
-    code = (
-        "import sys; sys.path.insert(0, "
-        + repr(str(Path(__file__).parent))
-        + "); sys.path.insert(0, "
-        + repr(str(Path(__file__).parents[1]))
-        + ")\n"
-        "import fake_work, builders, time\n"
+def _command(executor: str, make_work: str, before: str = "", **limits: Any) -> subprocess.Popen[str]:
+    """A process of its own, in a group of its own, that runs two trials and prints the kind of each event."""
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    Path("parent.py").write_text(
+        f"import sys; sys.path[:0] = {folders!r}\n"
+        "import os, fake_work, builders\n"
         "from mnist_sweep.execution.executor import Limits\n"
         "from mnist_sweep.execution.pool import run_in_pool\n"
-        "if __name__ == '__main__':\n"
-        "    trials = [builders.a_trial(r) for r in (1, 2)]\n"
-        "    for event in run_in_pool(iter(trials), fake_work.make_sleeps, Limits(1)):\n"
-        "        print('event', flush=True)\n"
+        "from mnist_sweep.execution.serial import run_serially\n"
+        f"{before}\n"
+        "trials = [builders.a_trial(r) for r in (1, 2)]\n"
+        f"for event in {executor}(iter(trials), fake_work.{make_work}, Limits(2, **{limits!r})):\n"
+        "    print(type(event).__name__, flush=True)\n"
     )
-    Path("parent.py").write_text(code)
-    with subprocess.Popen([sys.executable, "parent.py"], stdout=subprocess.PIPE, text=True) as parent:
+    return subprocess.Popen([sys.executable, "parent.py"], stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def _children(parent: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def _wait_until(true: Callable[[], bool], seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return true()
+
+
+def test_a_parent_that_is_killed_leaves_no_idle_worker_behind() -> None:
+    """Workers end by themselves when the process that owns them is killed, also in the middle of a trial."""
+    with _command("run_in_pool", "make_hangs") as parent:
+        assert _wait_until(lambda: len(list(Path().glob("worker-*"))) == 2)
+        children = _children(parent.pid)
+        parent.kill()
+    assert 2 == len(children)
+    assert _wait_until(lambda: not any(map(_alive, children)), 5)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.2, None])
+def test_a_parent_that_is_killed_leaves_no_starting_worker_behind(delay: float | None) -> None:
+    """Workers that are starting end too: killed as their interpreters start, or while they get ready (None)."""
+    with _command("run_in_pool", "make_slowly") as parent:
+        assert _wait_until(lambda: len(_children(parent.pid)) == 2)
+        children = _children(parent.pid)
+        if delay is None:
+            assert _wait_until(lambda: len(list(Path().glob("worker-*"))) == 2)
+        time.sleep(delay or 0.0)
+        parent.kill()
+    assert _wait_until(lambda: not any(map(_alive, children)), 5)
+
+
+@pytest.mark.parametrize("executor", ["run_serially", "run_in_pool"])
+def test_time_in_which_nothing_ran_does_not_count_against_a_trial(executor: str) -> None:
+    """A group that was stopped for longer than a trial may take goes on with its trials as if nothing had been."""
+    with _command(executor, "make_works_for_two_seconds", trial_timeout_s=6.0) as parent:
+        assert _wait_until(Path("at-work").exists)
+        os.killpg(parent.pid, signal.SIGSTOP)
+        time.sleep(7)
+        os.killpg(parent.pid, signal.SIGCONT)
         assert parent.stdout
-        parent.stdout.readline()
-        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
-        parent.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while any(_alive(int(pid)) for pid in children) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert children
-    assert not any(_alive(int(pid)) for pid in children)
+        kinds = parent.stdout.read().split()
+    assert 2 == kinds.count("Finished")
+    assert 0 == kinds.count("Failed")
+
+
+def test_workers_import_nothing_from_the_current_folder() -> None:
+    """Files named like modules in the current folder are left alone, also where the parent looks for modules there."""
+    Path("names").mkdir()
+    for name in ("sitecustomize", "signal", "socket", "random", "numpy", "pickle", "subprocess"):
+        (Path("names") / f"{name}.py").write_text("raise SystemExit('a module was taken from the current folder')")
+    here = "os.chdir('names'); sys.path.insert(0, ''); sys.path.insert(0, os.getcwd())"
+    with _command("run_in_pool", "make_trains", f"{here}; os.environ['PYTHONPATH'] = os.pathsep") as parent:
+        assert parent.stdout
+        kinds = parent.stdout.read().split()
+    assert 2 == kinds.count("Finished")

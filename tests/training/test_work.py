@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -16,6 +19,7 @@ from mnist_sweep.events import Cause, Failed, Finished, Progress, Record, record
 from mnist_sweep.keras_names import ACTIVATIONS, OPTIMIZERS
 from mnist_sweep.recipe import EarlyStopping, Seeds, Trial, compile_key, loop_version
 from mnist_sweep.training.data import MNIST_DIGEST, Mnist
+from mnist_sweep.training.loop import Program
 from mnist_sweep.training.model import build_model, initial_weights
 from mnist_sweep.training.runtime import tensorflow
 from mnist_sweep.training.work import Trainer, epoch_order, split
@@ -233,7 +237,28 @@ def test_each_shape_is_compiled_once(mnist: Mnist) -> None:
 
 
 def test_results_say_how_they_were_trained(trainer: Trainer) -> None:
-    """Device, kind of program, threads, stack and versions stand with every result."""
+    """Device, kind of program, threads, stack and versions stand with every result; the stack as it was."""
     execution = _finish(trainer, _trial(max_epochs=1)).result.execution
     assert ("CPU", "graph", 1, 1) == tuple(execution[name] for name in ("device", "program", "threads", "stack"))
     assert {"tensorflow", "keras", "numpy"} == set(execution["versions"])
+    pair = (_trial(max_epochs=1), _trial(replace(_SEEDS, weights=12), max_epochs=2))
+    assert [2, 2] == [event.result.execution["stack"] for event in trainer(pair) if isinstance(event, Finished)]
+
+
+def test_seconds_of_an_epoch_are_those_in_which_it_was_trained(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An epoch in whose middle the process was stopped for three seconds has not taken them."""
+    train = Program.train
+
+    def interrupted(*args: Any) -> Any:
+        subprocess.run(["sh", "-c", f"kill -STOP {os.getpid()}; sleep 3; kill -CONT {os.getpid()}"], check=True)
+        return train(*args)
+
+    monkeypatch.setattr(Program, "train", interrupted)
+    events = trainer((_trial(max_epochs=1),))
+    began = time.monotonic()
+    next(events)
+    passed = time.monotonic() - began
+    (seconds,) = next(e for e in events if isinstance(e, Finished)).result.curves.seconds
+    assert 0 < (seconds or 0) < passed - 2.5

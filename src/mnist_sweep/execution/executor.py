@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -30,6 +30,7 @@ class Limits:
         trial_timeout_s: a trial that takes longer has failed; None for no limit.
         max_attempts: how often a trial may lose its worker before it has failed.
         stop: once it is true, the executor ends; trials in training stay without an outcome.
+        say: hears what the user should know.
     """
 
     n_workers: int
@@ -37,6 +38,7 @@ class Limits:
     trial_timeout_s: float | None = None
     max_attempts: int = 3
     stop: Callable[[], bool] = lambda: False
+    say: Callable[[str], None] = lambda _: None
 
 
 Executor = Callable[[Iterator[Trial], MakeWork, Limits], Generator[TrialEvent]]
@@ -49,6 +51,11 @@ class Window:
     def __init__(self, trials: Iterator[Trial]) -> None:
         self._trials = trials
         self._by_shape: dict[CompileKey, deque[Trial]] = {}
+        self._alone: set[Trial] = set()
+
+    def __bool__(self) -> bool:
+        self._refill()
+        return bool(self._by_shape)
 
     def take(
         self, n: int, mine: CompileKey | None = None, others: frozenset[CompileKey] = frozenset()
@@ -61,14 +68,15 @@ class Window:
         unclaimed = [shape for shape in shapes if shape not in others]
         shape = mine if mine in self._by_shape else (unclaimed or shapes)[0]
         queue = self._by_shape[shape]
-        taken = tuple(queue.popleft() for _ in range(min(n, len(queue))))
+        taken = tuple(queue.popleft() for _ in range(1 if queue[0] in self._alone else min(n, len(queue))))
         if not queue:
             del self._by_shape[shape]
         return taken
 
-    def put_back(self, trials: tuple[Trial, ...]) -> None:
-        """Hand these out again, before others of their shape."""
-        for trial in reversed(trials):
+    def put_back(self, trials: Iterable[Trial]) -> None:
+        """Hand these out again, before others of their shape, and each alone, since one may have harmed the others."""
+        for trial in reversed(tuple(trials)):
+            self._alone.add(trial)
             self._by_shape.setdefault(compile_key(trial.recipe), deque()).appendleft(trial)
 
     def _refill(self) -> None:
@@ -78,7 +86,7 @@ class Window:
 
 
 def guarded(work: Work, trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
-    """The work's events; if it raises, its trials without an outcome have failed, and nothing else happens."""
+    """The work's events; a trial that makes it raise has failed, found by trying those of a stack one by one."""
     left = dict.fromkeys(trials)
     try:
         for event in work(trials):
@@ -87,9 +95,24 @@ def guarded(work: Work, trials: tuple[Trial, ...]) -> Iterator[Progress | Finish
             yield event
     except Exception as error:  # noqa: BLE001  whatever breaks one training must not cost the others
         reason = f"{type(error).__name__}: {str(error).strip()[:2000]}"
+    else:
+        return
+    if len(left) > 1:
+        for trial in left:
+            yield from guarded(work, (trial,))
+    else:
         yield from (Failed(trial, Cause.ERROR, reason) for trial in left)
 
 
-def timed_out(trial: Trial, limits: Limits) -> Failed:
-    """The failure of a trial that took too long."""
-    return Failed(trial, Cause.TIMEOUT, f"took longer than the {limits.trial_timeout_s:g} s allowed to a trial")
+def allowed_s(batch: Collection[Trial], limits: Limits) -> float:
+    """Seconds that these trials may take together."""
+    return (limits.trial_timeout_s or float("inf")) * len(batch)
+
+
+def timed_out(left: Collection[Trial], window: Window, limits: Limits) -> Iterator[Failed]:
+    """The failure of a trial that took too long; of several side by side, each gets its own time alone."""
+    if len(left) > 1:
+        window.put_back(left)
+        return
+    reason = f"took longer than the {limits.trial_timeout_s:g} s allowed to a trial"
+    yield from (Failed(trial, Cause.TIMEOUT, reason) for trial in left)

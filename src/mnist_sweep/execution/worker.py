@@ -1,0 +1,67 @@
+"""What runs in a worker process."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+
+from mnist_sweep.execution.executor import guarded
+from mnist_sweep.recipe import Trial
+
+_PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker can take trials; it holds this many bytes of memory."""
+
+    n_bytes: int
+
+
+def main(handle: int, parent: int) -> None:
+    """The worker's life: get ready, then trials in and events out until the parent is gone."""
+    _end_with(parent)
+    pipe, batches = Connection(handle), SimpleQueue[tuple[Trial, ...]]()
+    make_work, number = pipe.recv()
+    threading.Thread(target=_receive, args=(pipe, batches), daemon=True).start()
+    try:
+        work = make_work(number)
+    except Exception as error:  # noqa: BLE001  the parent hears of it as of any end
+        sys.exit(f"{type(error).__name__}: {error}")
+    with suppress(OSError):  # the parent is gone
+        while True:
+            pipe.send(Ready(_memory()))
+            for event in guarded(work, batches.get()):
+                pipe.send(event)
+
+
+def _end_with(parent: int) -> None:
+    """Have Linux end this process with its parent's thread; loading TensorFlow, it has no ear for a closed pipe."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before
+        os._exit(1)
+
+
+def _receive(pipe: Connection, batches: SimpleQueue[tuple[Trial, ...]]) -> None:
+    """Take in trials; when the parent is gone, end at once, whatever is being done: nobody waits for it."""
+    with suppress(EOFError, OSError):
+        while True:
+            batches.put(pipe.recv())
+    os._exit(1)
+
+
+def _memory() -> int:
+    """Bytes that this process holds in memory; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    except OSError:
+        return 0

@@ -1,0 +1,37 @@
+"""Python processes that import nothing from the current folder, where users keep files of any name.
+
+Only what every interpreter has loaded anyway is imported here, since this comes before the folder is shut out.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  where this package lies
+
+
+def search_path() -> list[str]:
+    """What `sys.path` holds beside the current folder; this package is found in any case."""
+    kept = _elsewhere(sys.path)
+    return kept if _HOME in kept else [*kept, _HOME]
+
+
+def python(*arguments: str) -> list[str]:
+    """The command that runs this Python with these arguments."""
+    return [sys.executable, "-P", *arguments]
+
+
+def clean_environment() -> dict[str, str]:
+    """Its environment; an empty entry of PYTHONPATH, which scripts leave there by accident, is the folder too."""
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(_elsewhere(entries))}
+
+
+def _elsewhere(entries: list[str]) -> list[str]:
+    named = [entry for entry in entries if entry]
+    try:
+        here = os.path.realpath(".")
+    except OSError:  # it was deleted, so nothing can be in it
+        return named
+    return [entry for entry in named if os.path.realpath(entry) != here]
