@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from mnist_sweep.boundary import Stop, stop_signals
+from mnist_sweep.boundary import Context, Stop, fail, stop_signals
 from mnist_sweep.engine import Wishes, training
-from mnist_sweep.errors import ExitCode, StorageError, WorkersError
+from mnist_sweep.errors import ExitCode, SweepError, WorkersError
 from mnist_sweep.events import Event, Failed, Finished, Record
 from mnist_sweep.execution.executor import TrialEvent
 from mnist_sweep.home import Home
@@ -75,17 +75,17 @@ def train_at(home: Home, plan: Plan, how: How, choose: Callable[[Ledger], tuple[
     return Ending(summary, best, n_failed, n_finished, len(pending(confirmations or plan.trials, ledger)), stop)
 
 
-def exit_code(ending: Ending, home: Home, how: How) -> int:
+def exit_code(ending: Ending, home: Home, how: How, context: Context) -> int:
     """Say what is left or failed, and with which exit code the command ends."""
     if ending.n_left and (ending.stop.signal or how.max_hours or how.max_trials):
         again = shlex.join(word for word in sys.argv[1:] if word != "--fresh")
         why = "Stopped" if ending.stop.signal else "Limit reached"
-        say(f"{why}, {ending.n_left} trials left; to continue: mnist-sweep {again}", err=True)
-        return 128 + ending.stop.signal if ending.stop.signal else ExitCode.LIMIT_REACHED
+        code = 128 + ending.stop.signal if ending.stop.signal else ExitCode.LIMIT_REACHED
+        return fail(context, code, f"{why}, {ending.n_left} trials left; to continue: mnist-sweep {again}")
     if not ending.n_failed:
         return ExitCode.FINISHED
-    say(f"{ending.n_failed} trials failed; the column Reason of {home.full} says why", err=True)
-    return ExitCode.SOME_FAILED if ending.n_finished else ExitCode.ALL_FAILED
+    code = ExitCode.SOME_FAILED if ending.n_finished else ExitCode.ALL_FAILED
+    return fail(context, code, f"{ending.n_failed} trials failed; the column Reason of {home.full} says why")
 
 
 def write_all(plan: Plan, ledger: Ledger, home: Home) -> tuple[Summary, Path]:
@@ -118,6 +118,7 @@ def _train(
         return training(how.wishes, n_trials=n_trials, repeats=repeats, stop=stop, say=partial(say, err=True))
 
     with progress(plan, how.look, confirmations) as listeners:
+        heard = [*listeners, _live_page(plan, home)] if how.live else listeners
         return run_sweep(
             plan,
             journal_path=home.journal,
@@ -126,12 +127,29 @@ def _train(
             confirmations=confirmations,
             retry_failed=how.look.retry_failed,
             max_trials=how.max_trials,
-            listeners=[*listeners, _live_page(plan, home)] if how.live else listeners,
+            listeners=list(map(_harmless, heard)),
         )
 
 
+def _harmless(hear: Listener) -> Listener:
+    """A listener whose failures are said once and end nothing: whoever watches a sweep may not cost it a trial."""
+    told = False
+
+    def hear_or_say(event: TrialEvent, ledger: Ledger) -> None:
+        nonlocal told
+        try:
+            hear(event, ledger)
+        except Exception as error:  # noqa: BLE001  whatever breaks while something is drawn
+            what = str(error) if isinstance(error, SweepError) else f"{type(error).__name__}: {error}"
+            if not told:
+                say(f"{what}; the sweep goes on", err=True)
+            told = True
+
+    return hear_or_say
+
+
 def _live_page(plan: Plan, home: Home) -> Listener:
-    """Writes report.html anew now and then; the page reloads itself, and is never the reason that a trial is lost."""
+    """Writes report.html anew now and then; the page reloads itself."""
     due = 0.0
 
     def hear(event: TrialEvent, ledger: Ledger) -> None:
@@ -141,9 +159,8 @@ def _live_page(plan: Plan, home: Home) -> Listener:
             return
         try:
             write_page(summarize(plan, ledger), str(home.path), home.reports["page"], refresh_s=_REFRESH_S)
-        except StorageError as error:
-            say(f"{error}; the sweep goes on", err=True)
-        took = time.monotonic() - began
-        due = time.monotonic() + max(_REFRESH_S, _WRITING_SHARE * took)
+        finally:
+            took = time.monotonic() - began
+            due = time.monotonic() + max(_REFRESH_S, _WRITING_SHARE * took)
 
     return hear

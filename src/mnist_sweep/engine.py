@@ -13,7 +13,6 @@ from mnist_sweep.execution.pool import run_in_pool
 from mnist_sweep.execution.serial import run_serially
 from mnist_sweep.machine import Gpu, environment, n_cores, visible_gpus
 from mnist_sweep.sweep import Training
-from mnist_sweep.training.data import load
 from mnist_sweep.training.shared import share
 from mnist_sweep.training.work import MakeTrainer
 
@@ -48,7 +47,7 @@ def training(
     n_workers = 1 if wishes.executor == "serial" else wishes.n_workers or len(gpus) or n_cores()
     n_workers = min(n_workers, -(-n_trials // stack))
     ids = tuple(gpus[i % len(gpus)].id for i in range(n_workers)) if gpus else ()
-    with share(load()) as data:
+    with share() as data:
         yield Training(
             EXECUTORS[wishes.executor],
             MakeTrainer(data, stack, ids),

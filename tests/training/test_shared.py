@@ -3,28 +3,110 @@
 from __future__ import annotations
 
 import multiprocessing
-from multiprocessing.shared_memory import SharedMemory
+import os
+import shutil
+from pathlib import Path
 
-import numpy as np
 import pytest
 
-from mnist_sweep.training.data import Mnist, checked
+from mnist_sweep.errors import StorageError
+from mnist_sweep.training import shared
+from mnist_sweep.training.data import Mnist, cached_file, checked, store
 from mnist_sweep.training.shared import Handle, attach, share
 
 
-def _read(handle: Handle) -> tuple[str, bool]:
-    """In another process: whether the shared arrays are MNIST, and whether they can be written."""
+def _read(handle: Handle) -> bool:
+    """In another process: whether the shared arrays, which must be MNIST, can be written."""
     data = attach(handle)
+    _check(data)
+    return bool(data.x_train.flags.writeable)
+
+
+def _check(data: Mnist) -> None:
     images = {"x_train": data.x_train.reshape(-1, 28, 28), "x_test": data.x_test.reshape(-1, 28, 28)}
     checked({**images, "y_train": data.y_train, "y_test": data.y_test}, "shared")
-    return data.source, bool(data.x_train.flags.writeable)
 
 
-def test_another_process_reads_the_same_bytes(mnist: Mnist) -> None:
-    """A spawned process finds MNIST in shared memory, byte for byte, and cannot change it; afterwards it is gone."""
-    with share(mnist) as handle:
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            assert ("shared memory", False) == pool.apply(_read, (handle,))
-        assert np.array_equal(mnist.y_test, attach(handle).y_test)
-    with pytest.raises(FileNotFoundError):
-        SharedMemory(handle.name)
+@pytest.fixture
+def kept(mnist: Mnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test's own, as an older version leaves it; returns where the mapped file goes."""
+    own = cached_file()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    if own.exists():
+        cached_file().parent.mkdir(parents=True)
+        shutil.copy(own, cached_file())
+    else:
+        store(mnist)
+    return cached_file().with_name("mnist-sweep.raw")
+
+
+def _in_another_process(handle: Handle) -> bool:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_read, (handle,))
+
+
+def test_another_process_maps_the_same_bytes(kept: Path) -> None:
+    """A spawned process finds MNIST in the file beside the cache, byte for byte, and cannot change it."""
+    with share() as handle:
+        assert not _in_another_process(handle)
+        assert not _read(handle)
+        kept.unlink()  # whoever cleans up the cache during a sweep takes nothing from it
+        assert not _in_another_process(handle)
+
+
+def test_the_file_is_written_once_and_then_enough(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second sweep takes the file as it is; the compressed cache is not even read."""
+    with share():
+        before = kept.stat()
+    cached_file().unlink()
+    monkeypatch.setattr(shared, "write_whole", None)
+    with share() as handle:
+        _check(attach(handle))
+    assert (before.st_ino, before.st_mtime_ns) == (kept.stat().st_ino, kept.stat().st_mtime_ns)
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut", "longer", "empty", "pipe"])
+def test_a_damaged_file_is_replaced(kept: Path, damage: str) -> None:
+    """Whatever lies in the file's place and is not MNIST is replaced by what is; so is the rest of a killed write."""
+    leftover = kept.with_name(f".{kept.name}.4242.tmp")
+    with share():
+        content = bytearray(kept.read_bytes())
+    leftover.write_bytes(b"half")
+    if damage == "pipe":
+        kept.unlink()
+        os.mkfifo(kept)
+    else:
+        changed = content[:5_000_000] + bytes([content[5_000_000] ^ 1]) + content[5_000_001:]
+        kept.write_bytes({"changed": changed, "cut": content[:-1], "longer": content + b"0", "empty": b""}[damage])
+    with share() as handle:
+        _check(attach(handle))
+    assert content == kept.read_bytes()
+    assert not leftover.exists()
+
+
+def test_a_cache_that_cannot_be_written_is_enough(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arrays are then in a file without a name: another process maps it, and nothing is left behind."""
+
+    def full(path: Path, _content: bytes) -> None:
+        raise StorageError(f"{path}: no room")
+
+    monkeypatch.setattr(shared, "write_whole", full)
+    temporary = kept.parent / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    with share() as handle:
+        assert [] == list(temporary.iterdir())
+        assert 0 == os.fstat(handle.fd).st_nlink
+        assert not _in_another_process(handle)
+    assert not kept.exists()
+
+
+def test_no_room_anywhere_is_told(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where neither the cache nor the folder for temporary files takes MNIST, the user hears which two to mend."""
+    kept.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(kept / "nowhere"))
+    with (
+        pytest.raises(StorageError, match=r"no room for MNIST \(55 MB\), in .*datasets or .*KERAS_HOME or TMPDIR"),
+        share(),
+    ):
+        pass

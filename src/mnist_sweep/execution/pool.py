@@ -44,7 +44,6 @@ class _Broken:
 
 def _serve(pipe: Connection, make_work: MakeWork, number: int) -> None:
     """The worker's life: get ready, then trials in and events out until the pipe closes."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone: so are we
         try:
             work = make_work(number)
@@ -127,12 +126,12 @@ class _Pool:
     def _start(self, number: int) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(theirs, self._make_work, number), daemon=True)
-        # Ctrl-C reaches the whole group, and the parent decides: a worker is born with it blocked, and stays so.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # These reach the whole group, and the parent decides: a worker is born with them blocked, and stays so.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         try:
             process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         return _Worker(number, process, ours)
 
