@@ -32,6 +32,7 @@ grid:
   max_epochs: {max_epochs}
   early_stopping: off
 """
+_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 _ASCII = {
     "asked for": {"PYTHONIOENCODING": "ascii"},
     "by locale": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
@@ -109,6 +110,7 @@ def test_a_failure_is_remembered_and_the_next_words_are_tried() -> None:
     os.close(writer)
 
 
+@_FULL
 @pytest.mark.parametrize("streams", ["2>&-", "<&- >&- 2>&-", ">/dev/full 2>/dev/full"])
 def test_a_sweep_needs_nobody_to_talk_to(tiny: str, streams: str) -> None:
     """With any of its streams closed or full a sweep trains everything, writes its reports and ends with 0."""
@@ -135,6 +137,7 @@ def _wait_for_a_start() -> None:
         time.sleep(0.05)
 
 
+@_FULL
 @pytest.mark.parametrize("words", ["plan tiny.yaml", "status {}", "compare {} {}", "schema"])
 def test_what_is_printed_arrives_or_is_told(done: str, words: str) -> None:
     """A command that cannot print says so, with exit code 9; closed streams and readers who leave are no fault."""
@@ -146,6 +149,7 @@ def test_what_is_printed_arrives_or_is_told(done: str, words: str) -> None:
         assert (0, b"") == (told.returncode, told.stderr)
 
 
+@_FULL
 def test_a_report_is_written_before_it_is_told(done: str) -> None:
     """`report` that cannot print has written its files."""
     assert 9 == _shell(f"report {done} <&- >/dev/full").returncode
@@ -181,7 +185,7 @@ def test_bugs_are_told_in_ascii_too(done: str) -> None:
     code = (
         "import sys; sys.argv[1:] = ['plan', 'tiny.yaml']\n"
         "import mnist_sweep.overview as overview\n"
-        "def broken(*a, **k): raise ZeroDivisionError('2×64')\n"
+        "def broken(*a, **k): raise ZeroDivisionError('2' + chr(215) + '64')\n"
         "overview.print_plan = broken\n"
         "from mnist_sweep.cli import main\n"
         "main()"
@@ -191,3 +195,19 @@ def test_bugs_are_told_in_ascii_too(done: str) -> None:
     assert (3, True) == (told.returncode, b"2x64" in told.stderr)
     (report,) = Path(done).glob("crash-*.txt")
     assert "größer" in report.read_text("utf-8")
+
+
+def test_a_folder_named_in_other_bytes_is_a_folder(done: str) -> None:
+    """Reports name the folder as well as UTF-8 can; a name of a sweep is refused in words."""
+    try:
+        Path(done).parent.rename(os.fsdecode(b"b\xffd"))
+    except OSError:
+        pytest.skip("this file system has no such names")
+    told = _shell("report b*/tiny")
+    assert (0, True) == (told.returncode, b"b\xffd/tiny/best.xlsx" in told.stdout), told.stderr
+    assert 0 == _shell("step b*/tiny").returncode
+    assert "b\N{REPLACEMENT CHARACTER}d/tiny" in Path("DETAILED_STEPS.md").read_text("utf-8")
+    assert 2 == _shell("init b*d").returncode
+    Path("tiny.yaml").write_text(_TINY.format(max_epochs=5).replace("name: tiny", "name: größe"), "utf-8")
+    told = _shell("plan tiny.yaml", **_ASCII["by locale"])
+    assert (2, True) == (told.returncode, b"set PYTHONUTF8=1" in told.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -436,6 +437,13 @@ def _plan_and_home(config: Path, output: Path, context: Context) -> tuple[Plan, 
 
     context.config = config
     spec = load_spec(config)
+    try:
+        os.fsencode(spec.name)
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{config}: name: {spec.name}: {sys.getfilesystemencoding()}, the encoding of file names in this locale, "
+            "has no such name; set PYTHONUTF8=1, or give the sweep a name in ASCII"
+        ) from error
     context.home = Home(output / spec.name)
     return make_plan(spec, MNIST_DIGEST), context.home
 

@@ -23,6 +23,7 @@ from mnist_sweep.ledger import Ledger, pending, replay
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import Trial
 from mnist_sweep.reports.build import write_page, write_reports
+from mnist_sweep.streams import path_words
 from mnist_sweep.summary import Summary, summarize
 from mnist_sweep.sweep import Listener, Training, run_sweep
 from mnist_sweep.terminal import Look, progress, say
@@ -91,7 +92,7 @@ def exit_code(ending: Ending, home: Home, how: How, context: Context) -> int:
 def write_all(plan: Plan, ledger: Ledger, home: Home) -> tuple[Summary, Path]:
     """Write every report of the home; returns the summary, and where best.xlsx was written."""
     summary = summarize(plan, ledger)
-    written = write_reports(summary, str(home.path), home.reports, home.plots)
+    written = write_reports(summary, path_words(home.path), home.reports, home.plots)
     for name, path in written.items():
         if path != home.reports[name]:
             say(f"{home.reports[name]} is open in a spreadsheet program; written instead: {path}", err=True)
@@ -158,7 +159,7 @@ def _live_page(plan: Plan, home: Home) -> Listener:
         if began < due or not isinstance(event, Finished | Failed):
             return
         try:
-            write_page(summarize(plan, ledger), str(home.path), home.reports["page"], refresh_s=_REFRESH_S)
+            write_page(summarize(plan, ledger), path_words(home.path), home.reports["page"], refresh_s=_REFRESH_S)
         finally:
             took = time.monotonic() - began
             due = time.monotonic() + max(_REFRESH_S, _WRITING_SHARE * took)

@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TextIO, cast
 
 _LACKING = "mnist-sweep"  # our handler of characters that an encoding lacks
@@ -77,3 +78,8 @@ def _replace(error: UnicodeError) -> tuple[str | bytes, int]:
     with suppress(UnicodeEncodeError):
         return codecs.lookup_error("surrogateescape")(error)
     return "".join(_INSTEAD.get(character, "?") for character in error.object[error.start : error.end]), error.end
+
+
+def path_words(path: Path) -> str:
+    """A path for texts in UTF-8, which cannot hold every byte that a path can."""
+    return os.fsencode(path).decode(errors="replace")

@@ -76,7 +76,8 @@ def test_a_damaged_file_is_replaced(kept: Path, damage: str) -> None:
         kept.unlink()
         os.mkfifo(kept)
     else:
-        changed = content[:5_000_000] + bytes([content[5_000_000] ^ 1]) + content[5_000_001:]
+        changed = content.copy()
+        changed[5_000_000] ^= 1
         kept.write_bytes({"changed": changed, "cut": content[:-1], "longer": content + b"0", "empty": b""}[damage])
     with share() as handle:
         _check(attach(handle))
