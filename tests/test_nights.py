@@ -14,6 +14,8 @@ import pandas as pd
 import pytest
 
 from builders import a_plan, a_trial, finished
+from mnist_sweep import drive, terminal
+from mnist_sweep.engine import Wishes
 from mnist_sweep.errors import WorkersError
 from mnist_sweep.estimate import Costs, epoch_work, time_left
 from mnist_sweep.events import Cause, Event, Failed, Finished, Progress, Record, RunStarted, Started
@@ -26,6 +28,7 @@ from mnist_sweep.recipe import Trial
 from mnist_sweep.reports.build import write_reports
 from mnist_sweep.summary import summarize
 from mnist_sweep.sweep import Training, run_sweep
+from mnist_sweep.terminal import Look
 from mnist_sweep.training.data import cache_folder
 
 _TINY = """\
@@ -55,8 +58,11 @@ def _sweep(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_limits_stop_in_good_order_and_the_rest_follows(tiny: str) -> None:
     """With --max-trials the reports are written, the exit code is 8, status tells the rest, and a rerun finishes."""
-    first = _sweep("run", tiny, "--max-trials", "1")
+    first = _sweep("run", tiny, "--max-trials", "1", "--notify", "cat > told.json")
     assert 8 == first.returncode
+    told = json.loads(Path("told.json").read_text())
+    assert (8, 1, 3, "output/tiny/best.xlsx") == tuple(told[k] for k in ("exit_code", "finished", "left", "best_xlsx"))
+    assert told["error"] in first.stderr
     assert "Limit reached, 3 trials left; to continue: mnist-sweep run tiny.yaml" in first.stderr
     assert ["finished", "pending", "pending", "pending"] == list(pd.read_excel("output/tiny/full.xlsx")["Status"])
     status = _sweep("status", "output/tiny")
@@ -79,6 +85,7 @@ def test_the_end_is_told_to_a_command(tiny: str) -> None:
     told = json.loads(Path("told.json").read_text())
     assert ("tiny", 0, 4, 0, 0) == tuple(told[name] for name in ("name", "exit_code", "finished", "failed", "left"))
     assert told["best_by_validation"]["repeats"] == 2
+    assert (None, "output/tiny", "output/tiny/best.xlsx") == tuple(told[k] for k in ("error", "folder", "best_xlsx"))
     again = _sweep("run", tiny, "--quiet", "--notify", "no-such-program")
     assert 0 == again.returncode
     assert "--notify no-such-program" in again.stderr
@@ -176,6 +183,32 @@ def test_ten_shapes_that_fail_for_one_cause_stop_the_sweep() -> None:
     plan = a_plan("hidden_width: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]", repeats=3)
     with pytest.raises(WorkersError, match=r"28 trials in a row failed for one cause: ResourceExhausted"):
         _run(plan, "ResourceExhausted: no memory", Cause.ERROR)
+
+
+@pytest.mark.parametrize("watcher", ["write_page", "leader_words"])
+def test_whoever_watches_ends_no_night(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], watcher: str
+) -> None:
+    """Whatever fails while the page or the progress is drawn is said once, and every trial is trained."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("no page")
+
+    def works(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
+        yield from map(finished, trials)
+
+    monkeypatch.setattr(drive if watcher == "write_page" else terminal, watcher, broken)
+    monkeypatch.setattr(drive, "_REFRESH_S", 0)
+    monkeypatch.setattr(terminal, "_LOOK_S", 0)
+    monkeypatch.setattr(
+        drive, "training", lambda *_, **__: nullcontext(Training(run_serially, lambda _: works, Limits(1), {}))
+    )
+    monkeypatch.setattr(drive, "write_all", lambda plan, ledger, _: (summarize(plan, ledger), Path()))
+    home = Home(Path("watched"))
+    home.create()
+    ending = drive.train_at(home, a_plan(), drive.How(Wishes(), Look(), live=True))
+    assert (4, 0) == (ending.n_finished, ending.n_left)
+    assert 1 == capsys.readouterr().err.count("ZeroDivisionError: no page; the sweep goes on")
 
 
 def test_diverging_trials_are_results_however_many() -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ import click
 from mnist_sweep.errors import ConfigError, ExitCode, SweepError
 from mnist_sweep.home import Home
 from mnist_sweep.screen import fitted
+from mnist_sweep.streams import Stream
 
 
 @dataclass(slots=True)
@@ -34,67 +35,102 @@ class Stop:
         return bool(self.signal) or time.monotonic() > self.deadline
 
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 @contextmanager
 def stop_signals(max_hours: float | None) -> Iterator[Stop]:
-    """Take Ctrl-C and SIGTERM as a wish to stop in good order; a second one ends the process at once."""
+    """Take Ctrl-C, SIGTERM and SIGHUP as a wish to stop in good order; a second Ctrl-C or SIGTERM ends at once.
+
+    A terminal that closes sends SIGHUP twice: as it goes, and when its shell ends. So the second is no wish to hurry,
+    and one may still come after the block. Where SIGHUP is ignored from the start, as under nohup, it stays so.
+    """
     stop = Stop(deadline=time.monotonic() + max_hours * 3600 if max_hours else float("inf"))
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if stop.signal:
-            os.write(2, b"\x1b[?25h\n" if os.isatty(2) else b"")  # the live lines have hidden the cursor
-            os.write(2, b"stopped at once; finished trials are kept; run again without --fresh to continue\n")
+        if stop.signal and number != signal.SIGHUP:
+            _say_now("\x1b[?25h\n" if os.isatty(2) else "")  # the live lines have hidden the cursor
+            _say_now("stopped at once; finished trials are kept; run again without --fresh to continue\n")
             os._exit(128 + number)  # the journal is whole at every moment
-        stop.signal = number
-        if not stop.shown:
-            os.write(2, b"stopping; once more to leave at once\n")
+        if not stop.signal:
+            stop.signal = number
+            _say_now("" if stop.shown else "stopping; once more to leave at once\n")
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    numbers = [number for number in _STOPPING if not (ignored and number == signal.SIGHUP)]
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield stop
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if stop.signal and number == signal.SIGHUP else handler)
+
+
+def _say_now(text: str) -> None:
+    """Write from a signal handler, which may have interrupted whoever else writes."""
+    with suppress(OSError):  # the terminal may be what has gone
+        os.write(2, text.encode())
 
 
 @dataclass(slots=True)
 class Context:
-    """What a crash report tells of the command: set as it becomes known."""
+    """What there is to tell of the command when it ends: set as it becomes known.
+
+    Args:
+        trains: what it says then matters less than what it does.
+        at_end: hears of the exit code of a command that trains, unless nothing was begun.
+        error: what went wrong, in words.
+        best: where best.xlsx was written.
+    """
 
     config: Path | None = None
     home: Home | None = None
+    trains: bool = False
+    at_end: Callable[[int], None] | None = None
+    error: str = ""
+    best: Path | None = None
+
+
+def fail(context: Context, code: int, text: str) -> int:
+    """Say what went wrong; returns the exit code."""
+    context.error = text
+    click.echo(fitted(text, sys.stderr), err=True)
+    return code
+
+
+_NOTHING_BEGUN = (ExitCode.USAGE, ExitCode.HOME_BUSY)
 
 
 def run_command(command: Callable[[], int], context: Context) -> int:
     """Run a command; errors become words, and its exit code is what the process ends with."""
     try:
-        code = _exit_code(command)
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output went away: not our error
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FINISHED
+        code = _exit_code(command, context)
     except Exception as error:  # noqa: BLE001  anything else is a bug of ours
         path = _write_crash(context)
         where = f"; report: {path}" if path else f"\n{traceback.format_exc()}"
-        click.echo(f"A bug in mnist-sweep: {type(error).__name__}: {error}. Results so far are safe{where}", err=True)
-        return ExitCode.BUG
-    return code
+        text = f"A bug in mnist-sweep: {type(error).__name__}: {error}. Results so far are safe{where}"
+        code = fail(context, ExitCode.BUG, text)
+    if context.at_end and code not in _NOTHING_BEGUN:
+        context.at_end(code)
+    unsaid = sys.stdout.error if isinstance(sys.stdout, Stream) else None
+    if code or context.trains or unsaid is None or isinstance(unsaid, BrokenPipeError):  # a reader may have enough
+        return code
+    return fail(context, ExitCode.STORAGE, f"Error: standard output cannot be written: {unsaid.strerror}")
 
 
-def _exit_code(command: Callable[[], int]) -> int:
+def _exit_code(command: Callable[[], int], context: Context) -> int:
     try:
         return command()
     except SweepError as error:
-        words = str(error) if isinstance(error, ConfigError) else f"Error: {error}"
-        click.echo(fitted(words, sys.stderr), err=True)
-        return error.exit_code
+        return fail(context, error.exit_code, str(error) if isinstance(error, ConfigError) else f"Error: {error}")
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
         error.show()
+        context.error = error.format_message()
         return ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.STORAGE
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted; run the same command to continue", err=True)
-        return ExitCode.INTERRUPTED
+        return fail(context, ExitCode.INTERRUPTED, "Interrupted; run the same command to continue")
 
 
 def _write_crash(context: Context) -> Path | None:
@@ -103,7 +139,7 @@ def _write_crash(context: Context) -> Path | None:
 
     now = datetime.now(UTC)
     home = context.home if context.home and context.home.path.is_dir() else Home(Path.cwd())
-    config = context.config.read_text(errors="replace") if context.config and context.config.is_file() else "none"
+    config = context.config.read_text("utf-8", "replace") if context.config and context.config.is_file() else "none"
     parts = {
         "command": " ".join(sys.argv),
         "when": now.isoformat(),
@@ -113,7 +149,8 @@ def _write_crash(context: Context) -> Path | None:
     }
     path = home.crash(now)
     try:
-        path.write_text("\n\n".join(f"== {title}\n{text}" for title, text in parts.items()) + "\n")
+        content = "\n\n".join(f"== {title}\n{text}" for title, text in parts.items())
+        path.write_text(f"{content}\n", "utf-8", "replace")
     except OSError:
         return None
     return path

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ from mnist_sweep.journal import holder, locked, read_records
 from mnist_sweep.ledger import Ledger, recorded_plan, replay
 from mnist_sweep.plan import Plan, make_plan
 from mnist_sweep.recipe import Trial
+from mnist_sweep.streams import open_streams
 from mnist_sweep.summary import Summary, summarize
 
 if TYPE_CHECKING:
@@ -57,7 +60,7 @@ def cli() -> None:
       2 usage or sweep file    7 all trials failed, or none can be trained
       3 a bug                  8 your own limit was reached
       4 the folder is busy     9 data, disk or permissions
-                               130 interrupted, 143 terminated
+                               129 hung up, 130 interrupted, 143 terminated
     """
 
 
@@ -77,8 +80,13 @@ def _training_options(command: Callable[..., int]) -> Callable[..., int]:
         max_trials: int | None,
         log_format: str,
         live: bool,
+        notify: str | None,
         **kwargs: Any,
     ) -> int:
+        context: Context = click.get_current_context().obj
+        context.trains = True
+        context.at_end = functools.partial(_notify, notify, context) if notify else None
+
         from mnist_sweep.drive import How
         from mnist_sweep.engine import Wishes
         from mnist_sweep.terminal import Look
@@ -124,7 +132,27 @@ _TRAINING_OPTIONS = (
         show_default=True,
         help="How each trial is told where there is no terminal.",
     ),
+    click.option(
+        "--notify",
+        metavar="COMMAND",
+        help="At the end, however it ends, run the shell command COMMAND with its facts as JSON on standard input.",
+    ),
 )
+
+
+def _notify(command: str, context: Context, code: int) -> None:
+    """Tell a command of the user's how training ended, with the numbers if there are any."""
+    from mnist_sweep.notify import closing_facts, send
+
+    home, summary, best = context.home, None, context.best
+    name, folder = (context.config.stem if context.config else ""), None
+    if home:
+        name, folder, best = home.path.absolute().name, str(home.path), best or home.reports["best"]
+        with suppress(Exception):  # what ended the command may also stand in the way of its summary
+            summary = _summary_of(home.path)
+    best_path = str(best) if best and best.is_file() else None
+    facts = closing_facts(summary, name=name, exit_code=code, error=context.error, folder=folder, best_path=best_path)
+    send(command, facts)
 
 
 @cli.command()
@@ -132,13 +160,8 @@ _TRAINING_OPTIONS = (
 @_OUTPUT
 @click.option("--fresh", is_flag=True, help="Move what the sweep has so far aside, and start anew.")
 @_training_options
-@click.option(
-    "--notify",
-    metavar="COMMAND",
-    help="At the end, run the shell command COMMAND with the summary as JSON on its standard input.",
-)
 @click.pass_obj
-def run(context: Context, config: Path, output: Path, *, fresh: bool, how: How, notify: str | None) -> int:
+def run(context: Context, config: Path, output: Path, *, fresh: bool, how: How) -> int:
     """Train what CONFIG asks for and write the reports.
 
     Running the same command again continues where it stopped; nothing is trained twice.
@@ -153,7 +176,6 @@ def run(context: Context, config: Path, output: Path, *, fresh: bool, how: How, 
       mnist-sweep run configs/grid.yaml --max-hours 8 --notify 'mail -s sweep me@example.org'
     """
     from mnist_sweep.drive import exit_code, train_at
-    from mnist_sweep.notify import closing_facts, send
     from mnist_sweep.terminal import say
     from mnist_sweep.words import closing_words
 
@@ -164,11 +186,9 @@ def run(context: Context, config: Path, output: Path, *, fresh: bool, how: How, 
         click.echo(f"{home.path} is now {aside}", err=True)
     home.create()
     ending = train_at(home, plan, how)
+    context.best = ending.best
     say(closing_words(ending.summary, str(ending.best)))
-    code = exit_code(ending, home, how)
-    if notify:
-        send(notify, closing_facts(ending.summary, str(ending.best), code))
-    return code
+    return exit_code(ending, home, how, context)
 
 
 @cli.command()
@@ -191,6 +211,7 @@ def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -
     Examples:
       mnist-sweep confirm output/grid
       mnist-sweep confirm output/grid --top 3 --repeats 20
+      mnist-sweep confirm output/grid --notify 'mail -s confirmed me@example.org'
     """
     from mnist_sweep.drive import exit_code, train_at
     from mnist_sweep.findings import print_confirmed
@@ -212,9 +233,10 @@ def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -
         return confirmations(plan, recipes, repeats)
 
     ending = train_at(found, plan, how, choose)
+    context.best = ending.best
     print_confirmed(ending.summary)
     say(str(ending.best))
-    return exit_code(ending, found, how)
+    return exit_code(ending, found, how, context)
 
 
 @cli.command("plan")
@@ -412,16 +434,23 @@ def _plan_and_home(config: Path, output: Path, context: Context) -> tuple[Plan, 
 
     context.config = config
     spec = load_spec(config)
+    try:
+        os.fsencode(spec.name)
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{config}: name: {spec.name}: {sys.getfilesystemencoding()}, the encoding of file names in this locale, "
+            "has no such name; set PYTHONUTF8=1, or give the sweep a name in ASCII"
+        ) from error
     context.home = Home(output / spec.name)
     return make_plan(spec, MNIST_DIGEST), context.home
 
 
 def main() -> None:
     """The console script."""
+    open_streams()
     context = Context()
 
     def command() -> int:
-        # Not cli.main(): it ends the process with code 1 when a pipe closes.
         with cli.make_context("mnist-sweep", sys.argv[1:], obj=context) as click_context:
             return int(cli.invoke(click_context) or 0)
 

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from mnist_sweep.boundary import Stop, stop_signals
+from mnist_sweep.boundary import Context, Stop, fail, stop_signals
 from mnist_sweep.clock import running_s
 from mnist_sweep.counts import counted
 from mnist_sweep.engine import Wishes, training
-from mnist_sweep.errors import ExitCode, StorageError, WorkersError
+from mnist_sweep.errors import ExitCode, SweepError, WorkersError
 from mnist_sweep.events import Event, Failed, Finished, Record
 from mnist_sweep.execution.executor import TrialEvent
 from mnist_sweep.home import Home
@@ -25,6 +25,7 @@ from mnist_sweep.ledger import Ledger, pending, replay
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import Trial
 from mnist_sweep.reports.build import write_page, write_reports
+from mnist_sweep.streams import path_words
 from mnist_sweep.summary import Summary, summarize
 from mnist_sweep.sweep import Listener, Training, run_sweep
 from mnist_sweep.terminal import Look, progress, say
@@ -84,23 +85,24 @@ def _given_up(ledger: Ledger) -> str:
     return f"Stopping: {counted(n, 'trial')} in training {'is' if n == 1 else 'are'} given up"
 
 
-def exit_code(ending: Ending, home: Home, how: How) -> int:
+def exit_code(ending: Ending, home: Home, how: How, context: Context) -> int:
     """Say what is left or failed, and with which exit code the command ends."""
     if ending.n_left and (ending.stop.signal or how.max_hours or how.max_trials):
         again = shlex.join(word for word in sys.argv[1:] if word != "--fresh")
         why = "Stopped" if ending.stop.signal else "Limit reached"
-        say(f"{why}, {counted(ending.n_left, 'trial')} left; to continue: mnist-sweep {again}", err=True)
-        return 128 + ending.stop.signal if ending.stop.signal else ExitCode.LIMIT_REACHED
+        code = 128 + ending.stop.signal if ending.stop.signal else ExitCode.LIMIT_REACHED
+        left = counted(ending.n_left, "trial")
+        return fail(context, code, f"{why}, {left} left; to continue: mnist-sweep {again}")
     if not ending.n_failed:
         return ExitCode.FINISHED
-    say(f"{counted(ending.n_failed, 'trial')} failed; the column Reason of {home.full} says why", err=True)
-    return ExitCode.SOME_FAILED if ending.n_finished else ExitCode.ALL_FAILED
+    code = ExitCode.SOME_FAILED if ending.n_finished else ExitCode.ALL_FAILED
+    return fail(context, code, f"{counted(ending.n_failed, 'trial')} failed; the column Reason of {home.full} says why")
 
 
 def write_all(plan: Plan, ledger: Ledger, home: Home) -> tuple[Summary, Path]:
     """Write every report of the home; returns the summary, and where best.xlsx was written."""
     summary = summarize(plan, ledger)
-    written = write_reports(summary, str(home.path), home.reports, home.plots)
+    written = write_reports(summary, path_words(home.path), home.reports, home.plots)
     for name, path in written.items():
         if path != home.reports[name]:
             say(f"{home.reports[name]} is open in a spreadsheet program; written instead: {path}", err=True)
@@ -127,6 +129,7 @@ def _train(
         return training(how.wishes, n_trials=n_trials, repeats=repeats, stop=stop, say=partial(say, err=True))
 
     with progress(plan, how.look, stop, confirmations) as listeners:
+        heard = [*listeners, _live_page(plan, home)] if how.live else listeners
         return run_sweep(
             plan,
             journal_path=home.journal,
@@ -135,12 +138,29 @@ def _train(
             confirmations=confirmations,
             retry_failed=how.look.retry_failed,
             max_trials=how.max_trials,
-            listeners=[*listeners, _live_page(plan, home)] if how.live else listeners,
+            listeners=list(map(_harmless, heard)),
         )
 
 
+def _harmless(hear: Listener) -> Listener:
+    """A listener whose failures are said once and end nothing: whoever watches a sweep may not cost it a trial."""
+    told = False
+
+    def hear_or_say(event: TrialEvent, ledger: Ledger) -> None:
+        nonlocal told
+        try:
+            hear(event, ledger)
+        except Exception as error:  # noqa: BLE001  whatever breaks while something is drawn
+            what = str(error) if isinstance(error, SweepError) else f"{type(error).__name__}: {error}"
+            if not told:
+                say(f"{what}; the sweep goes on", err=True)
+            told = True
+
+    return hear_or_say
+
+
 def _live_page(plan: Plan, home: Home) -> Listener:
-    """Writes report.html anew now and then; the page reloads itself, and is never the reason that a trial is lost."""
+    """Writes report.html anew now and then; the page reloads itself."""
     due = 0.0
 
     def hear(event: TrialEvent, ledger: Ledger) -> None:
@@ -149,10 +169,9 @@ def _live_page(plan: Plan, home: Home) -> Listener:
         if began < due or not isinstance(event, Finished | Failed):
             return
         try:
-            write_page(summarize(plan, ledger), str(home.path), home.reports["page"], refresh_s=_REFRESH_S)
-        except StorageError as error:
-            say(f"{error}; the sweep goes on", err=True)
-        took = time.monotonic() - began
-        due = time.monotonic() + max(_REFRESH_S, _WRITING_SHARE * took)
+            write_page(summarize(plan, ledger), path_words(home.path), home.reports["page"], refresh_s=_REFRESH_S)
+        finally:
+            took = time.monotonic() - began
+            due = time.monotonic() + max(_REFRESH_S, _WRITING_SHARE * took)
 
     return hear

@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     ALL_FAILED = 7
     LIMIT_REACHED = 8
     STORAGE = 9
+    HANGUP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 

@@ -14,20 +14,32 @@ from mnist_sweep.words import recipe_words
 _PATIENCE_S = 60
 
 
-def closing_facts(summary: Summary, best_path: str, exit_code: int) -> dict[str, Any]:
-    """The end of a sweep as plain JSON values."""
-    first = _best(summary.picks[0].combination, summary) if summary.picks else None
-    return {
-        "name": summary.spec.name,
+def closing_facts(
+    summary: Summary | None, *, name: str, exit_code: int, error: str, folder: str | None, best_path: str | None
+) -> dict[str, Any]:
+    """The end of a sweep as plain JSON values; null for what is not known.
+
+    Args:
+        summary: None where there is none, or its journal cannot be read.
+        error: what went wrong, in words; empty when nothing did.
+    """
+    facts = {
+        "name": summary.spec.name if summary else name,
         "exit_code": int(exit_code),
-        "finished": summary.n(Status.FINISHED),
-        "failed": summary.n(Status.FAILED),
-        "left": summary.n(Status.PENDING),
-        "hours": round(summary.seconds / 3600, 4),
-        "best_by_validation": None if summary.unfinished else first,
-        "leading_so_far": first if summary.unfinished else None,
-        "best_xlsx": best_path,
+        "error": error or None,
+        "folder": folder,
     }
+    return {**facts, **(_numbers(summary) if summary else dict.fromkeys(_NUMBERS)), "best_xlsx": best_path}
+
+
+_NUMBERS = ("finished", "failed", "left", "hours", "best_by_validation", "leading_so_far")
+
+
+def _numbers(summary: Summary) -> dict[str, Any]:
+    counts = [summary.n(status) for status in (Status.FINISHED, Status.FAILED, Status.PENDING)]
+    first = _best(summary.picks[0].combination, summary) if summary.picks else None
+    best, leading = (None, first) if summary.unfinished else (first, None)
+    return dict(zip(_NUMBERS, (*counts, round(summary.seconds / 3600, 4), best, leading), strict=True))
 
 
 def _best(combination: Combination, summary: Summary) -> dict[str, Any]:
@@ -46,6 +58,8 @@ def send(command: str, facts: dict[str, Any]) -> None:
         why = f"ended with exit code {error.returncode}"
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         why = str(error)
+    except KeyboardInterrupt:  # nobody wants to wait for it
+        why = "interrupted"
     else:
         return
     click.echo(f"--notify {command}: {why}; the sweep itself is not touched by this", err=True)

@@ -66,8 +66,8 @@ def write_sweep_file(name: str, folder: Path) -> Path:
         StorageError: when the folder cannot be written.
     """
     path = folder / f"{name}.yaml"
-    text = sweep_file(name)
-    if parse_spec(text.encode(), f"NAME {name}").name != name:
+    text = sweep_file(name) if name.isprintable() else ""
+    if not text or parse_spec(text.encode(), f"NAME {name}").name != name:
         raise UsageError(f"{name}: found more than a plain name; allowed: letters, digits, spaces, and - _ . inside")
     if path.exists():
         raise UsageError(f"{path}: is there already; choose another name, or remove it first")

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line; a reader who went away must not cost the sweep anything."""
-    with suppress(BrokenPipeError):
-        click.echo(fitted(text, sys.stderr if err else sys.stdout), err=err)
+    """Print a line."""
+    click.echo(fitted(text, sys.stderr if err else sys.stdout), err=err)
 
 
 _LOOK_S = 1.0

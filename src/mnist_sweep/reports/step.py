@@ -24,6 +24,7 @@ from mnist_sweep.errors import StorageError, UsageError
 from mnist_sweep.files import write_whole
 from mnist_sweep.home import Home
 from mnist_sweep.reports.tables import axis_words
+from mnist_sweep.streams import path_words
 from mnist_sweep.summary import CHOSEN_BY, RANKED, Status, Summary, spread_of
 from mnist_sweep.words import amount_words, axis_name_words, axis_value_words, cut_words, duration_words, spread_words
 
@@ -48,7 +49,7 @@ def write_step(summary: Summary, home: Home, into: Path) -> None:
         raise StorageError(f"{into}: cannot be read as text: {error}; give another file with --into") from error
     windows = "\r\n" in text
     files = Path(os.path.relpath(home.path.resolve(), into.parent))
-    section = renewed(text.replace("\r\n", "\n"), summary, files.as_posix(), str(into))
+    section = renewed(text.replace("\r\n", "\n"), summary, path_words(files), str(into))
     write_whole(into, (section.replace("\n", "\r\n") if windows else section).encode())
 
 

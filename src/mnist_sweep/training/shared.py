@@ -12,7 +12,7 @@ import math
 import mmap
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import IO, Any
@@ -85,15 +85,18 @@ def _checked(path: Path) -> IO[bytes] | None:
 
 
 def _nameless(content: bytes) -> IO[bytes]:
-    try:
-        file = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
-        file.write(content)
-        file.flush()
-    except OSError as error:
-        raise StorageError(
-            f"no room for MNIST (55 MB), in {cached_file().parent} or in the folder for temporary files: "
-            f"{error.strerror}; make room, or set KERAS_HOME or TMPDIR to a folder that can be written"
-        ) from error
+    with ExitStack() as closing_later:
+        try:
+            file = closing_later.enter_context(tempfile.TemporaryFile(buffering=0))
+            rest = memoryview(content)
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError as error:
+            raise StorageError(
+                f"no room for MNIST (55 MB), in {cached_file().parent} or in the folder for temporary files: "
+                f"{error.strerror}; make room, or set KERAS_HOME or TMPDIR to a folder that can be written"
+            ) from error
+        closing_later.pop_all()  # the caller closes it
     return file
 
 

@@ -1,0 +1,103 @@
+"""A terminal that closes, and signals that reach the whole group of processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mnist_sweep.journal import holder
+from mnist_sweep.training.data import cache_folder
+
+_LONG = """\
+name: long
+repeats: 2
+validation_fraction: 0.95
+grid:
+  hidden_width: 8
+  batch_size: 100
+  max_epochs: 100000
+  early_stopping: off
+"""
+_RUN = [sys.executable, "-m", "mnist_sweep", "run", "long.yaml"]
+_TELL = ["--notify", "cat > told.json"]
+
+
+@pytest.fixture(autouse=True)
+def _sweep_file(mnist: object) -> None:
+    """A sweep that goes on for as long as nobody stops it; MNIST is in the cache."""
+    assert mnist
+    os.environ["KERAS_HOME"] = str(cache_folder().parent)
+    Path("long.yaml").write_text(_LONG)
+
+
+def _events() -> list[str]:
+    journal = Path("output/long/journal.jsonl")
+    lines = journal.read_text().splitlines()[1:] if journal.exists() else []
+    return [json.loads(line)["event"] for line in lines]
+
+
+def _wait_for(event: str) -> None:
+    end = time.monotonic() + 120
+    while event not in _events():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_terminal_that_closes_ends_a_sweep_in_good_order() -> None:
+    """The reports are written, a command of the user's is told how to go on, and the exit code is 129."""
+    terminal, inner = pty.openpty()
+    take = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    command = [sys.executable, "-c", take, *_RUN, *_TELL]
+    with subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, start_new_session=True) as running:
+        os.close(inner)
+        _wait_for("started")
+        os.close(terminal)
+        assert 129 == running.wait(timeout=60)
+    told = json.loads(Path("told.json").read_text())
+    assert (129, 2) == (told["exit_code"], told["left"])
+    assert "to continue: mnist-sweep run long.yaml" in told["error"]
+    assert Path("output/long/best.xlsx").is_file()
+    assert "run_ended" in _events()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_for_the_whole_group_is_the_parents_to_obey(number: signal.Signals, code: int) -> None:
+    """Workers do not die of it first, also while they start, so that no trial seems to have cost a worker its life."""
+    with subprocess.Popen([*_RUN, "--workers", "3"], start_new_session=True, stdout=-3, stderr=-1) as running:
+        _wait_for("run_started")
+        time.sleep(0.5)
+        os.killpg(running.pid, number)
+        error = running.communicate(timeout=60)[1].decode()
+    assert code == running.returncode, error
+    assert "to continue: mnist-sweep run long.yaml" in error
+    assert holder(Path("output/long/.lock")) is None
+
+
+def test_hanging_up_twice_is_no_hurry() -> None:
+    """A closing terminal and the end of its shell send one each; the reports are written all the same."""
+    with subprocess.Popen([*_RUN, *_TELL], start_new_session=True, stdout=-3, stderr=-3) as running:
+        _wait_for("started")
+        while running.poll() is None:
+            os.killpg(running.pid, signal.SIGHUP)
+            time.sleep(0.02)
+    assert 129 == running.returncode
+    assert 129 == json.loads(Path("told.json").read_text())["exit_code"]
+
+
+def test_nohup_holds() -> None:
+    """Where SIGHUP is ignored from the start, it stays so."""
+    with subprocess.Popen(["nohup", *_RUN], start_new_session=True, stdout=-3, stderr=-3) as running:
+        _wait_for("started")
+        os.killpg(running.pid, signal.SIGHUP)
+        time.sleep(2)
+        assert running.poll() is None
+        running.terminate()
+        assert 143 == running.wait(timeout=60)

@@ -1,0 +1,127 @@
+"""Whoever is to be told of a sweep's end is told of every end."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders import finished
+from mnist_sweep import cli, drive
+from mnist_sweep.boundary import Context, run_command
+from mnist_sweep.config import load_spec
+from mnist_sweep.errors import WorkersError
+from mnist_sweep.events import Event, Planned, Record, RunEnded, RunStarted
+from mnist_sweep.home import Home
+from mnist_sweep.journal import Journal, locked
+from mnist_sweep.notify import send
+from mnist_sweep.plan import make_plan
+from mnist_sweep.training.data import MNIST_DIGEST
+
+_GRID = "name: tiny\nrepeats: 2\ngrid:\n  hidden_width: [8, 16]\n  max_epochs: 5\n"
+_HOME = Home(Path("output/tiny"))
+
+
+@pytest.fixture(autouse=True)
+def _half_done() -> None:
+    """A sweep of four trials, three of them done."""
+    Path("tiny.yaml").write_text(_GRID)
+    plan = make_plan(load_spec(Path("tiny.yaml")), MNIST_DIGEST)
+    _HOME.create()
+    events: list[Event] = [Planned(plan.spec), RunStarted({}), *map(finished, plan.trials[:3]), RunEnded()]
+    with closing(Journal(_HOME.journal)) as journal:
+        for event in events:
+            journal.append(Record("2026-01-01T00:00:00Z", 1.0, event))
+
+
+def _end(words: str) -> tuple[int, dict[str, Any] | None]:
+    """The exit code of the command, and what was told of it."""
+    context = Context()
+    arguments = [*shlex.split(words), "--quiet", "--notify", "cat > told.json"]
+
+    def command() -> int:
+        with cli.cli.make_context("mnist-sweep", arguments, obj=context) as click_context:
+            return int(cli.cli.invoke(click_context) or 0)
+
+    code, told = run_command(command, context), Path("told.json")
+    return code, json.loads(told.read_text()) if told.exists() else None
+
+
+def _raise(error: BaseException) -> Callable[..., Any]:
+    def raising(*_: object, **__: object) -> None:
+        raise error
+
+    return raising
+
+
+@pytest.mark.parametrize("words", ["run tiny.yaml", "confirm output/tiny"])
+@pytest.mark.parametrize(
+    ("error", "code", "why"),
+    [
+        (ZeroDivisionError("a planted bug"), 3, "A bug in mnist-sweep: ZeroDivisionError: a planted bug."),
+        (WorkersError("no worker starts"), 7, "Error: no worker starts"),
+        (KeyboardInterrupt(), 130, "Interrupted; run the same command to continue"),
+    ],
+    ids=["bug", "workers", "interrupt"],
+)
+def test_a_sweep_that_breaks_is_told_with_its_numbers(
+    monkeypatch: pytest.MonkeyPatch, words: str, error: BaseException, code: int, why: str
+) -> None:
+    """Whatever ends training, the command hears why in words, where, and what is done so far."""
+    monkeypatch.setattr(drive, "train_at", _raise(error))
+    ended, told = _end(words)
+    assert told
+    assert (code, code, "tiny", "output/tiny") == (ended, told["exit_code"], told["name"], told["folder"])
+    assert told["error"].startswith(why)
+    assert (3, 0, 1, None) == (told["finished"], told["failed"], told["left"], told["best_xlsx"])
+    assert told["best_by_validation"]["repeats"] == 2
+
+
+def test_a_changed_sweep_is_told() -> None:
+    """Exit code 5: the night was lost to a changed file, and somebody should know."""
+    Path("tiny.yaml").write_text(_GRID.replace("[8, 16]", "[16, 32]"))
+    code, told = _end("run tiny.yaml")
+    assert told
+    assert (5, 5, 3) == (code, told["exit_code"], told["finished"])
+    assert "hidden_width" in told["error"]
+
+
+def test_a_damaged_journal_is_told_without_numbers() -> None:
+    """Exit code 6: no summary can be made, and those facts are null."""
+    lines = _HOME.journal.read_bytes().splitlines(keepends=True)
+    _HOME.journal.write_bytes(b"".join([*lines[:2], b"{\n", *lines[2:]]))
+    for words in ("run tiny.yaml", "confirm output/tiny"):
+        code, told = _end(words)
+        assert told
+        assert (6, "tiny", None, None) == (code, told["name"], told["finished"], told["best_by_validation"])
+        assert "journal.jsonl:3" in told["error"]
+
+
+def test_a_folder_that_cannot_be_made_is_told() -> None:
+    """Exit code 9, with the folder that was meant."""
+    code, told = _end("run tiny.yaml --output /proc/nowhere")
+    assert told
+    assert (9, "/proc/nowhere/tiny", "tiny") == (code, told["folder"], told["name"])
+
+
+def test_what_was_never_begun_is_not_told() -> None:
+    """A mistake on the command line or in the file is answered there, and a busy folder's own run will be told."""
+    assert (2, None) == _end("run missing.yaml")
+    assert (2, None) == _end("confirm nowhere")
+    with locked(_HOME.lock):
+        assert (4, None) == _end("run tiny.yaml")
+
+
+def test_a_command_that_nobody_waits_for_changes_no_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C during the user's own command ends that command alone."""
+    monkeypatch.setattr(subprocess, "run", _raise(KeyboardInterrupt()))
+    send("sleep 60", {})
+    assert "--notify sleep 60: interrupted" in capsys.readouterr().err
