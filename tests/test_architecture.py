@@ -12,6 +12,7 @@ import pytest
 _SOURCE = Path(__file__).parents[1] / "src" / "mnist_sweep"
 _PURE = (
     "errors",
+    "plain",
     "recipe",
     "keras_names",
     "plan",
@@ -27,10 +28,11 @@ _LATE_IN_PURE = {"numpy", "scipy"}
 _HEAVY = {"tensorflow", "keras", "pandas", "openpyxl", "numpy", "rich", "vl_convert", "scipy"}
 _MAY_IMPORT = {
     "errors": set(),
-    "recipe": set(),
+    "plain": set(),
+    "recipe": {"plain"},
     "keras_names": set(),
-    "plan": {"recipe"},
-    "events": {"plan", "recipe"},
+    "plan": {"plain", "recipe"},
+    "events": {"plain", "plan", "recipe"},
     "ledger": {"events", "plan", "recipe"},
     "noise": set(),
     "effects": {"noise", "recipe"},
@@ -41,7 +43,8 @@ _MAY_IMPORT = {
     "yaml_tree": {"errors"},
     "config": {"errors", "keras_names", "plan", "recipe", "yaml_tree"},
     "template": {"config", "errors", "files", "yaml_tree"},
-    "journal": {"errors", "events"},
+    "journal": {"errors", "events", "files"},
+    "locks": {"errors"},
     "sweep": {"errors", "events", "execution", "journal", "ledger", "plan", "recipe"},
     "estimate": {"events", "ledger", "recipe"},
     "boundary": {"errors", "home", "machine"},
@@ -56,6 +59,7 @@ _MAY_IMPORT = {
         "home",
         "journal",
         "ledger",
+        "locks",
         "plan",
         "recipe",
         "reports",
@@ -78,6 +82,7 @@ _MAY_IMPORT = {
         "events",
         "files",
         "home",
+        "locks",
         "noise",
         "plan",
         "recipe",
