@@ -24,8 +24,10 @@ from mnist_sweep.events import (
 from mnist_sweep.recipe import trial_to_dict
 
 _AT = "2026-01-02T03:04:05.678Z"
-_values = st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), max_size=4).map(tuple)
-_curves = st.builds(Curves, _values, _values, _values, _values, _values)
+_value = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+_fraction = st.none() | st.floats(0, 1)
+_epochs = st.lists(st.tuples(_value, _fraction, _value, _fraction, _value), max_size=4)
+_curves = _epochs.map(lambda epochs: Curves(*zip(*epochs, strict=True)))
 
 
 def _through_json(record: Record) -> Record:
@@ -75,11 +77,12 @@ def test_plan_survives_json(grid: str) -> None:
 @given(_curves)
 def test_curves_survive_json(curves: Curves) -> None:
     """Curves of a result and of a failure come back bit for bit, missing values included."""
-    done = Record(_AT, 1.0, finished(a_trial(), curves=curves))
     broken = Record(_AT, 1.0, Failed(a_trial(), Cause.DIVERGED, "diverged", curves))
-
-    assert done == _through_json(done)
     assert broken == _through_json(broken)
+    if curves.seconds and None not in {curves.val_loss[-1], curves.val_accuracy[-1]}:
+        n = len(curves.seconds)
+        done = Record(_AT, 1.0, finished(a_trial(), curves=curves, best_epoch=n, kept_epoch=n))
+        assert done == _through_json(done)
 
 
 def test_identity_of_a_trial_survives_json() -> None:
@@ -102,18 +105,17 @@ def test_values_that_are_not_finite_become_none(value: float, column: int) -> No
     values = [0.1, 0.2, 0.3, 0.4, 0.5]
     values[column] = value
     curves = Curves().add(*values)
-    columns = (curves.train_loss, curves.train_accuracy, curves.val_loss, curves.val_accuracy, curves.seconds)
 
-    assert [(None if i == column else v,) for i, v in enumerate(values)] == list(columns)
+    assert [(None if i == column else v,) for i, v in enumerate(values)] == list(curves.columns)
 
 
 def test_epochs_are_added_at_the_end() -> None:
     """Another epoch stands after those before it, and the curves before are not changed."""
-    one = Curves().add(1.0, 2.0, 3.0, 4.0, 5.0)
-    two = one.add(6.0, 7.0, 8.0, 9.0, 10.0)
+    one = Curves().add(1.0, 0.2, 3.0, 0.4, 5.0)
+    two = one.add(6.0, 0.7, 8.0, 0.9, 10.0)
 
-    assert Curves((1.0,), (2.0,), (3.0,), (4.0,), (5.0,)) == one
-    assert Curves((1.0, 6.0), (2.0, 7.0), (3.0, 8.0), (4.0, 9.0), (5.0, 10.0)) == two
+    assert Curves((1.0,), (0.2,), (3.0,), (0.4,), (5.0,)) == one
+    assert Curves((1.0, 6.0), (0.2, 0.7), (3.0, 8.0), (0.4, 0.9), (5.0, 10.0)) == two
 
 
 @pytest.mark.parametrize("n", [0, 4, 6])
@@ -142,6 +144,76 @@ def test_what_is_no_event_is_refused(change: dict[str, object]) -> None:
 
     with pytest.raises((KeyError, TypeError, ValueError)):
         record_from_dict(tree)
+
+
+_WRONG_RESULTS: list[dict[str, object]] = [
+    {"test_accuracy": 1.0001},
+    {"test_accuracy": "0.9"},
+    {"test_accuracy": True},
+    {"test_loss": None},
+    {"test_loss": 10**400},
+    {"best_epoch": 3},
+    {"kept_epoch": 0},
+    {"kept_epoch": 2.0},
+    {"kept_epoch": True},
+    {"confusion": [[1000] * 10] * 9},
+    {"confusion": [[1000] * 9] * 10},
+    {"confusion": [[-1] * 10] * 10},
+    {"confusion": []},
+    {"wrong": [[7, 2, 1]]},
+    {"wrong": [[7, 10]]},
+    {"wrong": [[7, "2"]]},
+    {"wrong": [7]},
+    {"execution": []},
+    {"more": 1},
+]
+
+
+@pytest.mark.parametrize("change", _WRONG_RESULTS, ids=str)
+def test_an_impossible_result_is_refused(change: dict[str, object]) -> None:
+    """A result of wrong types or with values outside their range raises, whatever wrote it."""
+    tree = json.loads(json.dumps(record_to_dict(Record(_AT, 1.0, finished(a_trial())))))
+    with pytest.raises(ValueError, match=next(iter(change))):
+        record_from_dict({**tree, "result": {**tree["result"], **change}})
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("val_accuracy", [0.9, 1.5]),
+        ("val_loss", [0.3]),
+        ("val_loss", [0.3, None]),
+        ("seconds", [1, "1"]),
+        ("seconds", [[1, 2], [1, 2]]),
+        ("seconds", 1),
+    ],
+)
+def test_impossible_curves_are_refused(name: str, values: object) -> None:
+    """Curves of different lengths, with something else than numbers, or without the kept epoch make no result."""
+    tree = json.loads(json.dumps(record_to_dict(Record(_AT, 1.0, finished(a_trial())))))
+    tree["result"]["curves"][name] = values
+    with pytest.raises(ValueError, match=r"curves|val_accuracy|no validation results"):
+        record_from_dict(tree)
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("recipe", {"batch_size": "100"}),
+        ("recipe", {"batch_size": 100.0}),
+        ("recipe", {"hidden_widths": 32}),
+        ("recipe", {"hidden_funcs": ["relu", 1]}),
+        ("recipe", {"learning_rate": [0.1]}),
+        ("recipe", {"early_stopping": {"monitor": "val_loss", "min_delta": 0, "patience": None}}),
+        ("seeds", {"weights": 1.5}),
+        ("seeds", {"more": 1}),
+    ],
+)
+def test_a_trial_of_wrong_types_is_refused(part: str, change: dict[str, object]) -> None:
+    """A recipe or seeds with a value of another type raise, naming the part."""
+    tree = json.loads(json.dumps(trial_to_dict(a_trial())))
+    with pytest.raises(ValueError, match=next(iter(change))):
+        record_from_dict({"event": "started", "at": _AT, "run_s": 1, "trial": {**tree, part: {**tree[part], **change}}})
 
 
 @pytest.mark.parametrize("missing", ["event", "at", "run_s"])

@@ -71,3 +71,64 @@ def test_a_place_that_takes_no_file_is_a_storage_error(tmp_path: Path, name: str
     assert str(error.value).startswith(f"{path}: cannot be written: ")
     assert ["file", "folder"] == sorted(entry.name for entry in tmp_path.rglob("*"))
     assert b"in the way" == (tmp_path / "file").read_bytes()
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    """What a link, or a link to a link, leads to is replaced, also in another folder and where it is not there yet."""
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link").symlink_to("middle")
+    (tmp_path / "middle").symlink_to("far/best.xlsx")
+    for content in (b"first", b"second"):
+        write_whole(tmp_path / "link", content)
+        assert content == (tmp_path / "far" / "best.xlsx").read_bytes()
+    assert [True, True, False] == [(tmp_path / name).is_symlink() for name in ("link", "middle", "far/best.xlsx")]
+    assert ["best.xlsx"] == [path.name for path in (tmp_path / "far").iterdir()]
+
+
+@pytest.mark.parametrize("target", ["link", "missing/best.xlsx", "folder", "pipe", os.devnull])
+def test_a_link_that_leads_to_no_file_is_a_storage_error(tmp_path: Path, target: str) -> None:
+    """A link in a circle, into nowhere, to a folder, a pipe or a device is told, and both are left as they are."""
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(target)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(StorageError, match=r"link.* cannot be written: "):
+        write_whole(tmp_path / "link", b"new")
+    assert before == sorted(path.name for path in tmp_path.iterdir())
+    assert Path(os.devnull).is_char_device()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755, 0o200])
+def test_permissions_stay(tmp_path: Path, mode: int) -> None:
+    """A file that only its owner may read can be read by nobody else afterwards, nor while it is written."""
+    path = tmp_path / "STEPS.md"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    write_whole(path, b"new")
+    assert mode == path.stat().st_mode & 0o777
+    path.chmod(0o600)
+    assert b"new" == path.read_bytes()
+
+
+def test_the_owner_stays(tmp_path: Path) -> None:
+    """What root replaces still belongs to the user that it belonged to."""
+    path = tmp_path / "STEPS.md"
+    path.write_bytes(b"old")
+    try:
+        os.chown(path, 12345, 12346)
+    except PermissionError:
+        pytest.skip("only root may give files away")
+    write_whole(path, b"new")
+    assert (12345, 12346) == (path.stat().st_uid, path.stat().st_gid)
+
+
+def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:
+    """A file that nobody may write is told with the command that changes that, also to root, and keeps its content."""
+    path = tmp_path / "my steps.md"
+    path.write_bytes(b"old")
+    path.chmod(0o444)
+    with pytest.raises(StorageError) as error:
+        write_whole(path, b"new")
+    assert str(error.value).startswith(f"{path}: cannot be written: it is read-only (chmod u+w '{path}' would ")
+    assert (b"old", 0o444) == (path.read_bytes(), path.stat().st_mode & 0o777)
+    assert [path] == list(tmp_path.iterdir())

@@ -3,29 +3,22 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
+import random
+import re
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from builders import a_trial, finished
-from mnist_sweep.errors import HomeBusyError, JournalCorruptError, StorageError
-from mnist_sweep.events import Cause, Event, Failed, Record, RunEnded, RunStarted, Started
-from mnist_sweep.journal import Journal, locked, read_records
-
-_HOLD = """
-import sys
-from pathlib import Path
-from mnist_sweep.journal import locked
-with locked(Path(sys.argv[1])):
-    print("locked", flush=True)
-    sys.stdin.read()
-"""
+from builders import a_spec, a_trial, finished
+from mnist_sweep.errors import JournalCorruptError, StorageError
+from mnist_sweep.events import Cause, Event, Failed, Planned, Record, RunEnded, RunStarted, Started
+from mnist_sweep.journal import Journal, read_records
+from mnist_sweep.ledger import replay
+from mnist_sweep.plan import make_plan
+from mnist_sweep.summary import summarize
+from mnist_sweep.words import closing_words, outcome_words
 
 
 def _record(event: Event, run_s: float = 1.0) -> Record:
@@ -45,6 +38,11 @@ def _written(path: Path, records: list[Record]) -> bytes:
         for record in records:
             journal.append(record)
     return path.read_bytes()
+
+
+def _without_sums(content: bytes) -> bytes:
+    """A journal as it was written before lines had checksums."""
+    return re.sub(rb',"crc":"[0-9a-f]{8}"}$', b"}", content, flags=re.MULTILINE)
 
 
 class _FullDisk:
@@ -83,11 +81,12 @@ def test_a_missing_journal_has_no_records(tmp_path: Path) -> None:
 
 
 def test_a_journal_is_lines_of_json_below_a_header(tmp_path: Path) -> None:
-    """The file names its tool and format first, and has one JSON object a line."""
+    """The file names its tool and format first, and has one JSON object a line, the last field its checksum."""
     lines = _written(tmp_path / "journal.jsonl", _RECORDS).decode().splitlines()
     trees = [json.loads(line) for line in lines]
 
-    assert {"journal": "mnist-sweep", "format": 1} == trees[0]
+    assert '{"journal":"mnist-sweep","format":1,"crc":"f1bcf26a"}' == lines[0]
+    assert ["crc"] * 4 == [list(tree)[-1] for tree in trees]
     assert ["run_started", "started", "run_ended"] == [tree["event"] for tree in trees[1:]]
 
 
@@ -150,12 +149,22 @@ def test_a_journal_cut_at_any_byte_is_read_and_continued(tmp_path: Path, monkeyp
         b'{"event":"finished","at":"","run_s":1,"result":null}',
         b'{"event":"failed","at":"","run_s":1,"curves":[]}',
         b'{"event":"planned","at":"","run_s":1,"spec":{}}',
+        b'{"event":"run_ended","at":"yesterday","run_s":1}',
+        b'{"event":"run_ended","at":"2026-01-02T03:04:05Z","run_s":1e999}',
+        b'{"event":"run_ended","at":"2026-01-02T03:04:05Z","run_s":NaN}',
+        b'{"event":"run_ended","at":"2026-01-02T03:04:05Z","run_s":"1"}',
+        b'{"event":"run_ended","at":"2026-01-02T03:04:05Z","run_s":1,"run_s":2}',
+        b'{"event":"run_ended","at":"2026-01-02T03:04:05Z","run_s":' + b"9" * 5000 + b"}",
+        b'{"event":["run_ended"],"at":"2026-01-02T03:04:05Z","run_s":1}',
+        b'{"event":"run_ended","at":"2026-01-02T03:04:05Z","run_s":1,"crc":"00000000"} ',
+        b'{"event":"run_started","at":"2026-01-02T03:04:05Z","run_s":1,"environment":' + b"[" * 100_000,
     ],
+    ids=lambda line: str(line[:70]),
 )
 def test_a_corrupt_line_is_named_and_nothing_is_changed(tmp_path: Path, line: bytes) -> None:
     """A line in the middle that is no event stops everything, is named by file and number, and stays as it is."""
     path = tmp_path / "journal.jsonl"
-    lines = _written(path, _RECORDS).split(b"\n")
+    lines = _without_sums(_written(path, _RECORDS)).split(b"\n")
     lines[2] = line
     path.write_bytes(b"\n".join(lines) + b'{"torn')
     before = path.read_bytes()
@@ -175,8 +184,10 @@ def test_a_corrupt_line_is_named_and_nothing_is_changed(tmp_path: Path, line: by
     [
         (b'{"journal":"other-tool","format":1}', "not a journal of mnist-sweep"),
         (b'{"event":"run_ended","at":"","run_s":1}', "not a journal of mnist-sweep"),
-        (b'{"journal":"mnist-sweep","format":2}', "has format 2, but this version reads 1"),
-        (b'{"journal":"mnist-sweep"}', "has format None, but this version reads 1"),
+        (b'{"journal":"mnist-sweep","format":2}', "has format 2, but this version reads format 1"),
+        (b'{"journal":"mnist-sweep"}', "has format None, but this version reads format 1"),
+        (b'{"journal":"mnist-sweep","format":1,"crd":"5ab9"}', "has the fields journal, format, crd, but this version"),
+        (b'{"journal":"mnist-sweep","format":1,"crc":"00000000"}', "its checksum does not hold"),
         (b"[1]", "is no JSON object"),
         (b"hello", "is no JSON"),
     ],
@@ -279,61 +290,117 @@ def test_a_full_disk_when_the_journal_begins_is_a_storage_error(
     assert _RECORDS == read_records(path)
 
 
-def _hold(lock: Path) -> subprocess.Popen[str]:
-    """Another process that holds the lock until it is killed."""
-    command: list[Any] = [sys.executable, "-c", _HOLD, lock]
-    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout
-    assert holder.stdout.readline() == "locked\n"
-    return holder
+_STORY = [
+    _record(Planned(a_spec())),
+    *_RECORDS[:2],
+    _record(finished(a_trial())),
+    _record(Failed(a_trial(2), Cause.ERROR, "ValueError: no")),
+    _RECORDS[2],
+]
 
 
-def test_a_home_is_held_by_one_process_until_it_dies(tmp_path: Path) -> None:
-    """A second process is told who works there; when the first is killed outright, the home is free at once."""
-    lock = tmp_path / ".lock"
-    lock.write_text("process 1 on a host with a long name\n" * 9)
-    with _hold(lock) as holder:
+def _change(content: bytes, at: int, chance: random.Random) -> bytes:
+    """Another byte in that place."""
+    return content[:at] + bytes([content[at] ^ chance.randrange(1, 256)]) + content[at + 1 :]
+
+
+def _insert(content: bytes, at: int, chance: random.Random) -> bytes:
+    return content[:at] + bytes([chance.randrange(256)]) + content[at:]
+
+
+def _delete(content: bytes, at: int, _chance: random.Random) -> bytes:
+    return content[:at] + content[at + 1 :]
+
+
+@pytest.mark.parametrize("harm", [_change, _insert, _delete])
+def test_no_harm_to_a_byte_gives_other_results(
+    tmp_path: Path, harm: Callable[[bytes, int, random.Random], bytes]
+) -> None:
+    """Whichever byte is changed, added or lost: the line is named, or what is read is exactly what was written."""
+    path = tmp_path / "journal.jsonl"
+    content = _written(path, _STORY)
+    chance = random.Random(18)  # noqa: S311  no secret
+    n_named = 0
+    for at in range(len(content)):
+        path.write_bytes(harm(content, at, chance))
         try:
-            with pytest.raises(HomeBusyError) as busy, locked(lock):
-                pytest.fail("two processes hold the lock")
-        finally:
-            holder.send_signal(signal.SIGKILL)
-            holder.wait()
-    with locked(lock):
-        text = lock.read_text()
-
-    assert str(busy.value).startswith(f"{tmp_path}: process {holder.pid} on {socket.gethostname()} since 2")
-    assert text.startswith(f"process {os.getpid()} on {socket.gethostname()} since 2")
-    assert 1 == text.count("\n")
+            records = read_records(path)
+        except JournalCorruptError as error:
+            n_named += str(error).startswith(f"{path}:{content[:at].count(10) + 1}: ")
+        else:
+            assert _STORY == records or (at == len(content) - 1 and _STORY[:-1] == records)
+    assert n_named >= len(content) - 3
 
 
-def test_a_lock_is_free_after_its_block(tmp_path: Path) -> None:
-    """The lock can be taken again in the same process, also after the block was left by an error."""
-    lock = tmp_path / ".lock"
-    with pytest.raises(ZeroDivisionError), locked(lock):
-        raise ZeroDivisionError
+def test_old_lines_are_read_or_named_whatever_was_done_to_them(tmp_path: Path) -> None:
+    """Lines without a checksum, damaged anywhere, give values that every command can use, or the error of a journal."""
+    path = tmp_path / "journal.jsonl"
+    content = _without_sums(_written(path, _STORY))
+    chance = random.Random(18)  # noqa: S311  no secret
+    n_named = 0
+    for at in range(len(content)):
+        path.write_bytes(chance.choice([_change, _insert, _delete])(content, at, chance))
+        try:
+            ledger = replay(read_records(path))
+        except JournalCorruptError:
+            n_named += 1
+            continue
+        assert [outcome_words(outcome) for outcome in ledger.outcomes.values()]
+        if ledger.spec:
+            assert closing_words(summarize(make_plan(ledger.spec, "d" * 64), ledger), "best.xlsx")
+    assert n_named > len(content) // 2
 
-    with locked(lock), pytest.raises(HomeBusyError), locked(lock):
-        pytest.fail("held twice")
+
+@pytest.mark.parametrize("n_old", range(1, len(_STORY) + 2))
+def test_an_old_journal_goes_on_with_checksums(tmp_path: Path, n_old: int) -> None:
+    """Lines without a checksum stay as they are; those that follow have one, and none may follow without it."""
+    path = tmp_path / "journal.jsonl"
+    lines = _without_sums(_written(path, _STORY)).splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:n_old]))
+    written = _written(path, _STORY[n_old - 1 :])
+    assert b"".join(lines[:n_old]) == written[: len(b"".join(lines[:n_old]))]
+    assert len(_STORY) + 1 - n_old == written.count(b'"crc"')
+    assert _STORY == read_records(path)
+    if n_old <= len(_STORY):
+        path.write_bytes(written + lines[-1])
+        with pytest.raises(JournalCorruptError, match=rf":{len(_STORY) + 2}: this line has no checksum"):
+            read_records(path)
 
 
-def test_a_lock_in_a_missing_folder_is_a_storage_error(tmp_path: Path) -> None:
-    """The lock's file names the folder that is not there."""
-    lock = tmp_path / "missing" / ".lock"
+def test_a_line_is_not_taken_for_torn_because_its_end_was_changed(tmp_path: Path) -> None:
+    """A whole last line with another byte in place of its line feed was finished: it is named, and not cut off."""
+    path = tmp_path / "journal.jsonl"
+    for content in (_written(path, _STORY), _without_sums(path.read_bytes())):
+        path.write_bytes(content[:-1] + b"x")
+        with pytest.raises(JournalCorruptError, match=rf":{len(_STORY) + 1}: this line ends with b'x'"):
+            Journal(path)
+        assert content[:-1] + b"x" == path.read_bytes()
 
-    with pytest.raises(StorageError) as error, locked(lock):
-        pytest.fail("locked nothing")
 
-    assert str(error.value).startswith(f"{lock}: cannot be written: No such file")
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EACCES])
+def test_a_folder_that_cannot_be_synced_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """CIFS, vboxsf and WSL do not sync folders: a journal begins there all the same."""
+    sync = os.fsync
+
+    def fsync(fd: int) -> None:
+        if Path(f"/dev/fd/{fd}").is_dir():
+            raise OSError(number, os.strerror(number))
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    _written(tmp_path / "journal.jsonl", _STORY)
+    assert _STORY == read_records(tmp_path / "journal.jsonl")
 
 
-def test_a_lock_on_a_full_disk_is_a_storage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk without room for the holder's name is told as such, and no lock is left behind."""
-    lock = tmp_path / ".lock"
-    with monkeypatch.context() as full:
-        full.setattr(os, "pwrite", _FullDisk(0))
-        with pytest.raises(StorageError, match="No space left"), locked(lock):
-            pytest.fail("worked on a full disk")
+def test_a_folder_on_a_disk_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the disk is not passed over."""
 
-    with locked(lock):
-        assert lock.read_text().startswith(f"process {os.getpid()} on ")
+    def fsync(fd: int) -> None:
+        if Path(f"/dev/fd/{fd}").is_dir():
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(StorageError, match="Input/output error"):
+        Journal(tmp_path / "journal.jsonl")

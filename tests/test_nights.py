@@ -22,8 +22,8 @@ from mnist_sweep.events import Cause, Event, Failed, Finished, Progress, Record,
 from mnist_sweep.execution.executor import Limits
 from mnist_sweep.execution.serial import run_serially
 from mnist_sweep.home import Home
-from mnist_sweep.journal import holder, locked
 from mnist_sweep.ledger import replay
+from mnist_sweep.locks import holder, locked
 from mnist_sweep.recipe import Trial
 from mnist_sweep.reports.build import write_reports
 from mnist_sweep.summary import summarize

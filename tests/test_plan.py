@@ -254,7 +254,7 @@ def test_a_spec_of_longer_forms_survives_json(grid: str) -> None:
 @pytest.mark.parametrize("tree", [{}, {"axes": []}, {"axes": [{"name": "x"}]}, {**spec_to_dict(a_spec()), "more": 1}])
 def test_a_tree_that_is_no_spec_is_refused(tree: dict[str, object]) -> None:
     """Missing and unknown parts are not guessed."""
-    with pytest.raises((KeyError, TypeError)):
+    with pytest.raises((KeyError, TypeError, ValueError)):
         spec_from_dict(tree)
 
 
@@ -280,3 +280,39 @@ def test_a_larger_plan_holds_the_trials_of_the_smaller(grid: str, top: dict[str,
 def test_another_setting_of_the_training_makes_other_trials(top: dict[str, int | float]) -> None:
     """What changes a result changes the identity of every trial."""
     assert not a_plan("hidden_width: [32, 64]").keys & a_plan("hidden_width: [32, 64]", **top).keys
+
+
+@pytest.mark.parametrize(
+    ("axis", "choice"),
+    [
+        ("num_layers", "4"),
+        ("num_layers", 10**9),
+        ("hidden_width", [32, -1]),
+        ("hidden_width", True),
+        ("hidden_funcs", {"each_layer": ["relu", 1]}),
+        ("hidden_funcs", {"each_layer": ["relu"], "more": 1}),
+        ("batch_size", 0),
+        ("learning_rate", "fast"),
+        ("optimizer", "adam"),
+        ("optimizer", {"name": "adam"}),
+        ("precision", 32),
+        ("max_epochs", 1.5),
+        ("early_stopping", {"patience": 1}),
+        ("early_stopping", False),
+    ],
+)
+def test_a_recorded_spec_with_a_wrong_choice_is_refused(axis: str, choice: object) -> None:
+    """What no sweep file can hold is not read back from a journal."""
+    tree = spec_to_dict(a_spec())
+    tree["axes"] = [{**part, "choices": [choice] if part["name"] == axis else part["choices"]} for part in tree["axes"]]
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        spec_from_dict(tree)
+
+
+def test_a_recorded_spec_has_every_axis_once() -> None:
+    """An axis that is missing, unknown or doubled is refused."""
+    tree = spec_to_dict(a_spec())
+    lacking = [axis for axis in tree["axes"] if axis["name"] != "batch_size"]
+    for axes in (lacking, [*tree["axes"], tree["axes"][0]], [*tree["axes"], {"name": "colour", "choices": [1]}]):
+        with pytest.raises(ValueError, match="axes"):
+            spec_from_dict({**tree, "axes": axes})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -105,6 +106,8 @@ def run_command(command: Callable[[], int], context: Context) -> int:
     """Run a command; errors become words, and its exit code is what the process ends with."""
     try:
         code = _exit_code(command, context)
+    except OSError as error:  # what the system refuses is no bug, wherever it happens
+        code = fail(context, ExitCode.STORAGE, f"Error: {_refusal(error)}")
     except Exception as error:  # noqa: BLE001  anything else is a bug of ours
         path = _write_crash(context)
         where = f"; report: {path}" if path else f"\n{traceback.format_exc()}"
@@ -133,12 +136,33 @@ def _exit_code(command: Callable[[], int], context: Context) -> int:
         return fail(context, ExitCode.INTERRUPTED, "Interrupted; run the same command to continue")
 
 
+_REMEDIES = {
+    errno.EMFILE: "allow this process more open files: ulimit -n 1024",
+    errno.ENFILE: "close programs that hold many files open",
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+}
+
+
+def _refusal(error: OSError) -> str:
+    """What the system refused, and what to do, in words."""
+    try:
+        Path.cwd()
+    except OSError:
+        return "the current folder no longer exists; change to another one and give the command again"
+    where = f"{error.filename}: " if error.filename else ""
+    remedy = _REMEDIES.get(error.errno or 0)
+    if "temporary" in str(error):
+        remedy = "set TMPDIR to a folder that can be written"
+    return f"{where}{error.strerror or error}" + (f"; {remedy}" if remedy else "")
+
+
 def _write_crash(context: Context) -> Path | None:
     """All that is needed to look into the crash, in the home if there is one; None where it cannot be written."""
     from mnist_sweep.machine import environment
 
     now = datetime.now(UTC)
-    home = context.home if context.home and context.home.path.is_dir() else Home(Path.cwd())
+    home = context.home if context.home and context.home.path.is_dir() else Home(Path())
     config = context.config.read_text("utf-8", "replace") if context.config and context.config.is_file() else "none"
     parts = {
         "command": " ".join(sys.argv),

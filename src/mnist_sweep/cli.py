@@ -18,8 +18,9 @@ import click
 from mnist_sweep.boundary import Context, run_command
 from mnist_sweep.errors import JournalCorruptError, UsageError
 from mnist_sweep.home import Home, existing_home
-from mnist_sweep.journal import holder, locked, read_records
+from mnist_sweep.journal import read_records
 from mnist_sweep.ledger import Ledger, recorded_plan, replay
+from mnist_sweep.locks import holder, locked
 from mnist_sweep.plan import Plan, make_plan
 from mnist_sweep.recipe import Trial
 from mnist_sweep.streams import open_streams
@@ -295,8 +296,9 @@ def report(home: Path) -> None:
 
     found = existing_home(home)
     ledger = replay(read_records(found.journal))
-    summary, best = write_all(_recorded_plan(ledger, found), ledger, found)
-    print_report(summary, str(found.path))
+    plan = _recorded_plan(ledger, found)
+    print_report(summarize(plan, ledger), str(found.path))  # said even where no file can be written
+    _, best = write_all(plan, ledger, found)
     click.echo(f"\n{best}\n{found.reports['page']}")
 
 

@@ -20,8 +20,9 @@ from mnist_sweep.errors import ExitCode, SweepError, WorkersError
 from mnist_sweep.events import Event, Failed, Finished, Record
 from mnist_sweep.execution.executor import TrialEvent
 from mnist_sweep.home import Home
-from mnist_sweep.journal import locked, read_records
+from mnist_sweep.journal import read_records
 from mnist_sweep.ledger import Ledger, pending, replay
+from mnist_sweep.locks import locked
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import Trial
 from mnist_sweep.reports.build import write_page, write_reports

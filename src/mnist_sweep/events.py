@@ -6,13 +6,14 @@ Law of the pure modules: no files, no clock, no environment; time and randomness
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Self
 
+from mnist_sweep.plain import from_plain
 from mnist_sweep.plan import SweepSpec, spec_from_dict, spec_to_dict
-from mnist_sweep.recipe import Trial, trial_from_dict, trial_to_dict
+from mnist_sweep.recipe import N_CLASSES, Trial, trial_from_dict, trial_to_dict
 
 
 class Cause(StrEnum):
@@ -30,6 +31,9 @@ class Curves:
 
     Training values are running means over the epoch while the weights change, as in Keras's History; validation
     values belong to the weights at the epoch's end. A value that is not finite is None.
+
+    Raises:
+        ValueError: when the curves differ in length, or an accuracy is no fraction.
     """
 
     train_loss: tuple[float | None, ...] = ()
@@ -38,16 +42,36 @@ class Curves:
     val_accuracy: tuple[float | None, ...] = ()
     seconds: tuple[float | None, ...] = ()
 
+    def __post_init__(self) -> None:
+        if len(set(map(len, self.columns))) != 1:
+            raise ValueError(f"has curves of different lengths: {', '.join(map(str, map(len, self.columns)))}")
+        for name, values in (("train_accuracy", self.train_accuracy), ("val_accuracy", self.val_accuracy)):
+            _check_fractions(name, filter(None, values))
+
+    @property
+    def columns(self) -> tuple[tuple[float | None, ...], ...]:
+        """The curves in the order of the fields."""
+        return self.train_loss, self.train_accuracy, self.val_loss, self.val_accuracy, self.seconds
+
     def add(self, *values: float) -> Self:
         """These curves with one epoch more; `values` stand in the order of the fields."""
         finite = [value if math.isfinite(value) else None for value in values]
-        columns = (self.train_loss, self.train_accuracy, self.val_loss, self.val_accuracy, self.seconds)
-        return type(self)(*((*column, value) for column, value in zip(columns, finite, strict=True)))
+        return type(self)(*((*column, value) for column, value in zip(self.columns, finite, strict=True)))
+
+
+def _check_fractions(name: str, values: Iterable[float]) -> None:
+    wrong = [value for value in values if not 0 <= value <= 1]
+    if wrong:
+        raise ValueError(f"{name}: found {wrong[0]:g}, allowed: 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a finished trial is remembered by. Epochs count from 1; accuracies are fractions."""
+    """What a finished trial is remembered by. Epochs count from 1; accuracies are fractions.
+
+    Raises:
+        ValueError: when a value is impossible.
+    """
 
     curves: Curves
     best_epoch: int
@@ -57,6 +81,19 @@ class Result:
     confusion: tuple[tuple[int, ...], ...]  # 10 × 10: rows are labels, columns predictions, on the test images
     wrong: tuple[tuple[int, int], ...]  # (index, predicted) of each test image that was misread
     execution: Mapping[str, Any] = field(hash=False)  # device, threads, versions: no part of the trial's identity
+
+    def __post_init__(self) -> None:
+        _check_fractions("test_accuracy", [self.test_accuracy])
+        n_epochs = len(self.curves.seconds)
+        for name, epoch in (("best_epoch", self.best_epoch), ("kept_epoch", self.kept_epoch)):
+            if not 1 <= epoch <= n_epochs:
+                raise ValueError(f"{name}: found {epoch}, allowed: 1 to {n_epochs}, the epochs that have values")
+        if self.curves.val_accuracy[self.kept_epoch - 1] is None or self.curves.val_loss[self.kept_epoch - 1] is None:
+            raise ValueError(f"has no validation results of epoch {self.kept_epoch}, whose weights were kept")
+        if {len(self.confusion), *map(len, self.confusion)} != {N_CLASSES} or min(map(min, self.confusion)) < 0:
+            raise ValueError(f"confusion: found something else than {N_CLASSES} lists of {N_CLASSES} counts")
+        if any(index < 0 or not 0 <= predicted < N_CLASSES for index, predicted in self.wrong):
+            raise ValueError("wrong: found something else than pairs of an image and a digit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,24 +196,10 @@ def record_from_dict(tree: Mapping[str, Any]) -> Record:
         KeyError, TypeError, ValueError: when the tree is not a record.
     """
     values = {k: v for k, v in tree.items() if k not in {"event", "at", "run_s"}}
-    kind = _KINDS[tree["event"]]
-    if kind is Planned:
-        values["spec"] = spec_from_dict(values["spec"])
+    # These two know what it means that they were written before some of their fields existed.
     if "trial" in values:
         values["trial"] = trial_from_dict(values["trial"])
-    if "curves" in values:
-        values["curves"] = _curves(values["curves"])
-    if "cause" in values:
-        values["cause"] = Cause(values["cause"])
-    if "result" in values:
-        values["result"] = _result(values["result"])
-    return Record(at=tree["at"], run_s=tree["run_s"], event=kind(**values))
-
-
-def _curves(tree: Mapping[str, Any]) -> Curves:
-    return Curves(**{name: tuple(values) for name, values in tree.items()})
-
-
-def _result(tree: Mapping[str, Any]) -> Result:
-    nested = {name: tuple(tuple(row) for row in tree[name]) for name in ("confusion", "wrong")}
-    return Result(**{**tree, **nested, "curves": _curves(tree["curves"])})
+    if "spec" in values:
+        values["spec"] = spec_from_dict(values["spec"])
+    event: Event = from_plain(_KINDS[tree["event"]], values)
+    return Record(at=from_plain(str, tree["at"]), run_s=from_plain(float, tree["run_s"]), event=event)

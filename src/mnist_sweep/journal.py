@@ -1,27 +1,31 @@
-"""The durable record of a sweep: locked, synced lines of JSON.
+"""The durable record of a sweep: synced lines of JSON, each with a checksum.
 
-Law: only `run_sweep` appends; workers return values.
-A line is either whole or, at the end of the file, torn; a torn tail is cut off under the lock before the next append.
+Law: only `run_sweep` appends, under the home's lock; workers return values.
+A line is either whole or, at the end of the file, torn; a torn tail is cut off before the next append.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import socket
-import time
+import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mnist_sweep.errors import HomeBusyError, JournalCorruptError, StorageError
+from mnist_sweep.errors import JournalCorruptError, StorageError
 from mnist_sweep.events import Record, Started, record_from_dict, record_to_dict
+from mnist_sweep.files import sync_folder
 
 FORMAT = 1
 _HEADER = {"journal": "mnist-sweep", "format": FORMAT}
+
+_SUM_FIELD = b',"crc":"'
+_SUM_BYTES = len(_SUM_FIELD) + len('01234567"}')
+"""The last field of a line is the CRC-32 of the bytes before it: every change of up to four bytes in a row is found for
+certain, any other but for one in four billion (https://users.ece.cmu.edu/~koopman/crc/). Lines that were written before
+there were checksums have none."""
 
 
 def read_records(path: Path) -> list[Record]:
@@ -31,16 +35,24 @@ def read_records(path: Path) -> list[Record]:
         JournalCorruptError: when a line cannot be understood; it is named, and nothing is changed.
         StorageError: when the file cannot be read.
     """
+    return _records(path, _content(path))
+
+
+def _content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
-        return []
+        return b""
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
-    lines = content[: _whole_bytes(content)].split(b"\n")[:-1]
-    if lines:
-        _check_header(path, lines[0])
-    return [_record(path, number, line) for number, line in enumerate(lines[1:], start=2)]
+
+
+def _records(path: Path, content: bytes) -> list[Record]:
+    trees = _trees(path, content)
+    header = next(trees, None)
+    if header is not None:
+        _check_header(path, header)
+    return [_record(path, number, tree) for number, tree in enumerate(trees, start=2)]
 
 
 def _whole_bytes(content: bytes) -> int:
@@ -48,40 +60,86 @@ def _whole_bytes(content: bytes) -> int:
     return content.rfind(b"\n") + 1
 
 
-def _check_header(path: Path, line: bytes) -> None:
-    header = _parse(path, 1, line)
+def _trees(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
+    """The JSON object of each whole line, its checksum verified and taken off."""
+    *lines, tail = content.split(b"\n")
+    summed = False
+    for number, line in enumerate(lines, start=1):
+        body = _without_sum(line)
+        if body is None and summed:
+            raise _corrupt(path, number, "has no checksum, but lines before it have one")
+        if body is not None and line[-10:-2] != _checksum(body):
+            raise _corrupt(path, number, "was changed after it was written: its checksum does not hold")
+        summed = body is not None
+        yield _parse(path, number, line if body is None else body + b"}")
+    if _is_object(tail[:-1]):  # a line that a crash has torn lacks its end; this one has it, and more behind it
+        raise _corrupt(path, len(lines) + 1, f"ends with {tail[-1:]!r} instead of a line feed")
+
+
+def _without_sum(line: bytes) -> bytes | None:
+    """The bytes before the checksum; None for a line that has none."""
+    body, end = line[:-_SUM_BYTES], line[-_SUM_BYTES:]
+    return body if end.startswith(_SUM_FIELD) and end.endswith(b'"}') else None
+
+
+def _checksum(body: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(body)
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _check_header(path: Path, header: dict[str, Any]) -> None:
     if header.get("journal") != _HEADER["journal"]:
         raise JournalCorruptError(f"{path}:1: not a journal of mnist-sweep; move the file away, or restore it")
-    if header.get("format") != FORMAT:
-        msg = f"{path}:1: has format {header.get('format')}, but this version reads {FORMAT}; use a newer mnist-sweep"
+    if header != _HEADER:
+        version = header.get("format")
+        found = f"format {version}" if version != FORMAT else f"the fields {', '.join(header)}"
+        msg = f"{path}:1: has {found}, but this version reads format {FORMAT}; use a newer mnist-sweep"
         raise JournalCorruptError(msg)
 
 
-def _record(path: Path, number: int, line: bytes) -> Record:
-    tree = _parse(path, number, line)
+def _record(path: Path, number: int, tree: dict[str, Any]) -> Record:
     try:
-        return record_from_dict(tree)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        record = record_from_dict(tree)
+        datetime.fromisoformat(record.at)
+    except Exception as error:  # whatever a wrong value breaks, it is the line that is wrong
         what = f"is no event that this version knows ({type(error).__name__}: {error})"
         raise _corrupt(path, number, what, "use the mnist-sweep that wrote it") from error
+    return record
 
 
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        tree = json.loads(line)
-    except ValueError as error:
+        tree = json.loads(line, object_pairs_hook=_object, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise _corrupt(path, number, f"is no JSON ({error})") from error
     if not isinstance(tree, dict):
         raise _corrupt(path, number, "is no JSON object")
     return tree
 
 
-def _corrupt(path: Path, number: int, what: str, mend: str = "") -> JournalCorruptError:
-    if not mend and number > 1:
-        mend = "delete that line: the trial that it recorded is then trained again"
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    tree = dict(pairs)
+    if len(tree) < len(pairs):
+        raise ValueError("a name stands twice in an object")
+    return tree
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _corrupt(path: Path, number: int, what: str, advice: str = "") -> JournalCorruptError:
+    remedies = ["Restore the file from a copy", advice]
+    if number > 1:
+        remedies.append("or delete that line: the trial that it recorded is then trained again")
     return JournalCorruptError(
-        f"{path}:{number}: this line {what}; nothing was changed. Restore the file from a copy"
-        + (f", or {mend}" if mend else "")
+        f"{path}:{number}: this line {what}; nothing was changed. {', '.join(filter(None, remedies))}"
     )
 
 
@@ -90,13 +148,16 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.records = read_records(path)
+        content = _content(path)
+        self.records = _records(path, content)
+        self._size = _whole_bytes(content)
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            self._size = self._cut_torn_tail()
-            if not self._size:
-                self._write(_HEADER)
-                _sync_folder(path.parent)
+            try:
+                self._begin(len(content))
+            except OSError:
+                self.close()
+                raise
         except OSError as error:
             raise StorageError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -121,16 +182,18 @@ class Journal:
         """Close the file."""
         os.close(self._fd)
 
-    def _cut_torn_tail(self) -> int:
-        content = self._path.read_bytes()
-        size = _whole_bytes(content)
-        if size < len(content):
-            os.ftruncate(self._fd, size)
+    def _begin(self, n_bytes: int) -> None:
+        """Cut off a torn tail; write the header of a new journal."""
+        if self._size < n_bytes:
+            os.ftruncate(self._fd, self._size)
             os.fsync(self._fd)
-        return size
+        if not self._size:
+            self._write(_HEADER)
+            sync_folder(self._path.parent)
 
     def _write(self, tree: dict[str, Any], *, sync: bool = True) -> None:
-        line = json.dumps(tree, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        body = json.dumps(tree, separators=(",", ":"), allow_nan=False).encode()[:-1]
+        line = body + _SUM_FIELD + _checksum(body) + b'"}\n'
         try:
             rest = memoryview(line)
             while rest:
@@ -141,61 +204,3 @@ class Journal:
             os.ftruncate(self._fd, self._size)
             raise
         self._size += len(line)
-
-
-def _sync_folder(path: Path) -> None:
-    """Make a new file's name durable: fsync(2) of a file does not sync the folder that names it."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def locked(lock: Path) -> Iterator[None]:
-    """Hold the home's lock; the kernel frees it when the process ends, however it ends.
-
-    Raises:
-        HomeBusyError: when another process holds it; says which.
-        StorageError: when the lock file cannot be made.
-    """
-    with ExitStack() as closing_later:
-        try:
-            fd = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-            closing_later.callback(os.close, fd)
-            _take(fd, lock)
-        except OSError as error:
-            msg = f"{lock}: cannot be written: {error.strerror}; make room or correct the permissions, then try again"
-            raise StorageError(msg) from error
-        yield
-
-
-def holder(lock: Path) -> str | None:
-    """Who holds the home's lock, in words; None when nobody does."""
-    try:
-        fd = os.open(lock, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return os.pread(fd, 1000, 0).decode(errors="replace").strip() or "another process"
-    finally:
-        os.close(fd)
-    return None
-
-
-def _take(fd: int, lock: Path) -> None:
-    for patience in (0.05, 0.1, 0.0):  # `holder` takes the lock for an instant to look at it
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError as error:
-            if not patience:
-                who = os.pread(fd, 1000, 0).decode(errors="replace").strip() or "another process"
-                raise HomeBusyError(f"{lock.parent}: {who} works here; wait for it to end, or stop it") from error
-            time.sleep(patience)
-    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"process {os.getpid()} on {socket.gethostname()} since {since}\n".encode(), 0)

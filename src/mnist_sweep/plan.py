@@ -13,6 +13,7 @@ from itertools import product
 from typing import Any
 
 from mnist_sweep.counts import counted
+from mnist_sweep.plain import from_plain
 from mnist_sweep.recipe import EarlyStopping, Recipe, Seeds, Trial, derive_seed, loop_version
 
 EACH_REPEAT = "each_repeat"
@@ -98,12 +99,55 @@ def spec_from_dict(tree: Mapping[str, Any]) -> SweepSpec:
     """The spec that `spec_to_dict` wrote.
 
     Raises:
-        KeyError, TypeError: when the tree is not a spec.
+        KeyError, TypeError, ValueError: when the tree is not a spec.
     """
     axes = tuple(Axis(axis["name"], tuple(axis["choices"])) for axis in tree["axes"])
     known = {axis.name for axis in axes}
     axes += tuple(axis for axis in _LEGACY_AXES if axis.name not in known)
-    return SweepSpec(**{**tree, "seeds": SeedPolicy(**tree["seeds"]), "axes": axes})
+    spec: SweepSpec = from_plain(SweepSpec, {**tree, "axes": axes})
+    _check(spec)
+    return spec
+
+
+def _check(spec: SweepSpec) -> None:
+    """Look for what the types do not say, so that the spec can be expanded."""
+    names = [axis.name for axis in spec.axes]
+    if sorted(names) != sorted(_CHOICES):
+        raise ValueError(f"axes: found {', '.join(names)}, needed each of {', '.join(_CHOICES)} once")
+    for axis in spec.axes:
+        wrong = [choice for choice in axis.choices if not _CHOICES[axis.name](choice)]
+        if wrong or not axis.choices:
+            raise ValueError(f"{axis.name}: found {wrong[:1] or 'no choice'}")
+    if spec.repeats < 1 or not 0 < spec.validation_fraction < 1:
+        raise ValueError("repeats or validation_fraction are impossible")
+
+
+def _is_count(value: Any, least: int = 1) -> bool:
+    return type(value) is int and least <= value <= _MOST
+
+
+def _are(kind: type, values: Any) -> bool:
+    return isinstance(values, list | tuple) and {kind}.issuperset(map(type, values))
+
+
+_MOST = 2**31
+_MOST_LAYERS = 2**10
+_CHOICES: Mapping[str, Callable[[Any], bool]] = {
+    "num_layers": lambda choice: choice is None or (_is_count(choice, 2) and choice <= _MOST_LAYERS),
+    "hidden_width": lambda choice: _is_count(choice) or (_are(int, choice) and all(map(_is_count, choice))),
+    "hidden_funcs": lambda choice: (
+        isinstance(choice, str)
+        or _are(str, choice)
+        or (isinstance(choice, dict) and [*choice] == ["each_layer"] and _are(str, choice["each_layer"]))
+    ),
+    "batch_size": _is_count,
+    "learning_rate": lambda choice: type(choice) in {int, float} and 0 < choice < math.inf,
+    "optimizer": lambda choice: type(choice["name"]) is str and type(choice["momentum"]) in {int, float},
+    "precision": lambda choice: isinstance(choice, str),
+    "max_epochs": _is_count,
+    "early_stopping": lambda choice: choice is None or bool(from_plain(EarlyStopping, choice)),
+}
+"""What a choice of each axis is."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from itertools import pairwise
 from typing import Any
 
 from mnist_sweep.counts import counted
+from mnist_sweep.plain import from_plain
+
 
 N_PIXELS = 784
 N_CLASSES = 10
@@ -203,20 +205,6 @@ def trial_from_dict(tree: Mapping[str, Any]) -> Trial:
     Raises:
         KeyError, TypeError, ValueError: when the tree is not a trial.
     """
-    recipe = {**LEGACY_VALUES, **tree["recipe"]}
-    stopping = recipe["early_stopping"]
-    return Trial(
-        recipe=Recipe(
-            **{
-                **recipe,
-                "hidden_widths": tuple(recipe["hidden_widths"]),
-                "hidden_funcs": tuple(recipe["hidden_funcs"]),
-                "early_stopping": None if stopping is None else EarlyStopping(**stopping),
-            }
-        ),
-        repeat=tree["repeat"],
-        seeds=Seeds(**tree["seeds"]),
-        data=tree["data"],
-        loop_version=tree["loop_version"],
-        confirms=tree.get("confirms", False),
-    )
+    known = {"loop_version": tree["loop_version"], "recipe": {**LEGACY_VALUES, **tree["recipe"]}}
+    trial: Trial = from_plain(Trial, {**tree, **known})
+    return trial

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,7 +110,6 @@ def test_a_perfect_accuracy_has_a_place() -> None:
 def test_what_was_not_finite_has_no_place() -> None:
     """An epoch without a finite value is left out of its curve."""
     plan = a_plan("hidden_width: 32", repeats=1)
-    holed = replace(Curves(), **dict.fromkeys(("train_loss", "train_accuracy", "val_loss"), (0.5, 0.4)))
-    holed = replace(holed, train_loss=(None, 0.4), val_accuracy=(0.8, 0.9), seconds=(1.0, 1.0))
+    holed = Curves((None, 0.4), (0.5, 0.4), (0.5, 0.4), (0.8, 0.9), (1.0, 1.0))
     summary = sweeps.a_summary(plan, finished(plan.trials[0], curves=holed))
     assert [2] == [row["epoch"] for row in curves(summary, "train", "loss")["data"]["values"]]

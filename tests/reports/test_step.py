@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 
@@ -79,6 +81,81 @@ def test_line_ends_and_links_stay() -> None:
     content = Path("real.md").read_bytes()
     assert content.startswith(b"# Mine\r\n\r\ntext  \r\n\r\n<!-- mnist-sweep")
     assert content.count(b"\n") == content.count(b"\r\n")
+
+
+def test_each_line_keeps_its_end() -> None:
+    """One line with the end of Windows among others stays the only one; so do single ones in notes and behind."""
+    before = b"# Mine\r\n\na\nb\n"
+    Path("S.md").write_bytes(before)
+    home = Home(Path("output/widths"))
+    write_step(_summary(), home, Path("S.md"))
+    first = Path("S.md").read_bytes()
+    assert first.startswith(before + b"\n<!-- mnist-sweep")
+    assert 1 == first.count(b"\r\n")
+    hint = first.index(b"Write here")
+    noted = first[:hint] + b"mine\r\nand mine\n" + first[hint:] + b"behind\r\n"
+    Path("S.md").write_bytes(noted)
+    write_step(_summary(), home, Path("S.md"))
+    assert noted == Path("S.md").read_bytes()
+
+
+def test_a_file_with_windows_ends_is_renewed_without_a_change() -> None:
+    """Renewing a section in a file whose lines end as on Windows changes nothing where the numbers are the same."""
+    Path("S.md").write_bytes(b"# Mine\r\n")
+    write_step(_summary(), Home(Path("output/widths")), Path("S.md"))
+    first = Path("S.md").read_bytes()
+    assert first.count(b"\n") == first.count(b"\r\n")
+    write_step(_summary(), Home(Path("output/widths")), Path("S.md"))
+    assert first == Path("S.md").read_bytes()
+
+
+def test_permissions_and_read_only_files_are_left_alone() -> None:
+    """A private file stays private; a read-only one is refused in words."""
+    Path("S.md").write_text("# Mine\n")
+    Path("S.md").chmod(0o600)
+    write_step(_summary(), Home(Path("output/widths")), Path("S.md"))
+    assert 0o600 == Path("S.md").stat().st_mode & 0o777
+    Path("S.md").chmod(0o400)
+    before = Path("S.md").read_bytes()
+    with pytest.raises(StorageError, match="it is read-only"):
+        write_step(_summary("other"), Home(Path("output/widths")), Path("S.md"))
+    assert before == Path("S.md").read_bytes()
+
+
+_EIGHT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from mnist_sweep.home import Home
+from mnist_sweep.reports.step import write_step
+from reports.test_step import _summary
+summaries = [_summary(f"{{sys.argv[1]}}{{j}}", n=0) for j in range(3)]
+print("ready", flush=True)
+sys.stdin.readline()
+for summary in summaries:
+    write_step(summary, Home(Path("output")), Path("S.md"))
+"""
+
+
+def test_eight_processes_at_once_keep_all_sections() -> None:
+    """However many write into one file at the same moment, each finds what the others wrote."""
+    code = _EIGHT.format(tests=str(Path(__file__).parents[1]))
+    commands = [[sys.executable, "-c", code, f"sweep{i}"] for i in range(8)]
+    running = [Popen(command, stdin=PIPE, stdout=PIPE, text=True) for command in commands]
+    for process in running:
+        assert process.stdout
+        assert "ready\n" == process.stdout.readline()
+    for process in running:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in running:
+        process.communicate()
+    assert [0] * 8 == [process.returncode for process in running]
+    text = Path("S.md").read_text()
+    sections = [f"<!-- mnist-sweep: step sweep{i}{j} begins -->" for i in range(8) for j in range(3)]
+    assert [1] * 24 == [text.count(section) for section in sections]
+    assert ["S.md"] == [path.name for path in Path().iterdir()]
 
 
 def test_links_lead_from_the_file_to_the_folder() -> None:

@@ -23,6 +23,7 @@ from mnist_sweep.effects import Level
 from mnist_sweep.errors import StorageError, UsageError
 from mnist_sweep.files import write_whole
 from mnist_sweep.home import Home
+from mnist_sweep.locks import in_turn
 from mnist_sweep.reports.tables import axis_words
 from mnist_sweep.streams import path_words
 from mnist_sweep.summary import CHOSEN_BY, RANKED, Status, Summary, spread_of
@@ -40,21 +41,20 @@ def write_step(summary: Summary, home: Home, into: Path) -> None:
         UsageError: when the lines that mark the section or its notes are broken; nothing is written.
         StorageError: when the file cannot be read or written.
     """
-    into = into.resolve()  # a link stays one
+    into = Path(os.path.realpath(into))  # a link stays one
     if not into.parent.is_dir():
         raise UsageError(f"{into.parent}: no such folder; make it, or give another file with --into")
-    try:
-        text = into.read_bytes().decode() if into.exists() else "# The investigation, step by step\n"
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{into}: cannot be read as text: {error}; give another file with --into") from error
-    windows = "\r\n" in text
-    files = Path(os.path.relpath(home.path.resolve(), into.parent))
-    section = renewed(text.replace("\r\n", "\n"), summary, path_words(files), str(into))
-    write_whole(into, (section.replace("\n", "\r\n") if windows else section).encode())
+    files = path_words(Path(os.path.relpath(home.path.resolve(), into.parent)))
+    with in_turn(into):
+        try:
+            text = into.read_bytes().decode() if into.exists() else "# The investigation, step by step\n"
+        except (OSError, UnicodeDecodeError) as error:
+            raise StorageError(f"{into}: cannot be read as text: {error}; give another file with --into") from error
+        write_whole(into, renewed(text, summary, files, str(into)).encode())
 
 
 def renewed(text: str, summary: Summary, files: str, where: str) -> str:
-    """The text with the sweep's section in it, in its old place or at the end.
+    """The text with the sweep's section in it, in its old place or at the end; all else keeps its bytes.
 
     Args:
         files: the sweep's folder, as links of the text name it.
@@ -73,11 +73,13 @@ def renewed(text: str, summary: Summary, files: str, where: str) -> str:
             f"{where}: the section {name} lacks the lines {begin_notes} and {end_notes}; restore them "
             "around the notes, or remove the section, and run the command again"
         )
-    section = "\n".join([begin, *_section(summary, files, (notes or f"\n{_NOTES_HINT}\n").strip("\n")), end])
-    if old is None:
-        gap = "" if not before or before.endswith("\n\n") else "\n" if before.endswith("\n") else "\n\n"
-        return f"{before}{gap}{section}\n"
-    return f"{before}{section}{after}"
+    newline = "\r\n" if 2 * text.count("\r\n") > text.count("\n") else "\n"
+    numbers = "\n".join([begin, *_section(summary, files), begin_notes]).replace("\n", newline)
+    section = newline.join([numbers, (notes or _NOTES_HINT).strip("\r\n"), end_notes, end])
+    if old is not None:
+        return f"{before}{section}{after}"
+    n_ends = before[len(before.rstrip("\r\n")) :].count("\n") if before else 2
+    return f"{before}{newline * (2 - n_ends)}{section}{newline}"
 
 
 def _notes_marks(name: str) -> tuple[str, str]:
@@ -98,7 +100,8 @@ def _cut(text: str, begin: str, end: str, where: str) -> tuple[str, str | None, 
     return before, between, after
 
 
-def _section(summary: Summary, files: str, notes: str) -> Iterator[str]:
+def _section(summary: Summary, files: str) -> Iterator[str]:
+    """All but the notes."""
     spec = summary.spec
     yield f"## {spec.name}\n"
     yield f"**Goal.** {_plain(spec.goal or 'not stated')}\n"
@@ -123,8 +126,6 @@ def _section(summary: Summary, files: str, notes: str) -> Iterator[str]:
         yield ""
     links = {"best.xlsx": "best.xlsx", "full.xlsx": "full.xlsx", "report": "report.html", "plots": "plots/"}
     yield "**Files.** " + " · ".join(f"[{word}](<{files}/{path}>)" for word, path in links.items()) + "\n"
-    begin, end = _notes_marks(spec.name)
-    yield from (begin, notes, end)
 
 
 def _plain(text: str) -> str:

@@ -53,9 +53,16 @@ class Mnist:
 
 
 def cache_folder() -> Path:
-    """Where Keras keeps data sets, and we beside it."""
+    """Where Keras keeps data sets, and we beside it.
+
+    Raises:
+        StorageError: when this user has no home folder, as in some services.
+    """
     home = os.environ.get("KERAS_HOME")
-    return (Path(home) if home else Path.home() / ".keras") / "datasets"
+    try:
+        return (Path(home) if home else Path.home() / ".keras") / "datasets"
+    except RuntimeError as error:
+        raise StorageError("MNIST has no place: this user has no home folder; set KERAS_HOME to a folder") from error
 
 
 def cached_file() -> Path:
