@@ -1,11 +1,42 @@
-"""Writing a file whole or not at all."""
+"""Reading regular files only; writing a file whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mnist_sweep.errors import StorageError
+
+_OTHERS: Mapping[str, Callable[[int], bool]] = {
+    "a folder": stat.S_ISDIR,
+    "a named pipe": stat.S_ISFIFO,
+    "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
+    "a socket": stat.S_ISSOCK,
+}
+
+
+def read_file(path: Path, most: int | None = None) -> bytes:
+    """The bytes of a regular file; what else bears a file's name, and might never end, is refused at once.
+
+    Args:
+        most: bytes that such a file has at most.
+
+    Raises:
+        OSError: its strerror says in words what was found.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((words for words, holds in _OTHERS.items() if holds(status.st_mode)), "something else")
+        raise OSError(errno.EINVAL, f"found {kind}, needed: a regular file", str(path))
+    with path.open("rb") as file:
+        content = file.read(-1 if most is None else most + 1)  # files of /proc tell no size, and some never end
+    if most is not None and len(content) > most:
+        size = max(status.st_size, len(content))
+        raise OSError(errno.EFBIG, f"found a file of {size:,} bytes, allowed: at most {most:,}", str(path))
+    return content
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from mnist_sweep.errors import HomeBusyError, JournalCorruptError, StorageError
 from mnist_sweep.events import Record, Started, record_from_dict, record_to_dict
+from mnist_sweep.files import read_file
 
 FORMAT = 1
 _HEADER = {"journal": "mnist-sweep", "format": FORMAT}
@@ -32,7 +33,7 @@ def read_records(path: Path) -> list[Record]:
         StorageError: when the file cannot be read.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except FileNotFoundError:
         return []
     except OSError as error:
