@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import shlex
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from mnist_sweep.errors import JournalCorruptError, SweepMismatchError, UsageErr
 from mnist_sweep.home import Home, existing_home
 from mnist_sweep.journal import holder, locked, read_records
 from mnist_sweep.ledger import Ledger, replay
-from mnist_sweep.plan import Plan, make_plan
+from mnist_sweep.plan import MAX_RECORDED_TRIALS, MAX_TRIALS, Plan, count_points, make_plan
 from mnist_sweep.recipe import LOOP_VERSION, Trial
 from mnist_sweep.summary import Summary, summarize
 
@@ -28,7 +29,19 @@ if TYPE_CHECKING:
 _HOME = click.argument("home", type=click.Path(path_type=Path))
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _COUNT = click.IntRange(min=1)
-_POSITIVE = click.FloatRange(min=0, min_open=True)
+
+
+class _Positive(click.FloatRange):
+    """A finite number above 0; `nan` and `inf`, which no comparison catches, are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+_POSITIVE = _Positive(min=0, min_open=True)
 _OUTPUT = click.option(
     "--output",
     default="output",
@@ -210,6 +223,9 @@ def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -
             raise UsageError(
                 f"{home}: nothing to confirm yet: no combination has all its repeats; finish the run first"
             )
+        if len(ranked) * repeats > MAX_TRIALS:
+            asked = f"{len(ranked)} combinations, {repeats:,} repeats each"
+            raise UsageError(f"--repeats {repeats}: found {asked}, allowed: at most {MAX_TRIALS:,} trials in all")
         return confirmations(plan, [combination.recipe for combination in ranked], repeats)
 
     ending = train_at(found, plan, how, choose)
@@ -337,6 +353,10 @@ def _recorded_plan(ledger: Ledger, home: Home) -> Plan:
     trials = [outcome.trial for outcome in ledger.outcomes.values()]
     data, loop_version = (trials[-1].data, trials[-1].loop_version) if trials else (MNIST_DIGEST, LOOP_VERSION)
     try:
+        n_trials = count_points(ledger.spec) * ledger.spec.repeats
+        if n_trials > MAX_RECORDED_TRIALS:
+            msg = f"{home.journal}: its plan asks for more than {MAX_RECORDED_TRIALS:,} trials; restore the file"
+            raise JournalCorruptError(msg)
         return make_plan(ledger.spec, data, loop_version)
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{home.journal}: its plan cannot be read ({error}); restore the file from a copy"

@@ -10,12 +10,22 @@ from pathlib import Path
 
 from mnist_sweep.errors import StorageError
 
+_LITTLE = 2**20
 _OTHERS: Mapping[str, Callable[[int], bool]] = {
     "a folder": stat.S_ISDIR,
     "a named pipe": stat.S_ISFIFO,
     "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
     "a socket": stat.S_ISSOCK,
 }
+
+
+def is_there(path: Path) -> bool:
+    """Whether something bears that name, so that it can be read or told why it cannot."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
+    return True
 
 
 def read_file(path: Path, most: int | None = None) -> bytes:
@@ -31,12 +41,15 @@ def read_file(path: Path, most: int | None = None) -> bytes:
     if not stat.S_ISREG(status.st_mode):
         kind = next((words for words, holds in _OTHERS.items() if holds(status.st_mode)), "something else")
         raise OSError(errno.EINVAL, f"found {kind}, needed: a regular file", str(path))
-    with path.open("rb") as file:
-        content = file.read(-1 if most is None else most + 1)  # files of /proc tell no size, and some never end
-    if most is not None and len(content) > most:
-        size = max(status.st_size, len(content))
-        raise OSError(errno.EFBIG, f"found a file of {size:,} bytes, allowed: at most {most:,}", str(path))
-    return content
+    size = status.st_size
+    if most is None or size <= most:
+        with path.open("rb") as file:
+            # Files of /proc tell no size, and some never end; room is made for as much as is asked for.
+            content = file.read(-1 if most is None else min(most, max(size, _LITTLE)) + 1)
+        if most is None or len(content) <= most:
+            return content
+        size = len(content)
+    raise OSError(errno.EFBIG, f"found a file of {size:,} bytes, allowed: at most {most:,}", str(path))
 
 
 def write_whole(path: Path, content: bytes) -> None:
