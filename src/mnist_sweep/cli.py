@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -50,6 +51,10 @@ _OUTPUT = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder that the folders of sweeps lie in.",
 )
+
+
+_COMPLETE = "_MNIST_SWEEP_COMPLETE"
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of words, for scripts.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -238,21 +243,27 @@ def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -
 @_CONFIG
 @_OUTPUT
 @click.option("--list", "list_trials", is_flag=True, help="Print every trial, a line each.")
+@_JSON
 @click.pass_obj
-def show_plan(context: Context, config: Path, output: Path, *, list_trials: bool) -> None:
+def show_plan(context: Context, config: Path, output: Path, *, list_trials: bool, as_json: bool) -> None:
     """Show what CONFIG would train, what of it is done and how long the rest will take; trains nothing.
 
     \b
     Examples:
       mnist-sweep plan configs/grid.yaml
       mnist-sweep plan configs/grid.yaml --list
+      mnist-sweep plan configs/grid.yaml --json
     """
     from mnist_sweep.overview import print_plan, print_trials
     from mnist_sweep.sweep import check_continues
 
     plan, home = _plan_and_home(config, output, context)
     ledger = replay(read_records(home.journal))
-    if list_trials:
+    if as_json:
+        from mnist_sweep.facts import plan_facts, print_json
+
+        print_json("plan", plan_facts(plan, ledger, str(home.path), list_trials=list_trials))
+    elif list_trials:
         print_trials(plan, ledger)
     else:
         print_plan(plan, ledger, str(home.path))
@@ -261,7 +272,8 @@ def show_plan(context: Context, config: Path, output: Path, *, list_trials: bool
 
 @cli.command()
 @_HOME
-def status(home: Path) -> None:
+@_JSON
+def status(home: Path, *, as_json: bool) -> None:
     """Show how the sweep in the folder HOME stands, while it runs or after.
 
     \b
@@ -273,12 +285,19 @@ def status(home: Path) -> None:
     found = existing_home(home)
     ledger = replay(read_records(found.journal))
     plan = _recorded_plan(ledger, found)
-    print_status(plan, summarize(plan, ledger), ledger, holder(found.lock), str(found.path))
+    summary, who = summarize(plan, ledger), holder(found.lock)
+    if as_json:
+        from mnist_sweep.facts import print_json, status_facts
+
+        print_json("status", status_facts(plan, summary, ledger, who, str(found.path)))
+    else:
+        print_status(plan, summary, ledger, who, str(found.path))
 
 
 @cli.command()
 @_HOME
-def report(home: Path) -> None:
+@_JSON
+def report(home: Path, *, as_json: bool) -> None:
     """Say what the sweep in the folder HOME has shown, and write its reports anew from its journal.
 
     \b
@@ -291,13 +310,20 @@ def report(home: Path) -> None:
     found = existing_home(home)
     ledger = replay(read_records(found.journal))
     summary, best = write_all(_recorded_plan(ledger, found), ledger, found)
+    if as_json:
+        from mnist_sweep.facts import print_json, report_facts
+
+        files = {**found.reports, "best": best}
+        print_json("report", report_facts(summary, str(found.path), files), unstable=True)
+        return
     print_report(summary, str(found.path))
     click.echo(f"\n{best}\n{found.reports['page']}")
 
 
 @cli.command()
 @click.argument("homes", nargs=-1, required=True, metavar="HOME HOME...", type=click.Path(path_type=Path))
-def compare(homes: tuple[Path, ...]) -> None:
+@_JSON
+def compare(homes: tuple[Path, ...], *, as_json: bool) -> None:
     """Compare the sweeps in several folders: the best of each, and the combinations that they share.
 
     \b
@@ -308,7 +334,35 @@ def compare(homes: tuple[Path, ...]) -> None:
 
     if len(homes) < 2:  # noqa: PLR2004  two are compared
         raise UsageError(f"{homes[0]}: one folder alone cannot be compared; give two or more")
-    print_comparison({str(home): _summary_of(home) for home in homes})
+    summaries = {str(home): _summary_of(home) for home in homes}
+    if as_json:
+        from mnist_sweep.facts import comparison_facts, print_json
+
+        print_json("compare", comparison_facts(summaries))
+    else:
+        print_comparison(summaries)
+
+
+@cli.command("list")
+@click.argument("folder", default="output", metavar="[DIR]", type=click.Path(path_type=Path))
+@_JSON
+def list_sweeps(folder: Path, *, as_json: bool) -> None:
+    """List the sweeps in the folder DIR: what is done, left and failed, when each last ran, and its best.
+
+    \b
+    Examples:
+      mnist-sweep list
+      mnist-sweep list /data/sweeps --json
+    """
+    from mnist_sweep.listing import print_sweeps, sweeps_in
+
+    sweeps = sweeps_in(folder, _summary_of)
+    if as_json:
+        from mnist_sweep.facts import listing_facts, print_json
+
+        print_json("list", listing_facts(str(folder), sweeps))
+    else:
+        print_sweeps(str(folder), sweeps)
 
 
 @cli.command()
@@ -441,6 +495,10 @@ def _plan_and_home(config: Path, output: Path, context: Context) -> tuple[Plan, 
 
 def main() -> None:
     """The console script."""
+    if instruction := os.environ.get(_COMPLETE):  # a shell asks how to complete words, or for completions
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(cli, {}, "mnist-sweep", _COMPLETE, instruction))
     context = Context()
 
     def command() -> int:
