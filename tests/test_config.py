@@ -605,7 +605,7 @@ def test_a_file_on_disk_is_read(tmp_path: Path) -> None:
 
 
 def _or_list(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return values | st.lists(values, min_size=1, max_size=3)
+    return values | st.lists(values, min_size=1, max_size=2)
 
 
 @st.composite
@@ -629,7 +629,7 @@ def _valid_files(draw: st.DrawFn) -> dict[str, Any]:
     each_layer = st.fixed_dictionaries({"each_layer": _or_list(func)})
     sgd = st.fixed_dictionaries({"name": st.just("sgd")}, optional={"momentum": momentum})
     axes = {
-        "hidden_width": width | st.lists(width | widths, min_size=1, max_size=3),
+        "hidden_width": width | st.lists(width | widths, min_size=1, max_size=2),
         "hidden_funcs": func | each_layer | st.lists(func | each_layer | funcs, min_size=1, max_size=2),
         "batch_size": _or_list(count),
         "learning_rate": _or_list(rate),
@@ -643,7 +643,7 @@ def _valid_files(draw: st.DrawFn) -> dict[str, Any]:
         {"name": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}", fullmatch=True)},
         optional={
             "goal": st.text(st.characters(categories=["L", "N", "P"]), max_size=20),
-            "repeats": st.integers(1, 5),
+            "repeats": st.integers(1, 3),  # never more than 100,000 trials
             "seed": seed,
             "shuffle_seed": seed | st.just("each_repeat"),
             "split_seed": seed | st.just("each_repeat"),

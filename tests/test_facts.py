@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from builders import a_plan, finished
+from builders import a_plan, a_spec, finished
 from mnist_sweep.boundary import Context
 from mnist_sweep.cli import cli
 from mnist_sweep.events import Cause, Curves, Event, Failed, Planned, Record, RunEnded, RunStarted, Started
@@ -141,8 +141,11 @@ def test_errors_leave_standard_output_empty() -> None:
     Path("bad.yaml").write_text("name: a/b\n")
     mistakes = {
         2: [["status", "nowhere"], ["report", "."], ["compare", "output/grid"], ["plan", "bad.yaml"], ["list", "none"]],
-        6: [["status", "output/damaged"]],
+        6: [["status", "output/damaged"], ["report", "output/endless"]],
     }
+    _append(Path("output/endless"), [Planned(a_plan(name="endless").spec), Planned(a_spec(repeats=50_000))])
+    journal = Path("output/endless/journal.jsonl")
+    journal.write_text(journal.read_text().replace('"repeats":50000', '"repeats":50000000'))
     _append(Path("output/damaged"), [])
     with Path("output/damaged/journal.jsonl").open("ab") as file:
         file.write(b"[1]\n")

@@ -43,13 +43,17 @@ def read_file(path: Path, most: int | None = None) -> bytes:
         raise OSError(errno.EINVAL, f"found {kind}, needed: a regular file", str(path))
     size = status.st_size
     if most is None or size <= most:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
             # Files of /proc tell no size, and some never end; room is made for as much as is asked for.
-            content = file.read(-1 if most is None else min(most, max(size, _LITTLE)) + 1)
+            content = file.read(-1 if most is None else min(most, max(size, _LITTLE)) + 1) or b""
         if most is None or len(content) <= most:
             return content
         size = len(content)
     raise OSError(errno.EFBIG, f"found a file of {size:,} bytes, allowed: at most {most:,}", str(path))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def write_whole(path: Path, content: bytes) -> None:

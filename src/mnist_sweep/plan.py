@@ -80,7 +80,7 @@ class SweepSpec:
 
     def axis(self, name: str) -> Axis:
         """The axis of that name; every spec has all of them."""
-        return next(axis for axis in self.axes if axis.name == name)
+        return {axis.name: axis for axis in self.axes}[name]
 
     @property
     def varied(self) -> frozenset[str]:

@@ -45,7 +45,8 @@ def write_step(summary: Summary, home: Home, into: Path) -> None:
     try:
         text = read_file(into, _MAX_BYTES).decode() if into.exists() else "# The investigation, step by step\n"
     except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{into}: cannot be read as text: {error}; give another file with --into") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise StorageError(f"{into}: cannot be read as text: {why}; give another file with --into") from error
     windows = "\r\n" in text
     files = Path(os.path.relpath(home.path.resolve(), into.parent))
     section = renewed(text.replace("\r\n", "\n"), summary, files.as_posix(), str(into))
