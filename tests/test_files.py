@@ -44,6 +44,18 @@ def test_a_file_is_read_up_to_its_limit() -> None:
         read_file(path, 2_999_999)
 
 
+def test_a_file_that_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of terabytes, which may be all holes, is an error of that file, not of the program."""
+    Path("file").touch()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(OSError, match="it does not fit into memory"):
+        read_file(Path("file"))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_a_file_that_tells_no_size_is_bounded_too() -> None:
     """Files of /proc have size 0, and are read and bounded by what comes."""

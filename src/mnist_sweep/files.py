@@ -43,13 +43,20 @@ def read_file(path: Path, most: int | None = None) -> bytes:
         raise OSError(errno.EINVAL, f"found {kind}, needed: a regular file", str(path))
     size = status.st_size
     if most is None or size <= most:
-        with open(path, "rb", opener=_without_waiting) as file:
-            # Files of /proc tell no size, and some never end; room is made for as much as is asked for.
-            content = file.read(-1 if most is None else min(most, max(size, _LITTLE)) + 1) or b""
+        # Files of /proc tell no size, and some never end; room is made for as much as is asked for.
+        content = _read(path, -1 if most is None else min(most, max(size, _LITTLE)) + 1)
         if most is None or len(content) <= most:
             return content
         size = len(content)
     raise OSError(errno.EFBIG, f"found a file of {size:,} bytes, allowed: at most {most:,}", str(path))
+
+
+def _read(path: Path, n_bytes: int) -> bytes:
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            return file.read(n_bytes) or b""
+    except MemoryError:
+        raise OSError(errno.ENOMEM, "it does not fit into memory", str(path)) from None
 
 
 def _without_waiting(path: str, flags: int) -> int:
