@@ -199,6 +199,21 @@ def test_bad_input_runs_and_writes_nothing() -> None:
         (["data", "--from", "nowhere"], 9, "nowhere: no such file"),
         (["init", "a/b"], 2, "name"),
         (["run"], 2, "Missing argument 'CONFIG'"),
+        (["run", "x.yaml", "--max-hours", "nan"], 2, "Invalid value for '--max-hours': nan is not a finite number"),
+        (["run", "x.yaml", "--max-hours", "inf"], 2, "Invalid value for '--max-hours': inf is not a finite number"),
+        (["confirm", "x", "--max-hours", "nan"], 2, "Invalid value for '--max-hours'"),
+        (["run", "x.yaml", "--trial-timeout", "NaN"], 2, "Invalid value for '--trial-timeout'"),
+        (["run", "x.yaml", "--trial-timeout", "-inf"], 2, "Invalid value for '--trial-timeout'"),
+        (["run", "x.yaml", "--trial-timeout", "1e999"], 2, "Invalid value for '--trial-timeout'"),
+        (["run", "/dev/zero"], 2, "/dev/zero:1: cannot be read: found a device, needed: a regular file"),
+        (["plan", "pipe"], 2, "pipe:1: cannot be read: found a named pipe, needed: a regular file"),
+        (["plan", "."], 2, ".:1: cannot be read: found a folder, needed: a regular file"),
+        (["data", "--from", "/dev/zero"], 9, "/dev/zero: not MNIST: it cannot be read (found a device"),
+        (["data", "--from", "pipe"], 9, "pipe: not MNIST: it cannot be read (found a named pipe"),
+        (["data", "--from", "n" * 300], 9, "no such file or folder"),
+        (["plan", "piped.yaml"], 9, "output/piped/journal.jsonl: cannot be read: found a named pipe"),
+        (["run", "piped.yaml"], 9, "output/piped/journal.jsonl: cannot be read: found a named pipe"),
+        (["report", "output/piped"], 2, "output/piped: not the folder of a sweep"),
         (["nonsense"], 2, "No such command"),
         (["run", "x.yaml", "--output", "/proc/nowhere"], 9, "/proc/nowhere/tiny: cannot make this folder"),
     ],
@@ -206,6 +221,10 @@ def test_bad_input_runs_and_writes_nothing() -> None:
 def test_mistakes_get_words(arguments: list[str], code: int, words: str) -> None:
     """A user's mistake gets a clear message and its exit code, never a traceback."""
     _write_tiny("x.yaml")
+    _write_tiny("piped.yaml", text=_TINY.replace("name: tiny", "name: piped"))
+    Path("output/piped").mkdir(parents=True)
+    os.mkfifo("pipe")
+    os.mkfifo("output/piped/journal.jsonl")
     done = _sweep(*arguments)
     assert code == done.returncode
     assert words in done.stderr
@@ -254,6 +273,10 @@ def test_a_sweep_is_told_and_compared() -> None:
     assert 0 == _sweep("step", "output/tiny").returncode
     assert once == Path("DETAILED_STEPS.md").read_text()
     assert "## tiny" in once
+    os.mkfifo("pipe")
+    for into in ("pipe", "/dev/zero"):
+        done = _sweep("step", "output/tiny", "--into", into)
+        assert (9, True) == (done.returncode, ", needed: a regular file" in done.stderr), done.stderr
     done = _sweep("compare", "output/tiny", "other/tiny")
     assert (0, 2) == (done.returncode, done.stdout.count("same trainings"))
 

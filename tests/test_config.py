@@ -15,7 +15,7 @@ from builders import a_plan, a_spec
 from mnist_sweep.config import json_schema, load_spec, parse_spec
 from mnist_sweep.errors import ConfigError
 from mnist_sweep.keras_names import ACTIVATION_ALIASES, ACTIVATIONS, OPTIMIZERS, REFUSED_ACTIVATIONS, REFUSED_OPTIMIZERS
-from mnist_sweep.plan import SeedPolicy, make_plan
+from mnist_sweep.plan import SeedPolicy, count_points, make_plan
 
 _EXAMPLE = """\
 name: example
@@ -384,18 +384,114 @@ def test_the_training_part_decides_how_large_a_batch_may_be() -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("name: a\nrepeats: 1048576\ngrid: {batch_size: 1}", "1,048,576 trials"),
-        ("name: a\nrepeats: 1000000\ngrid: {batch_size: [1, 2]}", "2,000,000 trials"),
-        ("name: a\nrepeats: 1\ngrid: {num_layers: 22, hidden_funcs: {each_layer: [relu, elu]}}", "1,048,576 trials"),
-        ("name: a\nrepeats: 1\ngrid: {num_layers: 100, hidden_funcs: {each_layer: [relu, elu]}}", "trials"),
+        ("repeats: 100001\ngrid: {batch_size: 1}", "100,001 trials (combinations: 1; repeats: 100,001)"),
+        ("repeats: 1000000\ngrid: {batch_size: [1, 2]}", "2,000,000 trials (combinations: 2; repeats: 1,000,000)"),
+        (
+            "repeats: 1\ngrid: {num_layers: 22, hidden_funcs: {each_layer: [relu, elu]}}",
+            "1,048,576 trials (combinations: 1,048,576; repeats: 1)",
+        ),
+        (
+            "repeats: 1\ngrid: {num_layers: 100, hidden_funcs: {each_layer: [relu, elu]}}",
+            "more than 1,000,000,000,000,000 trials",
+        ),
+        (
+            f"grid: {{num_layers: {[4] * 3000}, hidden_width: {[8] * 3000}, hidden_funcs: {['elu'] * 3000}}}",
+            "81,000,000,000 trials",
+        ),
+        (
+            f"repeats: 1\ngrid: {{optimizer: {{name: sgd, momentum: {[0.5] * 4000}}}, batch_size: {[9] * 4000}}}",
+            "16,000,000 trials",
+        ),
     ],
 )
-def test_more_trials_than_a_worksheet_has_rows_are_refused(text: str, found: str) -> None:
+def test_more_trials_than_anybody_trains_are_refused(text: str, found: str) -> None:
     """The number of trials is known, and refused, without making them."""
-    error = _error(text)
+    error = _error(f"name: a\n{text}")
 
     assert ["grid"] == [problem.path for problem in error.problems]
-    assert f"{found}, allowed: at most 1,048,575" in str(error)
+    assert f"found {found}" in str(error)
+    assert "allowed: at most 100,000 trials; take some values out" in str(error)
+
+
+@pytest.mark.parametrize("listed", ["{}", "[off, {}]"])
+def test_ways_to_stop_are_counted_before_they_are_made(listed: str) -> None:
+    """A rule of two long lists would be 16 million rules; that is said at its place, without making them."""
+    rule = f"{{patience: {list(range(4000))}, min_delta: {[0.1] * 4000}}}"
+    (problem,) = _grid_error(f"early_stopping: {listed.format(rule)}").problems
+
+    assert (3, "grid.early_stopping") == (problem.line, problem.path)
+    assert f"{16_000_000 + ('off' in listed):,} ways to stop, allowed: at most 100,000 trials" in problem.text
+
+
+def test_as_many_trials_as_are_allowed_are_taken() -> None:
+    """The limit itself can be planned, and one more cannot."""
+    spec = a_spec("max_epochs: [1, 2]", repeats=50_000)
+
+    assert 100_000 == count_points(spec) * spec.repeats
+
+
+def test_long_axes_that_fit_no_layers_are_told_by_their_values() -> None:
+    """Each list that misses the layers is one problem, however many combinations it is in."""
+    funcs, widths = [["relu"] * 2] * 800, [[8, 8]] * 800
+    error = _grid_error(f"num_layers: {[5] * 1000}\n  hidden_width: {widths}\n  hidden_funcs: {funcs}")
+
+    assert 1600 == sum("but 5 layers have 3 hidden ones" in problem.text for problem in error.problems)
+
+
+@pytest.mark.parametrize("key", ["hidden_width", "hidden_funcs"])
+def test_a_list_of_one_value_a_layer_has_as_many_as_layers_are_allowed(key: str) -> None:
+    """98 hidden layers make the 100 that num_layers may say; a list that makes more is refused as well."""
+    value = "8" if key == "hidden_width" else "relu"
+    listed = ", ".join([value] * 98)
+
+    assert 98 == len(a_spec(f"{key}: [[{listed}]]").axis(key).choices[0])
+    (problem,) = _grid_error(f"{key}: [[{listed}, {value}]]").problems
+    assert (f"grid.{key}[0]", True) == (problem.path, "(at most 98)" in problem.text)
+
+
+@pytest.mark.parametrize("value", ["x{}", "{{x{}: 1}}", "[[rellu{}]]", "{{name: sgd, momentum{}: 1}}"])
+@pytest.mark.parametrize("key", ["hidden_funcs", "optimizer", "batch_size"])
+def test_the_first_fifty_problems_are_shown(key: str, value: str) -> None:
+    """Of thousands of problems 50 are shown, by line, and how many more there are."""
+    lines = "".join(f"    - {value.format(i)}\n" for i in range(1000))
+    error = _error(f"name: a\ngrid:\n  {key}:\n{lines}")
+    *shown, last = str(error).splitlines()
+
+    assert f"sweep.yaml: and {len(error.problems) - 50:,} more problems" == last
+    assert 50 == len(shown)
+    assert shown[0].startswith(f"sweep.yaml:4: grid.{key}[0]")
+
+
+def test_a_name_is_suggested_for_the_first_problems_by_line() -> None:
+    """With hundreds of problems the shown ones still say what may have been meant."""
+    wrong = "\n".join("    - tannh" for _ in range(200))
+    error = _error(f"name: a\ngrid:\n  hidden_funcs: rellu\n  optimizer:\n{wrong}\nRepeats: 2\n")
+
+    assert "grid.hidden_funcs: found rellu, no Keras activation; did you mean relu?" in str(error).splitlines()[0]
+
+
+def test_a_file_of_too_many_bytes_is_refused(tmp_path: Path) -> None:
+    """What is too large for a sweep file is not read to its end."""
+    path = tmp_path / "large.yaml"
+    path.write_bytes(b"- 1\n" * 250_000)
+    with pytest.raises(ConfigError, match=r"found a file of 1,000,000 bytes, allowed: at most 131,072"):
+        load_spec(path)
+
+
+def test_the_default_batch_size_must_fit_the_training_part_too() -> None:
+    """A part for validation that leaves fewer images than the default batch takes is refused, and says both."""
+    (problem,) = _error("name: a\nvalidation_fraction: 0.999\ngrid: {hidden_width: 8}").problems
+
+    assert (2, "validation_fraction") == (problem.line, problem.path)
+    assert "found 0.999, which leaves 60 images to train on, fewer than the default batch_size of 200" in problem.text
+    assert 60 == a_spec("batch_size: 60", validation_fraction=0.999).axis("batch_size").choices[0]
+
+
+def test_a_batch_size_that_is_wrong_is_not_taken_for_the_default() -> None:
+    """Where a key is refused, its default is not held against another key."""
+    text = "name: a\nvalidation_fraction: 0.999\ngrid: {batch_size: on}"
+
+    assert ["grid.batch_size"] == [problem.path for problem in _error(text).problems]
 
 
 def test_all_problems_of_a_file_are_told_at_once() -> None:
@@ -509,7 +605,7 @@ def test_a_file_on_disk_is_read(tmp_path: Path) -> None:
 
 
 def _or_list(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return values | st.lists(values, min_size=1, max_size=3)
+    return values | st.lists(values, min_size=1, max_size=2)
 
 
 @st.composite
@@ -533,7 +629,7 @@ def _valid_files(draw: st.DrawFn) -> dict[str, Any]:
     each_layer = st.fixed_dictionaries({"each_layer": _or_list(func)})
     sgd = st.fixed_dictionaries({"name": st.just("sgd")}, optional={"momentum": momentum})
     axes = {
-        "hidden_width": width | st.lists(width | widths, min_size=1, max_size=3),
+        "hidden_width": width | st.lists(width | widths, min_size=1, max_size=2),
         "hidden_funcs": func | each_layer | st.lists(func | each_layer | funcs, min_size=1, max_size=2),
         "batch_size": _or_list(count),
         "learning_rate": _or_list(rate),
@@ -547,7 +643,7 @@ def _valid_files(draw: st.DrawFn) -> dict[str, Any]:
         {"name": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}", fullmatch=True)},
         optional={
             "goal": st.text(st.characters(categories=["L", "N", "P"]), max_size=20),
-            "repeats": st.integers(1, 5),
+            "repeats": st.integers(1, 3),  # never more than 100,000 trials
             "seed": seed,
             "shuffle_seed": seed | st.just("each_repeat"),
             "split_seed": seed | st.just("each_repeat"),

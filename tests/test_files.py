@@ -2,12 +2,74 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mnist_sweep.errors import StorageError
-from mnist_sweep.files import write_whole
+from mnist_sweep.files import is_there, read_file, write_whole
+
+
+def _a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path.name)
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (os.mkfifo, "a named pipe"),
+        (os.mkdir, "a folder"),
+        (lambda path: path.symlink_to("/dev/zero"), "a device"),
+        (_a_socket, "a socket"),
+    ],
+)
+def test_what_is_no_regular_file_is_refused_at_once(make: Callable[[Path], None], found: str) -> None:
+    """Nothing is waited for that may never come, and the error says what was found."""
+    make(Path("thing"))
+    with pytest.raises(OSError, match=f"found {found}, needed: a regular file"):
+        read_file(Path("thing"))
+    assert is_there(Path("thing"))
+
+
+def test_a_file_is_read_up_to_its_limit() -> None:
+    """A file of the size that is allowed is read whole, and one of a byte more is refused with both sizes."""
+    path = Path("file")
+    path.write_bytes(b"x" * 3_000_000)
+    assert path.read_bytes() == read_file(path) == read_file(path, 3_000_000)
+    with pytest.raises(OSError, match=r"found a file of 3,000,000 bytes, allowed: at most 2,999,999"):
+        read_file(path, 2_999_999)
+
+
+def test_a_file_that_does_not_fit_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of terabytes, which may be all holes, is an error of that file, not of the program."""
+    Path("file").touch()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(OSError, match="it does not fit into memory"):
+        read_file(Path("file"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_file_that_tells_no_size_is_bounded_too() -> None:
+    """Files of /proc have size 0, and are read and bounded by what comes."""
+    path = Path("/proc/self/limits")
+    assert read_file(path, 10_000).startswith(b"Limit")
+    with pytest.raises(OSError, match="found a file of 11 bytes, allowed: at most 10"):
+        read_file(path, 10)
+
+
+@pytest.mark.parametrize("name", ["missing", "file/below", "n" * 300])
+def test_what_cannot_be_there_is_not_there(name: str) -> None:
+    """A missing file, one below a file, and one with a name that no file can have."""
+    Path("file").touch()
+    assert not is_there(Path(name))
 
 
 @pytest.mark.parametrize("content", [b"", b"new", b"\x00\xff" * 100_000])

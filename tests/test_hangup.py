@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_sweep.journal import holder
+from mnist_sweep.locks import holder
 from mnist_sweep.training.data import cache_folder
 
 _LONG = """\

@@ -72,6 +72,21 @@ def test_limits_stop_in_good_order_and_the_rest_follows(tiny: str) -> None:
     assert 0 == _sweep("run", tiny, "--quiet").returncode
 
 
+def test_a_limit_on_retries_leaves_the_others_to_retry(mnist: object) -> None:
+    """With two failed and room for one, the exit code is 8; the same command then takes the other one."""
+    assert mnist
+    os.environ["KERAS_HOME"] = str(cache_folder().parent)
+    bad = "hidden_width: 8\n  hidden_funcs: exponential\n  learning_rate: 1e9\n  optimizer: sgd"
+    Path("bad.yaml").write_text(_TINY.replace("hidden_width: [8, 16]", bad).replace("name: tiny", "name: bad"))
+    assert 7 == _sweep("run", "bad.yaml").returncode
+    for retried in ([2, 1], [2, 2]):
+        done = _sweep("run", "bad.yaml", "--retry-failed", "--max-trials", "1")
+        assert 8 == done.returncode
+        assert "Limit reached, 1 trials left; to continue: mnist-sweep run bad.yaml --retry-failed" in done.stderr
+        assert retried == list(pd.read_excel("output/bad/full.xlsx")["Attempts"])
+    assert 7 == _sweep("run", "bad.yaml", "--retry-failed").returncode
+
+
 def test_hours_stop_in_good_order(tiny: str) -> None:
     """With --max-hours running trials are given up, stay pending, and the exit code is 8."""
     done = _sweep("run", tiny, "--max-hours", "0.0001")

@@ -19,7 +19,8 @@ from mnist_sweep.config import load_spec
 from mnist_sweep.errors import WorkersError
 from mnist_sweep.events import Event, Planned, Record, RunEnded, RunStarted
 from mnist_sweep.home import Home
-from mnist_sweep.journal import Journal, locked
+from mnist_sweep.journal import Journal
+from mnist_sweep.locks import locked
 from mnist_sweep.notify import send
 from mnist_sweep.plan import make_plan
 from mnist_sweep.training.data import MNIST_DIGEST

@@ -49,7 +49,9 @@ def test_who_leads_is_the_best_only_in_the_end(n: int, words: str) -> None:
 
 def test_other_programs_are_told_who_leads_as_such() -> None:
     """--notify has a best one only when nothing is left to train."""
-    half, whole = (closing_facts(_after(n), "best.xlsx", 0) for n in (2, 4))
+    half, whole = (
+        closing_facts(_after(n), name="", exit_code=0, error="", folder="", best_path="best.xlsx") for n in (2, 4)
+    )
     assert half["best_by_validation"] is None
     assert half["leading_so_far"]["model"] == f"2×32 {_MODEL}"
     assert whole["leading_so_far"] is None

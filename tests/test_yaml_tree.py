@@ -185,6 +185,28 @@ def test_an_escape_that_is_no_character_is_refused(escape: str) -> None:
     assert read_yaml(f'a: "\\{escape}"'.encode()).problems
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"a:\n" + b"  - 1\n" * 250_000, 10_000),
+        (b"[" + b"1, " * 250_000 + b"]", 1),
+        (b"[" + b"[], " * 250_000, 1),
+        (b"a: 1\nb: &b [" + b"1, " * 200 + b"]\nc: &c [" + b"*b, " * 200 + b"]\nd: [" + b"*c, " * 200 + b"]", 2),
+    ],
+)
+def test_reading_ends_where_there_are_too_many_values(content: bytes, line: int) -> None:
+    """A list without end and aliases of aliases are one problem, told where counting ended; the rest is not read."""
+    document = read_yaml(content)
+
+    assert (None, [line]) == (document.value, [problem.line for problem in document.problems])
+    assert "found more than 10,000 values (aliases counted)" in document.problems[0].text
+
+
+def test_a_long_key_is_shown_by_its_beginning() -> None:
+    """A path stays readable however long its keys are."""
+    assert f"grid.{'x' * 60}…[1]" == path_text(("grid", "x" * 1000, 1))
+
+
 @pytest.mark.parametrize("opening", [b"[", b"{a: ", b"- "])
 def test_thousands_of_levels_are_refused(opening: bytes) -> None:
     """A file that nests deeper than anyone writes is a problem, not a crash."""

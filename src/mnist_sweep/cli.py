@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import shlex
 import sys
@@ -21,7 +22,7 @@ from mnist_sweep.home import Home, existing_home
 from mnist_sweep.journal import read_records
 from mnist_sweep.ledger import Ledger, recorded_plan, replay
 from mnist_sweep.locks import holder, locked
-from mnist_sweep.plan import Plan, make_plan
+from mnist_sweep.plan import MAX_RECORDED_TRIALS, MAX_TRIALS, Plan, count_points, make_plan
 from mnist_sweep.recipe import Trial
 from mnist_sweep.streams import open_streams
 from mnist_sweep.summary import Summary, summarize
@@ -32,7 +33,19 @@ if TYPE_CHECKING:
 _HOME = click.argument("home", type=click.Path(path_type=Path))
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _COUNT = click.IntRange(min=1)
-_POSITIVE = click.FloatRange(min=0, min_open=True)
+
+
+class _Positive(click.FloatRange):
+    """A finite number above 0; `nan` and `inf`, which no comparison catches, are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+_POSITIVE = _Positive(min=0, min_open=True)
 _OUTPUT = click.option(
     "--output",
     default="output",
@@ -41,6 +54,10 @@ _OUTPUT = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder that the folders of sweeps lie in.",
 )
+
+
+_COMPLETE = "_MNIST_SWEEP_COMPLETE"
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of words, for scripts.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -229,6 +246,9 @@ def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -
             raise UsageError(
                 f"{home}: nothing to confirm yet: no combination has all its repeats; finish the run first"
             )
+        if len(ranked) * repeats > MAX_TRIALS:
+            asked = f"{len(ranked)} combinations, {repeats:,} repeats each"
+            raise UsageError(f"--repeats {repeats}: found {asked}, allowed: at most {MAX_TRIALS:,} trials in all")
         recipes = [combination.recipe for combination in ranked]
         check_current([plan.first_trials[recipe] for recipe in recipes], found.path)
         return confirmations(plan, recipes, repeats)
@@ -244,21 +264,27 @@ def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -
 @_CONFIG
 @_OUTPUT
 @click.option("--list", "list_trials", is_flag=True, help="Print every trial, a line each.")
+@_JSON
 @click.pass_obj
-def show_plan(context: Context, config: Path, output: Path, *, list_trials: bool) -> None:
+def show_plan(context: Context, config: Path, output: Path, *, list_trials: bool, as_json: bool) -> None:
     """Show what CONFIG would train, what of it is done and how long the rest will take; trains nothing.
 
     \b
     Examples:
       mnist-sweep plan configs/grid.yaml
       mnist-sweep plan configs/grid.yaml --list
+      mnist-sweep plan configs/grid.yaml --json
     """
     from mnist_sweep.overview import print_plan, print_trials
     from mnist_sweep.sweep import check_continues
 
     plan, home = _plan_and_home(config, output, context)
     ledger = replay(read_records(home.journal))
-    if list_trials:
+    if as_json:
+        from mnist_sweep.facts import plan_facts, print_json
+
+        print_json("plan", plan_facts(plan, ledger, str(home.path), list_trials=list_trials))
+    elif list_trials:
         print_trials(plan, ledger)
     else:
         print_plan(plan, ledger, str(home.path))
@@ -267,7 +293,8 @@ def show_plan(context: Context, config: Path, output: Path, *, list_trials: bool
 
 @cli.command()
 @_HOME
-def status(home: Path) -> None:
+@_JSON
+def status(home: Path, *, as_json: bool) -> None:
     """Show how the sweep in the folder HOME stands, while it runs or after.
 
     \b
@@ -279,12 +306,19 @@ def status(home: Path) -> None:
     found = existing_home(home)
     ledger = replay(read_records(found.journal))
     plan = _recorded_plan(ledger, found)
-    print_status(plan, summarize(plan, ledger), ledger, holder(found.lock), str(found.path))
+    summary, who = summarize(plan, ledger), holder(found.lock)
+    if as_json:
+        from mnist_sweep.facts import print_json, status_facts
+
+        print_json("status", status_facts(plan, summary, ledger, who, str(found.path)))
+    else:
+        print_status(plan, summary, ledger, who, str(found.path))
 
 
 @cli.command()
 @_HOME
-def report(home: Path) -> None:
+@_JSON
+def report(home: Path, *, as_json: bool) -> None:
     """Say what the sweep in the folder HOME has shown, and write its reports anew from its journal.
 
     \b
@@ -297,14 +331,22 @@ def report(home: Path) -> None:
     found = existing_home(home)
     ledger = replay(read_records(found.journal))
     plan = _recorded_plan(ledger, found)
-    print_report(summarize(plan, ledger), str(found.path))  # said even where no file can be written
-    _, best = write_all(plan, ledger, found)
+    if not as_json:
+        print_report(summarize(plan, ledger), str(found.path))  # said even where no file can be written
+    summary, best = write_all(plan, ledger, found)
+    if as_json:
+        from mnist_sweep.facts import print_json, report_facts
+
+        files = {**found.reports, "best": best}
+        print_json("report", report_facts(summary, str(found.path), files), unstable=True)
+        return
     click.echo(f"\n{best}\n{found.reports['page']}")
 
 
 @cli.command()
 @click.argument("homes", nargs=-1, required=True, metavar="HOME HOME...", type=click.Path(path_type=Path))
-def compare(homes: tuple[Path, ...]) -> None:
+@_JSON
+def compare(homes: tuple[Path, ...], *, as_json: bool) -> None:
     """Compare the sweeps in several folders: the best of each, and the combinations that they share.
 
     \b
@@ -315,7 +357,35 @@ def compare(homes: tuple[Path, ...]) -> None:
 
     if len(homes) < 2:  # noqa: PLR2004  two are compared
         raise UsageError(f"{homes[0]}: one folder alone cannot be compared; give two or more")
-    print_comparison({str(home): _summary_of(home) for home in homes})
+    summaries = {str(home): _summary_of(home) for home in homes}
+    if as_json:
+        from mnist_sweep.facts import comparison_facts, print_json
+
+        print_json("compare", comparison_facts(summaries))
+    else:
+        print_comparison(summaries)
+
+
+@cli.command("list")
+@click.argument("folder", default="output", metavar="[DIR]", type=click.Path(path_type=Path))
+@_JSON
+def list_sweeps(folder: Path, *, as_json: bool) -> None:
+    """List the sweeps in the folder DIR: what is done, left and failed, when each last ran, and its best.
+
+    \b
+    Examples:
+      mnist-sweep list
+      mnist-sweep list /data/sweeps --json
+    """
+    from mnist_sweep.listing import print_sweeps, sweeps_in
+
+    sweeps = sweeps_in(folder, _summary_of)
+    if as_json:
+        from mnist_sweep.facts import listing_facts, print_json
+
+        print_json("list", listing_facts(str(folder), sweeps))
+    else:
+        print_sweeps(str(folder), sweeps)
 
 
 @cli.command()
@@ -358,6 +428,10 @@ def _recorded_plan(ledger: Ledger, home: Home) -> Plan:
     if ledger.spec is None:
         raise UsageError(f"{home.path}: nothing was planned here yet; run a sweep file first")
     try:
+        n_trials = count_points(ledger.spec) * ledger.spec.repeats
+        if n_trials > MAX_RECORDED_TRIALS:
+            msg = f"{home.journal}: its plan asks for more than {MAX_RECORDED_TRIALS:,} trials; restore the file"
+            raise JournalCorruptError(msg)
         return recorded_plan(ledger.spec, ledger, MNIST_DIGEST)
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{home.journal}: its plan cannot be read ({error}); restore the file from a copy"
@@ -449,6 +523,10 @@ def _plan_and_home(config: Path, output: Path, context: Context) -> tuple[Plan, 
 
 def main() -> None:
     """The console script."""
+    if instruction := os.environ.get(_COMPLETE):  # a shell asks how to complete words, or for completions
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(cli, {}, "mnist-sweep", _COMPLETE, instruction))
     open_streams()
     context = Context()
 

@@ -6,8 +6,9 @@ Pydantic lives here and nowhere else.
 from __future__ import annotations
 
 import difflib
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,7 +27,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from mnist_sweep.errors import ConfigError, Problem
+from mnist_sweep.errors import SHOWN_PROBLEMS, ConfigError, Problem
+from mnist_sweep.files import read_file
 from mnist_sweep.keras_names import (
     ACTIVATION_ALIASES,
     ACTIVATIONS,
@@ -45,7 +47,7 @@ from mnist_sweep.plan import (
     layer_mismatches,
 )
 from mnist_sweep.recipe import N_TRAINING_IMAGES
-from mnist_sweep.yaml_tree import Document, path_text, read_yaml
+from mnist_sweep.yaml_tree import MAX_BYTES, Document, path_text, read_yaml
 from mnist_sweep.yaml_tree import Path as TreePath
 
 _MAX_WIDTH = 65_536
@@ -78,10 +80,7 @@ def _known(kind: str, known: tuple[str, ...], refused: Mapping[str, str], aliase
         if name in refused:
             raise PydanticCustomError("refused", "found {name}, refused: {why}", {"name": name, "why": refused[name]})
         if name not in known and name not in aliases:
-            close = difflib.get_close_matches(name.lower(), [*known, *aliases], n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            text = "found {name}, no Keras " + kind + "; {hint}allowed: {known}"
-            raise PydanticCustomError("unknown", text, {"name": name, "hint": hint, "known": ", ".join(known)})
+            raise PydanticCustomError("unknown", "unknown", {"kind": kind, "known": known, "aliases": tuple(aliases)})
         return aliases.get(name, name)
 
     return AfterValidator(check)
@@ -126,6 +125,7 @@ _Precision = Literal["float32", "tf32", "mixed_bfloat16"]
 _Count = Annotated[int, Field(ge=1, le=_MAX_COUNT)]
 _NumLayers = Annotated[int, Field(ge=2, le=_MAX_LAYERS)]
 _Width = Annotated[int, Field(ge=1, le=_MAX_WIDTH)]
+_OneALayer = Field(min_length=1, max_length=_MAX_LAYERS - 2)
 _Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Momentum = Annotated[float, Field(ge=0, lt=1)]
 _Delta = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -170,12 +170,12 @@ class EarlyStoppingRule(_Model):
 
 
 _WidthChoice = Annotated[
-    Annotated[_Width, Tag(_ONE)] | Annotated[list[_Width], _Some, Tag(_LIST)],
+    Annotated[_Width, Tag(_ONE)] | Annotated[list[_Width], _OneALayer, Tag(_LIST)],
     Discriminator(_kind),
 ]
 _FuncsChoice = Annotated[
     Annotated[_Activation, Tag(_ONE)]
-    | Annotated[list[_Activation], _Some, Tag(_LIST)]
+    | Annotated[list[_Activation], _OneALayer, Tag(_LIST)]
     | Annotated[EachLayer, Tag(_MAPPING)],
     Discriminator(_kind),
 ]
@@ -252,8 +252,10 @@ _ALLOWED: Mapping[str, str] = {
     "validation_fraction": "a number above 0 and below 1 that leaves images to train on and to validate on",
     "grid": f"a mapping with at least one of {', '.join(Grid.model_fields)}",
     "num_layers": f"a whole number from 2 to {_MAX_LAYERS} (input and output counted), or a list of them",
-    "hidden_width": f"a whole number from 1 to {_MAX_WIDTH}, or a list of numbers and of lists with one width a layer",
-    "hidden_funcs": f"{_ACTIVATION}, a list of names and of lists with one name a layer, or each_layer with a list",
+    "hidden_width": f"a whole number from 1 to {_MAX_WIDTH}, or a list of numbers and of lists with one width "
+    f"a hidden layer (at most {_MAX_LAYERS - 2})",
+    "hidden_funcs": f"{_ACTIVATION}, a list of names and of lists with one name a hidden layer "
+    f"(at most {_MAX_LAYERS - 2}), or each_layer with a list",
     "each_layer": f"{_ACTIVATION}, or a list of them",
     "batch_size": f"a whole number from 1 to {_MAX_COUNT}, or a list of them",
     "learning_rate": "a number above 0, or a list of them",
@@ -284,7 +286,7 @@ def load_spec(path: Path) -> SweepSpec:
         ConfigError: with every problem of the file, each with its line.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path, MAX_BYTES)
     except OSError as error:
         raise ConfigError(str(path), [Problem(1, "", f"cannot be read: {error.strerror}")]) from error
     return parse_spec(content, str(path))
@@ -303,7 +305,12 @@ def parse_spec(content: bytes, file: str) -> SweepSpec:
         raise ConfigError(file, document.problems)
     valid, problems, wrong = _valid_part(document)
     if valid is not None:
-        spec = _resolve(SweepFile.model_validate(valid), valid["grid"])
+        sweep = SweepFile.model_validate(valid)
+        n_rules = sum(map(_count_rules, sweep.grid.early_stopping))
+        if n_rules > MAX_TRIALS:
+            text = f"found {_count_words(n_rules)} ways to stop, allowed: {_FEWER_TRIALS}"
+            raise ConfigError(file, [*problems, _at(document, ("grid", "early_stopping"), text)])
+        spec = _resolve(sweep, valid["grid"])
         problems += _cross_check(spec, document, wrong)
         if not problems:
             return spec
@@ -328,11 +335,14 @@ def _valid_part(document: Document) -> tuple[dict[str, Any] | None, list[Problem
         return tree, problems, set()
     unreadable = {problem.path for problem in problems}
     locations = [_in_tree(detail["loc"], tree) for detail in details]
-    problems += [
-        _problem(detail, location, document)
+    told = [
+        (detail, location)
         for detail, location in zip(details, locations, strict=True)
         if not (detail["input"] is None and path_text(location) in unreadable)
     ]
+    told.sort(key=lambda problem: document.line(problem[1]))
+    # To look for a similar name takes long: only what can be shown gets that.
+    problems += [_problem(*problem, document, hint=i < SHOWN_PROBLEMS) for i, problem in enumerate(told)]
     if not isinstance(tree, dict) or not isinstance(tree.get("grid", {}), dict):
         return None, problems, set()
     wrong = {location[:2] if location[0] == "grid" else location[:1] for location in locations if location}
@@ -355,7 +365,7 @@ def _holds(tree: Any, part: str | int) -> bool:
     return part in tree if isinstance(tree, dict) else isinstance(tree, list) and isinstance(part, int)
 
 
-def _problem(detail: Mapping[str, Any], path: TreePath, document: Document) -> Problem:
+def _problem(detail: Mapping[str, Any], path: TreePath, document: Document, *, hint: bool) -> Problem:
     line, name = document.line(path), path_text(path)
     match detail["type"]:
         case "missing":
@@ -363,9 +373,14 @@ def _problem(detail: Mapping[str, Any], path: TreePath, document: Document) -> P
             where = path_text((*path, key))
             return Problem(line, where, f"found no {key}, needed: {_allowed((*path, key))}")
         case "extra_forbidden":
-            return Problem(line, name, _unknown_key(path))
-        case "refused" | "unknown":
+            return Problem(line, name, _unknown_key(path, hint=hint))
+        case "refused":
             return Problem(line, name, detail["msg"])
+        case "unknown":
+            kind, known, aliases = (detail["ctx"][key] for key in ("kind", "known", "aliases"))
+            close = _close(detail["input"], [*known, *aliases]) if hint else ""
+            text = f"found {_shortened(detail['input'])}, no Keras {kind}; {close}allowed: {', '.join(known)}"
+            return Problem(line, name, text)
     return Problem(line, name, f"found {_show(detail['input'])}, allowed: {_allowed(path)}")
 
 
@@ -374,7 +389,12 @@ def _allowed(path: TreePath) -> str:
     return _ALLOWED.get(".".join(words[-2:])) or _ALLOWED[words[-1] if words else ""]
 
 
-def _unknown_key(path: TreePath) -> str:
+def _close(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    return f"did you mean {close[0]}? " if close else ""
+
+
+def _unknown_key(path: TreePath, *, hint: bool) -> str:
     key = str(path[-1])
     words = [part for part in path[:-1] if isinstance(part, str)]
     models: dict[str, type[BaseModel]] = {
@@ -387,9 +407,8 @@ def _unknown_key(path: TreePath) -> str:
     model = models[words[-1] if words else ""]
     if key in _PLACES:
         return f"found this key in the wrong place, it belongs {_PLACES[key]}"
-    close = difflib.get_close_matches(key.lower(), [*model.model_fields, *_PLACES], n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return f"found an unknown key; {hint}allowed: {', '.join(model.model_fields)}"
+    close = _close(key, [*model.model_fields, *_PLACES]) if hint else ""
+    return f"found an unknown key; {close}allowed: {', '.join(model.model_fields)}"
 
 
 def _show(value: Any) -> str:
@@ -397,8 +416,12 @@ def _show(value: Any) -> str:
         return {"None": "nothing", "[]": "an empty list"}.get(str(value), "an empty mapping")
     kinds = {bool: "", str: "the text ", list: "the list ", dict: "the mapping "}
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    return kinds.get(type(value), "") + (text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
+    return kinds.get(type(value), "") + _shortened(text)
+
+
+def _shortened(text: str) -> str:
+    start = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: _SHOWN + 1])
+    return start if len(start) <= _SHOWN else f"{start[:_SHOWN]}…"
 
 
 def _resolve(sweep: SweepFile, written: Mapping[str, Any]) -> SweepSpec:
@@ -447,26 +470,58 @@ def _stopping_choices(value: Any, written: Any) -> list[dict[str, Any] | None]:
     return [dict(zip(order, point, strict=True)) for point in product(*(getattr(value, name) for name in order))]
 
 
+def _count_rules(choice: Any) -> int:
+    if not isinstance(choice, EarlyStoppingRule):
+        return 1
+    return math.prod(len(getattr(choice, name)) for name in EarlyStoppingRule.model_fields)
+
+
+_FEWER_TRIALS = f"at most {MAX_TRIALS:,} trials; take some values out, or write several sweeps"
+_MANY = 10**15
+
+
+def _count_words(n: int) -> str:
+    return f"{n:,}" if n <= _MANY else f"more than {_MANY:,}"
+
+
 def _cross_check(spec: SweepSpec, document: Document, wrong: set[TreePath]) -> list[Problem]:
     """What is wrong only when several values are seen together; `spec` was made without the `wrong` keys."""
     grid = document.value.get("grid", {})
-    n_training = N_TRAINING_IMAGES - round(N_TRAINING_IMAGES * spec.validation_fraction)
-    problems = []
-    for i, size in enumerate(_as_list(grid.get("batch_size"))):
-        if type(size) is int and size > n_training:
-            text = f"found {size}, allowed: at most the {n_training:,} images of the training part"
-            problems.append(_at(document, ("grid", "batch_size", i), text))
+    problems = [] if ("validation_fraction",) in wrong else _check_batches(spec, document)
     for i, value in enumerate(_as_list(grid.get("optimizer"))):
         if isinstance(value, dict) and "momentum" in value and value.get("name", "sgd") != "sgd":
             text = f"found momentum with {value.get('name')}, allowed: with sgd only"
             problems.append(_at(document, ("grid", "optimizer", i), text))
     if not wrong & {("grid", name) for name in ("num_layers", "hidden_width", "hidden_funcs")}:
         problems += [_at(document, ("grid", e.axis, e.index), str(e)) for e in layer_mismatches(spec)]
-        n_trials = count_points(spec) * spec.repeats
+        n_points = count_points(spec)
+        n_trials = n_points * spec.repeats
         if n_trials > MAX_TRIALS:
-            text = f"found {n_trials:,} trials, allowed: at most {MAX_TRIALS:,}, the rows that a worksheet has for them"
+            product = f"combinations: {_count_words(n_points)}; repeats: {spec.repeats:,}"
+            text = f"found {_count_words(n_trials)} trials ({product}), allowed: {_FEWER_TRIALS}"
             problems.append(_at(document, ("grid",), text))
     return problems
+
+
+def _check_batches(spec: SweepSpec, document: Document) -> list[Problem]:
+    """Batches that are larger than the training part, be they written or the default."""
+    n_training = N_TRAINING_IMAGES - round(N_TRAINING_IMAGES * spec.validation_fraction)
+    grid = document.value.get("grid", {})
+    if "batch_size" in grid:
+        text = f"allowed: at most the {n_training:,} images of the training part"
+        return [
+            _at(document, ("grid", "batch_size", i), f"found {size}, {text}")
+            for i, size in enumerate(_as_list(grid["batch_size"]))
+            if type(size) is int and size > n_training
+        ]
+    (default,) = spec.axis("batch_size").choices
+    if default <= n_training:
+        return []
+    text = (
+        f"found {spec.validation_fraction:g}, which leaves {n_training:,} images to train on, fewer than the default "
+        f"batch_size of {default}; allowed: a smaller part, or a batch_size of at most {n_training:,} under grid"
+    )
+    return [_at(document, ("validation_fraction",), text)]
 
 
 def _at(document: Document, path: TreePath, text: str) -> Problem:

@@ -66,10 +66,11 @@ def train_at(home: Home, plan: Plan, how: How, choose: Callable[[Ledger], tuple[
             there is where trials could not be trained.
     """
     stamp = _stamper()
+    ended: set[str] = set()
     with locked(home.lock), stop_signals(how.max_hours) as stop:
         confirmations = choose(replay(read_records(home.journal))) if choose else ()
         try:
-            ledger = _train(plan, home, how, confirmations, stamp=stamp, stop=stop)
+            ledger = _train(plan, home, how, confirmations, ended, stamp=stamp, stop=stop)
         except WorkersError:
             write_all(plan, replay(read_records(home.journal)), home)
             raise
@@ -78,7 +79,8 @@ def train_at(home: Home, plan: Plan, how: How, choose: Callable[[Ledger], tuple[
         summary, best = write_all(plan, ledger, home)
     outcomes = [ledger.of(trial).get(trial.key) for trial in confirmations or plan.trials]
     n_failed, n_finished = (sum(isinstance(o, kind) for o in outcomes) for kind in (Failed, Finished))
-    return Ending(summary, best, n_failed, n_finished, len(pending(confirmations or plan.trials, ledger)), stop)
+    left = pending(confirmations or plan.trials, ledger, retry_failed=how.look.retry_failed)
+    return Ending(summary, best, n_failed, n_finished, sum(trial.key not in ended for trial in left), stop)
 
 
 def _given_up(ledger: Ledger) -> str:
@@ -122,15 +124,27 @@ def _stamper() -> Callable[[Event], Record]:
 
 
 def _train(
-    plan: Plan, home: Home, how: How, confirmations: tuple[Trial, ...], *, stamp: Callable[[Event], Record], stop: Stop
+    plan: Plan,
+    home: Home,
+    how: How,
+    confirmations: tuple[Trial, ...],
+    ended: set[str],
+    *,
+    stamp: Callable[[Event], Record],
+    stop: Stop,
 ) -> Ledger:
+    """Train what is left; the keys of the trials that ended now go into `ended`."""
     repeats = max((trial.repeat for trial in confirmations), default=plan.spec.repeats)
 
     def prepare(n_trials: int) -> AbstractContextManager[Training]:
         return training(how.wishes, n_trials=n_trials, repeats=repeats, stop=stop, say=partial(say, err=True))
 
+    def count(event: TrialEvent, _ledger: Ledger) -> None:
+        if isinstance(event, Finished | Failed):
+            ended.add(event.trial.key)
+
     with progress(plan, how.look, stop, confirmations) as listeners:
-        heard = [*listeners, _live_page(plan, home)] if how.live else listeners
+        watchers = [*listeners, _live_page(plan, home)] if how.live else listeners
         return run_sweep(
             plan,
             journal_path=home.journal,
@@ -139,7 +153,7 @@ def _train(
             confirmations=confirmations,
             retry_failed=how.look.retry_failed,
             max_trials=how.max_trials,
-            listeners=list(map(_harmless, heard)),
+            listeners=[count, *map(_harmless, watchers)],
         )
 
 

@@ -40,6 +40,9 @@ class Problem:
     text: str
 
 
+SHOWN_PROBLEMS = 50
+
+
 class ConfigError(SweepError):
     """A sweep file that cannot be used; it holds all problems that were found at once."""
 
@@ -47,10 +50,9 @@ class ConfigError(SweepError):
 
     def __init__(self, file: str, problems: list[Problem]) -> None:
         self.problems = sorted(set(problems))
-        lines = [
-            f"{file}:{p.line}: {p.path}: {p.text}" if p.path else f"{file}:{p.line}: {p.text}" for p in self.problems
-        ]
-        super().__init__("\n".join(lines))
+        shown, n_more = self.problems[:SHOWN_PROBLEMS], len(self.problems) - SHOWN_PROBLEMS
+        lines = [f"{file}:{p.line}: {p.path}: {p.text}" if p.path else f"{file}:{p.line}: {p.text}" for p in shown]
+        super().__init__("\n".join([*lines, f"{file}: and {n_more:,} more problems"] if n_more > 0 else lines))
 
 
 class UsageError(SweepError):

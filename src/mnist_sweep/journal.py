@@ -16,7 +16,7 @@ from typing import Any
 
 from mnist_sweep.errors import JournalCorruptError, StorageError
 from mnist_sweep.events import Record, Started, record_from_dict, record_to_dict
-from mnist_sweep.files import sync_folder
+from mnist_sweep.files import read_file, sync_folder
 
 FORMAT = 1
 _HEADER = {"journal": "mnist-sweep", "format": FORMAT}
@@ -40,7 +40,7 @@ def read_records(path: Path) -> list[Record]:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except FileNotFoundError:
         return b""
     except OSError as error:

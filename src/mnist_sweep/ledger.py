@@ -92,9 +92,10 @@ def recorded_plan(spec: SweepSpec, ledger: Ledger, data: str) -> Plan:
 
 def pending(trials: Iterable[Trial], ledger: Ledger, *, retry_failed: bool = False) -> list[Trial]:
     """The trials that have no outcome yet, in their order; a start without an end counts for nothing."""
-    outcomes = {trial: ledger.of(trial).get(trial.key) for trial in trials}
-    return [
-        trial
-        for trial, outcome in outcomes.items()
-        if outcome is None or (retry_failed and isinstance(outcome, Failed))
-    ]
+
+    def is_left(trial: Trial) -> bool:
+        known = ledger.of(trial)
+        outcome = known.get(trial.key) if known else None  # a key takes long to make: not for nothing
+        return outcome is None or (retry_failed and isinstance(outcome, Failed))
+
+    return [trial for trial in trials if is_left(trial)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mnist_sweep.counts import counted
-from mnist_sweep.estimate import time_left
+from mnist_sweep.estimate import Estimate, time_left
 from mnist_sweep.events import Failed
 from mnist_sweep.ledger import Ledger, pending
 from mnist_sweep.machine import devices_words, n_cores
@@ -61,15 +61,18 @@ _CALIBRATION_S = 0.5
 _PRODUCTS_SHARE = 0.75  # of the time of a training step on a CPU, the part that its matrix products take
 
 
+def left_of_plan(plan: Plan, ledger: Ledger) -> Estimate | None:
+    """How long the rest would take on this machine; None when nothing is left to train."""
+    trials = pending(plan.trials, ledger)
+    return time_left(trials, ledger, n_cores(), 0.0 if ledger.outcomes else _calibrate()) if trials else None
+
+
 def _time(plan: Plan, ledger: Ledger) -> str:
     """How long the rest will take, with its range and what that rests on."""
-    trials = pending(plan.trials, ledger)
-    if not trials:
+    left = left_of_plan(plan, ledger)
+    if left is None:
         return "nothing left to train"
-    measured = bool(ledger.outcomes)
-    rate = 0.0 if measured else _calibrate()
-    left = time_left(trials, ledger, n_cores(), rate)
-    basis = "the measured trials of this folder" if measured else "half a second of matrix products here"
+    basis = "the measured trials of this folder" if ledger.outcomes else "half a second of matrix products here"
     likely, low, high = (duration_words(seconds) for seconds in (left.likely, left.low, left.high))
     return f"about {likely} on {counted(n_cores(), 'core')} ({low} to {high}), by {basis}"
 
@@ -87,10 +90,14 @@ def _calibrate() -> float:
 
 
 def _memory(plan: Plan) -> str:
+    return f"about {worker_bytes(plan) / 2**30:.1f} GiB for each worker"
+
+
+def worker_bytes(plan: Plan) -> int:
+    """About how much memory a worker takes."""
     largest = max(recipe.n_parameters for recipe in plan.combinations)
     batch = max(recipe.batch_size * sum(recipe.hidden_widths) for recipe in plan.combinations)
-    n_bytes = _WORKER_BYTES + 4 * (5 * largest + 4 * batch + N_TRAINING_IMAGES // 6 * N_PIXELS)
-    return f"about {n_bytes / 2**30:.1f} GiB for each worker"
+    return _WORKER_BYTES + 4 * (5 * largest + 4 * batch + N_TRAINING_IMAGES // 6 * N_PIXELS)
 
 
 def print_trials(plan: Plan, ledger: Ledger) -> None:
@@ -99,6 +106,16 @@ def print_trials(plan: Plan, ledger: Ledger) -> None:
         outcome = ledger.outcomes.get(trial.key)
         state = outcome_words(outcome) if outcome else "to train"
         say(f"{number:>6}  {trial_words(trial, plan.spec.varied)}: {state}")
+
+
+def left_of_run(plan: Plan, ledger: Ledger) -> Estimate | None:
+    """How long the rest takes on the workers of the last run; None when nothing is left, or was measured yet."""
+    trials = pending(plan.trials, ledger)
+    return time_left(trials, ledger, _n_workers(ledger), rate=0.0) if trials and ledger.outcomes else None
+
+
+def _n_workers(ledger: Ledger) -> int:
+    return int(str(ledger.runs[-1].environment.get("workers", 1)))
 
 
 def print_status(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, home: str) -> None:
@@ -112,11 +129,9 @@ def print_status(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, 
     if who:
         for trial in ledger.running.values():
             say(f"  training {trial_words(trial, plan.spec.varied)}")
-    trials = pending(plan.trials, ledger)
-    if trials and ledger.outcomes:
-        n_workers = int(str(ledger.runs[-1].environment.get("workers", 1)))
-        estimate = time_left(trials, ledger, n_workers, rate=0.0)
-        say(f"Time left: about {duration_words(estimate.likely)} on {counted(n_workers, 'worker')}")
+    if left_now := left_of_run(plan, ledger):
+        workers = counted(_n_workers(ledger), "worker")
+        say(f"Time left: about {duration_words(left_now.likely)} on {workers}")
     for outcome in ledger.outcomes.values():
         if isinstance(outcome, Failed):
             say(f"  {trial_words(outcome.trial, plan.spec.varied)}: {outcome_words(outcome)}")

@@ -6,6 +6,7 @@ Law of the pure modules: no files, no clock, no environment; time and randomness
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -18,8 +19,11 @@ from mnist_sweep.recipe import EarlyStopping, Recipe, Seeds, Trial, derive_seed,
 
 EACH_REPEAT = "each_repeat"
 DEFAULT_NUM_LAYERS = 4
-MAX_TRIALS = 1_048_575
-"""A worksheet has 1,048,576 rows, and full.xlsx gives each trial one below its header."""
+MAX_TRIALS = 100_000
+"""What a sweep file or a command may ask for: years of training, which takes seconds to plan."""
+
+MAX_RECORDED_TRIALS = 1_048_575
+"""What a recorded plan may hold: a worksheet has 1,048,576 rows, and full.xlsx gives a trial one under its header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class SweepSpec:
 
     def axis(self, name: str) -> Axis:
         """The axis of that name; every spec has all of them."""
-        return next(axis for axis in self.axes if axis.name == name)
+        return {axis.name: axis for axis in self.axes}[name]
 
     @property
     def varied(self) -> frozenset[str]:
@@ -202,6 +206,8 @@ def make_plan(spec: SweepSpec, data: str, version_of: Callable[[Recipe], int] = 
     Raises:
         LayerMismatchError: when a point's widths or functions do not fit its layers.
     """
+    for error in layer_mismatches(spec):
+        raise error
     points = [recipe for _, recipe in sorted(_points(spec), key=lambda point: point[0])]
     combinations = tuple(dict.fromkeys(points))
     seeds = [(repeat, spec.seeds.of_repeat(repeat)) for repeat in range(1, spec.repeats + 1)]
@@ -216,13 +222,37 @@ def make_plan(spec: SweepSpec, data: str, version_of: Callable[[Recipe], int] = 
 
 def count_points(spec: SweepSpec) -> int:
     """How many points the grid has, duplicates included, without making them."""
-    return sum(_count_funcs(point) for point in _layer_points(spec)) * _count_others(spec)
+    layers, widths, funcs = (spec.axis(name).choices for name in _LAYER_AXES)
+    if layers == (None,):
+        depths = Counter(len(width) if _is_list(width) else DEFAULT_NUM_LAYERS - 2 for width in widths)
+    else:
+        depths = Counter({n - 2: n_times * len(widths) for n, n_times in Counter(layers).items()})
+    sizes = Counter(len(choice["each_layer"]) if isinstance(choice, dict) else 1 for choice in funcs)
+    n_models: int = sum(n * n_same * size**depth for depth, n in depths.items() for size, n_same in sizes.items())
+    return n_models * math.prod(len(axis.choices) for axis in spec.axes if axis.name not in _LAYER_AXES)
 
 
 def layer_mismatches(spec: SweepSpec) -> Iterator[LayerMismatchError]:
-    """Every point whose widths or functions do not fit its layers."""
-    for point in _layer_points(spec):
-        yield from _mismatches(point)
+    """Every list of widths or functions that does not fit the layers, with the first number of them that it misses."""
+    layers, widths, _ = (spec.axis(name).choices for name in _LAYER_AXES)
+    written = dict.fromkeys(n - 2 for n in layers if n is not None)
+    if written:
+        yield from _misfits(spec.axis("hidden_width"), "width", written)
+    depths = written or dict.fromkeys(len(width) for width in widths if _is_list(width))
+    yield from _misfits(spec.axis("hidden_funcs"), "function", depths)
+
+
+def _misfits(axis: Axis, noun: str, depths: Iterable[int]) -> Iterator[LayerMismatchError]:
+    for index, value in enumerate(axis.choices):
+        missed = next((depth for depth in depths if _is_list(value) and depth != len(value)), None)
+        if missed is not None:
+            layers = f"{missed + 2} layers have {counted(missed, 'hidden one')}"
+            text = f"found {counted(len(value), noun)} ({', '.join(map(str, value))}), but {layers}"
+            yield LayerMismatchError(axis.name, index, text)
+
+
+def _is_list(choice: Any) -> bool:
+    return isinstance(choice, list | tuple)
 
 
 _LAYER_AXES = ("num_layers", "hidden_width", "hidden_funcs")
@@ -230,23 +260,9 @@ _Point = dict[str, tuple[int, Any]]
 """One choice of each axis with its index."""
 
 
-def _layer_points(spec: SweepSpec) -> Iterator[_Point]:
-    axes = [axis for axis in spec.axes if axis.name in _LAYER_AXES]
-    return _product(axes)
-
-
 def _product(axes: list[Axis]) -> Iterator[_Point]:
     for choices in product(*(enumerate(axis.choices) for axis in axes)):
         yield dict(zip((axis.name for axis in axes), choices, strict=True))
-
-
-def _count_others(spec: SweepSpec) -> int:
-    return math.prod(len(axis.choices) for axis in spec.axes if axis.name not in _LAYER_AXES)
-
-
-def _count_funcs(point: _Point) -> int:
-    funcs = point["hidden_funcs"][1]
-    return len(funcs["each_layer"]) ** _n_hidden(point) if isinstance(funcs, dict) else 1
 
 
 def _n_hidden(point: _Point) -> int:
@@ -254,32 +270,19 @@ def _n_hidden(point: _Point) -> int:
     num_layers, width, funcs = (point[name][1] for name in _LAYER_AXES)
     if num_layers is not None:
         return int(num_layers) - 2
-    if isinstance(width, list | tuple):
+    if _is_list(width):
         return len(width)
-    if isinstance(funcs, list | tuple):
+    if _is_list(funcs):
         return len(funcs)
     return DEFAULT_NUM_LAYERS - 2
-
-
-def _mismatches(point: _Point) -> Iterator[LayerMismatchError]:
-    n_hidden = _n_hidden(point)
-    for name, noun in (("hidden_width", "width"), ("hidden_funcs", "function")):
-        index, value = point[name]
-        if isinstance(value, list | tuple) and len(value) != n_hidden:
-            layers = f"{n_hidden + 2} layers have {counted(n_hidden, 'hidden one')}"
-            yield LayerMismatchError(
-                name, index, f"found {counted(len(value), noun)} ({', '.join(map(str, value))}), but {layers}"
-            )
 
 
 def _points(spec: SweepSpec) -> Iterator[tuple[tuple[Any, ...], Recipe]]:
     """All points with their position, in which the first axis of the file counts most."""
     for point in _product(list(spec.axes)):
-        for error in _mismatches(point):
-            raise error
         n_hidden = _n_hidden(point)
         width = point["hidden_width"][1]
-        widths = tuple(width) if isinstance(width, list | tuple) else (width,) * n_hidden
+        widths = tuple(width) if _is_list(width) else (width,) * n_hidden
         for k, funcs in enumerate(_functions(point["hidden_funcs"][1], n_hidden)):
             position = tuple((i, k if name == "hidden_funcs" else 0) for name, (i, _) in point.items())
             yield position, _recipe(point, widths, funcs, spec.validation_fraction)

@@ -17,7 +17,6 @@ from typing import Any
 from mnist_sweep.counts import counted
 from mnist_sweep.plain import from_plain
 
-
 N_PIXELS = 784
 N_CLASSES = 10
 N_TRAINING_IMAGES = 60_000

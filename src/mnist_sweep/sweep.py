@@ -66,7 +66,10 @@ def run_sweep(
 
         if ledger.spec != plan.spec:
             note(Planned(plan.spec))
-        todo = pending(confirmations or plan.trials, ledger, retry_failed=retry_failed)[:max_trials]
+        todo = pending(confirmations or plan.trials, ledger, retry_failed=retry_failed)
+        if retry_failed:  # what was tried least comes first, or a limit would try the same ones again and again
+            todo.sort(key=lambda trial: ledger.attempts[trial.key])
+        todo = todo[:max_trials]
         if not todo:
             return ledger
         with prepare(len(todo)) as training:

@@ -38,7 +38,10 @@ _CORE_SCHEMA: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
     (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z"), float),
     (re.compile(r"[-+]?\.(?:inf|Inf|INF)\Z|\.(?:nan|NaN|NAN)\Z"), lambda text: float(text.replace(".", ""))),
 )
-_MAX_NODES = 100_000  # an alias of aliases of aliases would grow without end
+MAX_BYTES = 131_072
+_MAX_VALUES = 10_000  # an alias of aliases of aliases would grow without end
+_MAX_FLOW_LEVELS = 30
+_SHOWN = 60  # characters of a key that a message repeats
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
 
@@ -60,20 +63,45 @@ class Document:
 
 def path_text(path: Path) -> str:
     """A path as people write it: grid.batch_size[1]."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    words = (f"[{part}]" if isinstance(part, int) else f".{_short(part)}" for part in path)
+    return "".join(words).removeprefix(".")
+
+
+def _short(key: str) -> str:
+    return key if len(key) <= _SHOWN else f"{key[:_SHOWN]}…"
+
+
+class _TooManyError(Exception):
+    """More values than any sweep file needs; it holds the line where counting ended."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"found more than {_MAX_VALUES:,} values (aliases counted); this is no sweep file")
+        self.line = line
 
 
 class _Loader(yaml.SafeLoader):
-    """Leaves every scalar as the text that was written."""
+    """Leaves every scalar as the text that was written, and gives up early where there is too much."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012  PyYAML declares it so
+    _n_nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._n_nodes += 1
+        if self._n_nodes > _MAX_VALUES:
+            raise _TooManyError(self.line + 1)
+        return super().compose_node(parent, index)
+
+    def fetch_flow_collection_start(self, TokenClass: type[yaml.Token]) -> None:  # noqa: N803  as PyYAML calls it
+        if self.flow_level >= _MAX_FLOW_LEVELS:  # for each character ahead the scanner looks at all open levels
+            raise RecursionError
+        super().fetch_flow_collection_start(TokenClass)
 
 
 def read_yaml(content: bytes) -> Document:
     """Parse a file's bytes; whatever is wrong stands in `problems`."""
     document = Document()
     try:
-        node = yaml.compose(content.decode().removeprefix("\ufeff"), Loader=_Loader)
+        _parse(content, document)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         document.problems.append(Problem(line, "", f"found bytes that are no UTF-8 text ({error.reason})"))
@@ -87,10 +115,15 @@ def read_yaml(content: bytes) -> Document:
         document.problems.append(Problem(1, "", "found lists or mappings nested too deep"))
     except (ValueError, OverflowError):  # PyYAML hands the number of an escape to chr() unchecked
         document.problems.append(Problem(1, "", "not YAML: found an escape that is no character"))
-    else:
-        if node is not None:
-            document.value = _Reader(document).read(node, ())
+    except _TooManyError as error:
+        document.problems.append(Problem(error.line, "", str(error)))
     return document
+
+
+def _parse(content: bytes, document: Document) -> None:
+    node = yaml.compose(content.decode().removeprefix("\ufeff"), Loader=_Loader)
+    if node is not None:
+        document.value = _Reader(document).read(node, ())
 
 
 class _Reader:
@@ -102,6 +135,8 @@ class _Reader:
     def read(self, node: yaml.Node, path: Path) -> Any:
         line = self._document.lines.setdefault(path, node.start_mark.line + 1)
         self._n_nodes += 1
+        if self._n_nodes > _MAX_VALUES:
+            raise _TooManyError(line)
         refusal = self._refusal(node)
         if refusal:
             return self._wrong(line, path, refusal)
@@ -118,8 +153,6 @@ class _Reader:
     def _refusal(self, node: yaml.Node) -> str | None:
         if any(node is outer for outer in self._open):
             return "found an alias to something that holds it"
-        if self._n_nodes > _MAX_NODES:
-            return f"found more than {_MAX_NODES:,} values (aliases counted)"
         if node.tag not in _PLAIN_TAGS:
             return f"found the tag {node.tag}; no tags are allowed"
         if isinstance(node, yaml.ScalarNode) and _HALF_CHARACTER.search(node.value):
@@ -145,8 +178,7 @@ class _Reader:
         return values
 
     def _wrong(self, line: int, path: Path, text: str) -> None:
-        if self._n_nodes <= _MAX_NODES + 1:  # beyond the limit one word is enough
-            self._document.problems.append(Problem(line, path_text(path), text))
+        self._document.problems.append(Problem(line, path_text(path), text))
 
 
 def _scalar(node: yaml.ScalarNode) -> Any:

@@ -16,7 +16,7 @@ from mnist_sweep import conclusions
 from mnist_sweep.advice import next_steps
 from mnist_sweep.counts import counted
 from mnist_sweep.errors import StorageError
-from mnist_sweep.files import write_whole
+from mnist_sweep.files import read_file, write_whole
 from mnist_sweep.reports.drawing import COLOURS, CONFIG
 from mnist_sweep.reports.landscapes import (
     COMBINATIONS,
@@ -97,7 +97,7 @@ def _vega() -> str:
         return _bundle()
     kept = caches / "mnist-sweep" / f"vega-{version('vl-convert-python')}.js"
     with suppress(OSError, UnicodeDecodeError):
-        return kept.read_text(encoding="utf-8")
+        return read_file(kept).decode()
     script = _bundle()
     with suppress(OSError, StorageError):  # without a cache it is made anew the next time
         kept.parent.mkdir(parents=True, exist_ok=True)

