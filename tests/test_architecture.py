@@ -22,6 +22,7 @@ _PURE = (
     "summary",
     "comparison",
     "estimate",
+    "provenance",
 )
 _LATE_IN_PURE = {"numpy", "scipy"}
 _HEAVY = {"tensorflow", "keras", "pandas", "openpyxl", "numpy", "rich", "vl_convert", "scipy"}
@@ -38,11 +39,12 @@ _MAY_IMPORT = {
     "files": {"errors"},
     "home": {"errors"},
     "machine": set(),
+    "provenance": set(),
     "yaml_tree": {"errors"},
     "config": {"errors", "keras_names", "plan", "recipe", "yaml_tree"},
     "template": {"config", "errors", "files", "yaml_tree"},
     "journal": {"errors", "events"},
-    "sweep": {"errors", "events", "execution", "journal", "ledger", "plan", "recipe"},
+    "sweep": {"errors", "events", "execution", "journal", "ledger", "plan", "provenance", "recipe"},
     "estimate": {"events", "ledger", "recipe"},
     "boundary": {"errors", "home", "machine"},
     "comparison": {"noise", "recipe", "summary"},
@@ -80,6 +82,7 @@ _MAY_IMPORT = {
         "home",
         "noise",
         "plan",
+        "provenance",
         "recipe",
         "summary",
         "words",

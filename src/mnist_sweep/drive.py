@@ -127,6 +127,7 @@ def _train(
             retry_failed=how.look.retry_failed,
             max_trials=how.max_trials,
             listeners=[*listeners, _live_page(plan, home)] if how.live else listeners,
+            say=partial(say, err=True),
         )
 
 
