@@ -129,7 +129,8 @@ def test_a_workbook_that_is_open_is_not_written_over(mark: str) -> None:
     Path(mark).touch()
     Path("best.xlsx").write_bytes(b"old")
     home = Home(Path())
-    written = write_reports(summarize(plan, replay([])), "output/test", home.reports, home.plots)
+    written, missing = write_reports(summarize(plan, replay([])), "output/test", home.reports, home.plots)
+    assert [] == missing
     assert Path("best.new.xlsx") == written["best"]
     assert Path("full.xlsx") == written["full"]
     assert b"old" == Path("best.xlsx").read_bytes()

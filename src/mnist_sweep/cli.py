@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnist_sweep.boundary import Context, run_command
-from mnist_sweep.errors import JournalCorruptError, SweepMismatchError, UsageError
+from mnist_sweep.errors import ExitCode, JournalCorruptError, SweepMismatchError, UsageError
 from mnist_sweep.home import Home, existing_home
 from mnist_sweep.journal import holder, locked, read_records
 from mnist_sweep.ledger import Ledger, replay
@@ -262,7 +262,7 @@ def status(home: Path) -> None:
 
 @cli.command()
 @_HOME
-def report(home: Path) -> None:
+def report(home: Path) -> int:
     """Say what the sweep in the folder HOME has shown, and write its reports anew from its journal.
 
     \b
@@ -274,9 +274,10 @@ def report(home: Path) -> None:
 
     found = existing_home(home)
     ledger = replay(read_records(found.journal))
-    summary, best = write_all(_recorded_plan(ledger, found), ledger, found)
+    summary, best, missing = write_all(_recorded_plan(ledger, found), ledger, found)
     print_report(summary, str(found.path))
     click.echo(f"\n{best}\n{found.reports['page']}")
+    return ExitCode.STORAGE if missing else ExitCode.FINISHED
 
 
 @cli.command()

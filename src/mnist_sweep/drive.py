@@ -69,7 +69,7 @@ def train_at(home: Home, plan: Plan, how: How, choose: Callable[[Ledger], tuple[
         except WorkersError:
             write_all(plan, replay(read_records(home.journal)), home)
             raise
-        summary, best = write_all(plan, ledger, home)
+        summary, best, _ = write_all(plan, ledger, home)
     outcomes = [ledger.of(trial).get(trial.key) for trial in confirmations or plan.trials]
     n_failed, n_finished = (sum(isinstance(o, kind) for o in outcomes) for kind in (Failed, Finished))
     return Ending(summary, best, n_failed, n_finished, len(pending(confirmations or plan.trials, ledger)), stop)
@@ -88,14 +88,22 @@ def exit_code(ending: Ending, home: Home, how: How) -> int:
     return ExitCode.SOME_FAILED if ending.n_finished else ExitCode.ALL_FAILED
 
 
-def write_all(plan: Plan, ledger: Ledger, home: Home) -> tuple[Summary, Path]:
-    """Write every report of the home; returns the summary, and where best.xlsx was written."""
+def write_all(plan: Plan, ledger: Ledger, home: Home) -> tuple[Summary, Path, list[str]]:
+    """Write every report of the home, and say what could not be written.
+
+    Returns:
+        The summary, where best.xlsx was written (the folder, when it was not), and what is missing, in words.
+    """
     summary = summarize(plan, ledger)
-    written = write_reports(summary, str(home.path), home.reports, home.plots)
+    written, missing = write_reports(summary, str(home.path), home.reports, home.plots)
     for name, path in written.items():
         if path != home.reports[name]:
             say(f"{home.reports[name]} is open in a spreadsheet program; written instead: {path}", err=True)
-    return summary, written["best"]
+    for text in missing:
+        say(f"Error: {text}", err=True)
+    if missing:
+        say(f"To write what is missing: {shlex.join(['mnist-sweep', 'report', str(home.path)])}", err=True)
+    return summary, written.get("best", home.path), missing
 
 
 def _stamper() -> Callable[[Event], Record]:
