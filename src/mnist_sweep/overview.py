@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from datetime import UTC, datetime
 
 import click
 
-from mnist_sweep.estimate import time_left
+from mnist_sweep.estimate import Estimate, time_left
 from mnist_sweep.events import Failed
 from mnist_sweep.ledger import Ledger, pending
-from mnist_sweep.machine import devices_words, n_cores
+from mnist_sweep.machine import devices_words, n_cores, others_load
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import N_PIXELS, N_TRAINING_IMAGES
 from mnist_sweep.summary import Status, Summary
@@ -63,33 +65,63 @@ def _parameters(plan: Plan) -> str:
 
 
 _WORKER_BYTES = 700 * 2**20  # TensorFlow with MNIST on the device, before any model
-_CALIBRATION_S = 0.5
-_PRODUCTS_SHARE = 0.75  # of the time of a training step on a CPU, the part that its matrix products take
+_START_S = 5.0  # the workers get ready, and the reports are written
+_PROBES, _PROBE_S, _PAUSE_S = 6, 0.05, 0.02
+_SIDE = 64  # of the probe's matrices; OpenBLAS works on larger ones with several threads
+_RATE_OF_PROBES = 0.7  # a training's larger products are quicker than the probe's
+_BUSY = 1.25
 
 
 def _time(plan: Plan, ledger: Ledger) -> str:
     """How long the rest will take, with its range and what that rests on."""
+    busy = busy_words(others_load(), n_cores(), os.cpu_count() or 1)  # asked before the probes add to it
+    left = planned_time(plan, ledger)
+    if left is None:
+        return "nothing left to train"
+    basis = "the measured trials of this folder" if ledger.outcomes else "short products of matrices here"
+    likely, low, high = (duration_words(seconds) for seconds in (left.likely, left.low, left.high))
+    return f"about {likely} on {n_cores()} cores ({low} to {high}), by {basis}{'' if ledger.outcomes else busy}"
+
+
+def planned_time(plan: Plan, ledger: Ledger) -> Estimate | None:
+    """Seconds that `run` would take for what is left on a machine that does nothing else; None for nothing."""
     trials = pending(plan.trials, ledger)
     if not trials:
-        return "nothing left to train"
-    measured = bool(ledger.outcomes)
-    rate = 0.0 if measured else _calibrate()
-    left = time_left(trials, ledger, n_cores(), rate)
-    basis = "the measured trials of this folder" if measured else "half a second of matrix products here"
-    likely, low, high = (duration_words(seconds) for seconds in (left.likely, left.low, left.high))
-    return f"about {likely} on {n_cores()} cores ({low} to {high}), by {basis}"
+        return None
+    left = time_left(trials, ledger, n_cores(), 0.0 if ledger.outcomes else _calibrate())
+    return Estimate(left.likely + _START_S, left.low + _START_S, left.high + _START_S)
+
+
+def busy_words(load: float, n_workers: int, n_cpus: int) -> str:
+    """That the machine is busy, and how much longer everything takes while it is; empty when it is not.
+
+    Args:
+        load: the processes that want a core before the sweep is there.
+        n_workers: those that the sweep adds.
+        n_cpus: the machine's cores.
+    """
+    slower = (load + n_workers) / n_cpus
+    if slower < _BUSY:
+        return ""
+    return (
+        f". The machine is busy (load {load:.0f}), which is not in these figures: "
+        f"while that lasts, it takes about {slower:.1f} times as long"
+    )
 
 
 def _calibrate() -> float:
-    """Seconds for each unit of `epoch_work` on one core, from half a second of NumPy's matrix products."""
+    """Seconds for each unit of `epoch_work` on a core that does nothing else: the least of several short probes."""
     import numpy as np
 
-    a, b = np.ones((200, N_PIXELS), np.float32), np.ones((N_PIXELS, 200), np.float32)
-    began, seconds = time.perf_counter(), float("inf")
-    while (now := time.perf_counter()) - began < _CALIBRATION_S:
-        a @ b
-        seconds = min(seconds, time.perf_counter() - now)  # the quickest: others can be slowed by what else runs here
-    return seconds / (200 * 200 * N_PIXELS) * min(n_cores(), 2) / _PRODUCTS_SHARE  # NumPy uses several cores
+    a = np.ones((_SIDE, _SIDE), np.float32)
+    least = float("inf")
+    for _ in range(_PROBES):
+        time.sleep(_PAUSE_S)  # whoever has just slept is let run for a while
+        end = time.perf_counter() + _PROBE_S
+        while (began := time.perf_counter()) < end:
+            a @ a
+            least = min(least, time.perf_counter() - began)
+    return _RATE_OF_PROBES * least / _SIDE**3
 
 
 def _memory(plan: Plan) -> str:
@@ -120,9 +152,10 @@ def print_status(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, 
             click.echo(f"  training {trial_words(trial, plan.spec.varied)}")
     trials = pending(plan.trials, ledger)
     if trials and ledger.outcomes:
-        n_workers = int(str(ledger.runs[-1].environment.get("workers", 1)))
-        estimate = time_left(trials, ledger, n_workers, rate=0.0)
-        click.echo(f"Time left: about {duration_words(estimate.likely)} on {n_workers} workers")
+        now = datetime.now(UTC)
+        since_s = (now - datetime.fromisoformat(ledger.heard_at)).total_seconds()
+        estimate = time_left(trials, ledger, ledger.n_workers, rate=0.0, spent=ledger.spent(since_s) if who else None)
+        click.echo(f"Time left: about {duration_words(estimate.likely)} on {ledger.n_workers} workers")
     for outcome in ledger.outcomes.values():
         if isinstance(outcome, Failed):
             click.echo(f"  {trial_words(outcome.trial, plan.spec.varied)}: {outcome_words(outcome)}")

@@ -76,8 +76,7 @@ class Pace:
             return
         self.best = leader_words(summarize(self.plan, self.ledger))
         trials = pending(self.trials, self.ledger)
-        n_workers = int(str(self.ledger.runs[-1].environment.get("workers", 1))) if self.ledger.runs else 1
-        likely = time_left(trials, self.ledger, n_workers, rate=0.0).likely
+        likely = time_left(trials, self.ledger, self.ledger.n_workers, rate=0.0, spent=self.ledger.spent()).likely
         self.left = f"left {duration_words(likely)}" if trials else ""
         self._looked = time.monotonic()
 
