@@ -25,7 +25,7 @@ from mnist_sweep.recipe import Trial
 from mnist_sweep.reports.build import write_page, write_reports
 from mnist_sweep.summary import Summary, summarize
 from mnist_sweep.sweep import Listener, Training, run_sweep
-from mnist_sweep.terminal import Look, progress, say
+from mnist_sweep.terminal import Look, progress, say, tell_emulation
 
 _REFRESH_S = 30
 _WRITING_SHARE = 20  # the page may take one part in so many of the command's time
@@ -125,6 +125,7 @@ def _train(
     def prepare(n_trials: int) -> AbstractContextManager[Training]:
         return training(how.wishes, n_trials=n_trials, repeats=repeats, stop=stop, say=partial(say, err=True))
 
+    told = [] if how.look.quiet else [tell_emulation()]
     with progress(plan, how.look, confirmations) as listeners:
         return run_sweep(
             plan,
@@ -134,7 +135,7 @@ def _train(
             confirmations=confirmations,
             retry_failed=how.look.retry_failed,
             max_trials=how.max_trials,
-            listeners=[*listeners, _live_page(plan, home)] if how.live else listeners,
+            listeners=[*listeners, *told, *([_live_page(plan, home)] if how.live else [])],
             say=partial(say, err=True),
         )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mnist_sweep.execution.executor import Executor, Limits
 from mnist_sweep.execution.pool import run_in_pool
 from mnist_sweep.execution.serial import run_serially
-from mnist_sweep.machine import Gpu, arithmetic, environment, n_cores, visible_gpus
+from mnist_sweep.machine import Gpu, arithmetic, emulates_bfloat16, environment, n_cores, visible_gpus
 from mnist_sweep.sweep import Training
 from mnist_sweep.training.data import load
 from mnist_sweep.training.shared import share
@@ -51,7 +51,7 @@ def training(
     with share(load()) as data:
         yield Training(
             EXECUTORS[wishes.executor],
-            MakeTrainer(data, stack, ids),
+            MakeTrainer(data, stack, ids, compares=not gpus and emulates_bfloat16()),
             Limits(n_workers, stack, wishes.trial_timeout_s, stop=stop),
             {**environment(), "arithmetic": arithmetic(gpus), "workers": n_workers, "stack": stack},
         )

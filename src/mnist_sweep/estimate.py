@@ -141,7 +141,7 @@ def _rule(recipe: Recipe) -> Hashable:
 
 
 def _relative_deviation(groups: Iterable[list[float]]) -> float:
-    """The standard deviation within groups, in parts of their means, pooled; what is usual counts like a few repeats."""
+    """The standard deviation within groups, in parts of their means, pooled; what is usual counts like some repeats."""
     squares, freedom = _USUAL * _UNKNOWN_EPOCHS**2, _USUAL
     for group in groups:
         mean = fmean(group)

@@ -45,6 +45,10 @@ class Curves:
         return type(self)(*((*column, value) for column, value in zip(columns, finite, strict=True)))
 
 
+FLOAT32_EPOCH_S = "float32_epoch_s"
+"""In a result's execution: an epoch's seconds in float32, measured where bfloat16 is emulated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a finished trial is remembered by. Epochs count from 1; accuracies are fractions."""

@@ -12,7 +12,7 @@ import click
 from mnist_sweep.estimate import Estimate, time_left
 from mnist_sweep.events import Failed
 from mnist_sweep.ledger import Ledger, pending
-from mnist_sweep.machine import devices_words, n_cores, others_load
+from mnist_sweep.machine import devices_words, emulates_bfloat16, n_cores, others_load, visible_gpus
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import N_PIXELS, N_TRAINING_IMAGES
 from mnist_sweep.summary import Status, Summary
@@ -49,6 +49,7 @@ def _facts(plan: Plan, ledger: Ledger, home: str) -> dict[str, str]:
         "trials": f"{n_trials:,} ({n_trials - n_left:,} done, {n_left:,} to train)",
         "parameters": _parameters(plan),
         "time": _time(plan, ledger),
+        **_precision(plan),
         "memory": _memory(plan),
         "devices": devices_words(),
         "home": home,
@@ -81,6 +82,15 @@ def _time(plan: Plan, ledger: Ledger) -> str:
     basis = "the measured trials of this folder" if ledger.outcomes else "short products of matrices here"
     likely, low, high = (duration_words(seconds) for seconds in (left.likely, left.low, left.high))
     return f"about {likely} on {n_cores()} cores ({low} to {high}), by {basis}{'' if ledger.outcomes else busy}"
+
+
+def _precision(plan: Plan) -> dict[str, str]:
+    """A word on bfloat16 where it would be slower than float32."""
+    asked = any(recipe.precision == "mixed_bfloat16" for recipe in plan.combinations)
+    if not asked or visible_gpus() or not emulates_bfloat16():
+        return {}
+    text = "mixed_bfloat16 is emulated here, which can take several times as long as float32 (5 to 7 times were seen)"
+    return {"precision": f"{text}: this processor has neither avx512_bf16 nor amx_bf16; run says how much longer"}
 
 
 def planned_time(plan: Plan, ledger: Ledger) -> Estimate | None:

@@ -6,13 +6,13 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mnist_sweep.events import Cause, Curves, Failed, Finished, Progress, Result
-from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, Trial, compile_key
+from mnist_sweep.events import FLOAT32_EPOCH_S, Cause, Curves, Failed, Finished, Progress, Result
+from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, CompileKey, Trial, compile_key
 from mnist_sweep.training.loop import Evaluation, Program, Programs
 from mnist_sweep.training.runtime import set_precision, tensorflow
 from mnist_sweep.training.shared import Handle, attach
@@ -73,23 +73,28 @@ class _Member:
 
 
 class Trainer:
-    """Trains trials on the data it holds; compiled programs are kept from one trial to the next."""
+    """Trains trials on the data it holds; compiled programs are kept from one trial to the next.
 
-    def __init__(self, data: Mnist, stack: int = 1) -> None:
+    Args:
+        compares: measure an epoch in float32 for the first shape in bfloat16, and record its seconds with the results.
+    """
+
+    def __init__(self, data: Mnist, stack: int = 1, *, compares: bool = False) -> None:
         self._train = _on_device(data.x_train, data.y_train)
         self._test = _on_device(data.x_test, data.y_test)
         self.programs = Programs(self._train.images, self._train.labels)
         self._execution = {**execution(), "stack": stack}
         self._held_out = lru_cache(maxsize=2)(self._take)
+        self._compares = compares
+        self._compared: dict[CompileKey, dict[str, float]] = {}
 
     def __call__(self, trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
         """Train trials of one shape side by side: a Progress after every epoch of each, then its Finished or Failed."""
         members = [self._member(trial) for trial in trials]
         set_precision(trials[0].recipe.precision)
         pairs = [(part.images, part.labels) for part in (members[0].validation, self._test)]
-        program = self.programs.get(compile_key(trials[0].recipe), len(members), *pairs)
-        for i, trial in enumerate(trials):
-            program.reset(i, trial.seeds.weights, trial.recipe.learning_rate)
+        self._compare(members, pairs)
+        program = self._ready(compile_key(trials[0].recipe), members, pairs)
         epoch = 0
         while members:
             epoch += 1
@@ -102,6 +107,20 @@ class Trainer:
             if 0 < len(left) < len(members):
                 _close_ranks(program, left)
             members = [members[i] for i in left]
+
+    def _ready(self, shape: CompileKey, members: list[_Member], pairs: list[tuple[Any, Any]]) -> Program:
+        """The program of a shape at the beginning of these members' trainings."""
+        program = self.programs.get(shape, len(members), *pairs)
+        for i, member in enumerate(members):
+            program.reset(i, member.trial.seeds.weights, member.trial.recipe.learning_rate)
+        return program
+
+    def _compare(self, members: list[_Member], pairs: list[tuple[Any, Any]]) -> None:
+        """Measure an epoch of the first shape in bfloat16 as it would be in float32."""
+        shape = compile_key(members[0].trial.recipe)
+        if self._compares and shape.precision == "mixed_bfloat16" and not self._compared:
+            program = self._ready(replace(shape, precision="float32"), members, pairs)
+            self._compared[shape] = {FLOAT32_EPOCH_S: _epoch(program, members, 1)[0].seconds}
 
     def _member(self, trial: Trial) -> _Member:
         fraction, seed = trial.recipe.validation_fraction, trial.seeds.split
@@ -132,7 +151,7 @@ class Trainer:
             test_accuracy=(len(truth) - len(wrong)) / len(truth),
             confusion=_confusion(truth, test.predicted),
             wrong=tuple((int(i), int(test.predicted[i])) for i in wrong),
-            execution=self._execution,
+            execution={**self._execution, **self._compared.get(compile_key(member.trial.recipe), {})},
         )
         return Finished(member.trial, result)
 
@@ -167,16 +186,18 @@ class MakeTrainer:
         data: where MNIST lies.
         stack: trials that are trained side by side at most.
         gpus: the GPU of each worker as CUDA_VISIBLE_DEVICES names it; none for the CPU.
+        compares: bfloat16 with float32, in each worker once.
     """
 
     data: Handle
     stack: int = 1
     gpus: tuple[str, ...] = ()
+    compares: bool = False
 
     def __call__(self, number: int) -> Trainer:
         """The trainer of the worker with this number, on its own device."""
         os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus[number] if self.gpus else "-1"
-        return Trainer(attach(self.data), self.stack)
+        return Trainer(attach(self.data), self.stack, compares=self.compares)
 
 
 class EpochValues(NamedTuple):
