@@ -45,8 +45,8 @@ class Curves:
         return type(self)(*((*column, value) for column, value in zip(columns, finite, strict=True)))
 
 
-FLOAT32_EPOCH_S = "float32_epoch_s"
-"""In a result's execution: an epoch's seconds in float32, measured where bfloat16 is emulated."""
+BFLOAT16_FACTOR = "bfloat16_factor"
+"""In a result's execution: how many times as long as in float32 an epoch took, measured where bfloat16 is emulated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def _parameters(plan: Plan) -> str:
 
 
 _WORKER_BYTES = 700 * 2**20  # TensorFlow with MNIST on the device, before any model
-_START_S = 5.0  # the workers get ready, and the reports are written
+_START = Estimate(likely=5.0, low=3.0, high=10.0)  # the workers get ready, and the reports are written
 _PROBES, _PROBE_S, _PAUSE_S = 6, 0.05, 0.02
 _SIDE = 64  # of the probe's matrices; OpenBLAS works on larger ones with several threads
 _RATE_OF_PROBES = 0.7  # a training's larger products are quicker than the probe's
@@ -99,7 +99,7 @@ def planned_time(plan: Plan, ledger: Ledger) -> Estimate | None:
     if not trials:
         return None
     left = time_left(trials, ledger, n_cores(), 0.0 if ledger.outcomes else _calibrate())
-    return Estimate(left.likely + _START_S, left.low + _START_S, left.high + _START_S)
+    return Estimate(_START.likely + left.likely, _START.low + left.low, _START.high + left.high)
 
 
 def busy_words(load: float, n_workers: int, n_cpus: int) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Hashable
-from statistics import median
 from typing import Any
 
-from mnist_sweep.events import FLOAT32_EPOCH_S, Failed, Finished
+from mnist_sweep.events import BFLOAT16_FACTOR, Failed, Finished
 from mnist_sweep.recipe import PRECISIONS, EarlyStopping, Recipe, Trial
 from mnist_sweep.summary import METRICS, Combination, Row, Spread, Status, Summary
 
@@ -116,15 +115,13 @@ def trial_facts(event: Finished | Failed) -> dict[str, Any]:
 
 
 def emulation_words(event: Finished) -> str:
-    """How much longer than in float32 a training in bfloat16 took; empty where that was not measured."""
-    known = [second for second in event.result.curves.seconds if second]
-    float32 = event.result.execution.get(FLOAT32_EPOCH_S)
-    if not float32 or not known:
+    """How much longer a training in bfloat16 takes than in float32; empty where that was not measured."""
+    factor, recipe = event.result.execution.get(BFLOAT16_FACTOR), event.trial.recipe
+    if not factor:
         return ""
-    seconds, recipe = median(known), event.trial.recipe
     return (
-        f"{recipe.precision} takes {seconds / float32:.1f} times as long as float32 here: {seconds:.2g} s and "
-        f"{float32:.2g} s an epoch of {shape_words(recipe)}, batch {recipe.batch_size}; this processor emulates it"
+        f"{recipe.precision} takes {factor:.1f} times as long as float32 on this processor, which emulates it "
+        f"(measured with {shape_words(recipe)}, batch {recipe.batch_size})"
     )
 
 
