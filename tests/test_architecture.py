@@ -24,6 +24,7 @@ _PURE = (
     "summary",
     "comparison",
     "estimate",
+    "provenance",
 )
 _LATE_IN_PURE = {"numpy", "scipy"}
 _HEAVY = {"tensorflow", "keras", "pandas", "openpyxl", "numpy", "rich", "vl_convert", "scipy"}
@@ -46,12 +47,13 @@ _MAY_IMPORT = {
     "clock": set(),
     "interpreter": set(),
     "quiet": set(),
+    "provenance": set(),
     "yaml_tree": {"errors"},
     "config": {"errors", "files", "keras_names", "plan", "recipe", "yaml_tree"},
     "template": {"config", "errors", "files", "yaml_tree"},
     "journal": {"errors", "events", "files"},
     "locks": {"errors"},
-    "sweep": {"errors", "events", "execution", "journal", "ledger", "plan", "recipe"},
+    "sweep": {"errors", "events", "execution", "journal", "ledger", "plan", "provenance", "recipe"},
     "estimate": {"events", "ledger", "recipe"},
     "streams": set(),
     "boundary": {"errors", "home", "machine", "screen", "streams"},
@@ -136,6 +138,7 @@ _MAY_IMPORT = {
         "locks",
         "noise",
         "plan",
+        "provenance",
         "recipe",
         "streams",
         "summary",

@@ -10,9 +10,9 @@ import pytest
 from mnist_sweep.engine import Wishes, training, usable_gpus
 from mnist_sweep.execution.pool import run_in_pool
 from mnist_sweep.execution.serial import run_serially
-from mnist_sweep.machine import Gpu, devices_words, environment, n_cores, visible_gpus
+from mnist_sweep.machine import Gpu, arithmetic, devices_words, environment, n_cores, visible_gpus
 
-_TWO = "0, GPU-aaa, NVIDIA H200\n1, GPU-bbb, NVIDIA H200\n"
+_TWO = "0, GPU-aaa, 570.1, NVIDIA H200\n1, GPU-bbb, 570.1, NVIDIA H200\n"
 
 
 @pytest.fixture
@@ -30,9 +30,10 @@ def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_all_gpus_of_the_driver_are_seen(smi: Path) -> None:
     """Without a choice of the user's every GPU counts, by number."""
     assert smi.exists()
-    assert [Gpu("0", "NVIDIA H200"), Gpu("1", "NVIDIA H200")] == visible_gpus()
+    assert [Gpu("0", "NVIDIA H200", "570.1"), Gpu("1", "NVIDIA H200", "570.1")] == visible_gpus()
     assert devices_words() == f"GPU 0: NVIDIA H200, GPU 1: NVIDIA H200, {n_cores()} CPU cores"
     assert environment()["machine"]["gpu 1"] == "NVIDIA H200"
+    assert arithmetic(visible_gpus())["device"] == "NVIDIA H200 with driver 570.1"
 
 
 @pytest.mark.parametrize(
@@ -92,4 +93,14 @@ def test_workers_and_stack(
     with training(wishes, n_trials=n_trials, repeats=3, stop=lambda: False, say=print) as ready:
         assert (n_workers, stack) == (ready.limits.n_workers, ready.limits.stack)
         assert ready.execute is (run_serially if wishes.executor == "serial" else run_in_pool)
-        assert {"machine", "versions", "workers", "stack"} == set(ready.environment)
+        assert {"machine", "versions", "arithmetic", "workers", "stack"} == set(ready.environment)
+
+
+def test_what_decides_bits_is_recorded_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Device, processor, its instructions and caches, the C library and what is loaded before it are plain text."""
+    monkeypatch.setenv("LD_PRELOAD", "")
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=0")
+    known = arithmetic([])
+    assert ("CPU", "none") == (known["device"], known["LD_PRELOAD"])
+    assert "glibc.malloc.check=0" == known["GLIBC_TUNABLES"]
+    assert all(isinstance(value, str) and value for value in known.values())

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mnist_sweep.boundary import Context, run_command
-from mnist_sweep.errors import JournalCorruptError, UsageError
+from mnist_sweep.errors import ExitCode, JournalCorruptError, UsageError
 from mnist_sweep.home import Home, existing_home
 from mnist_sweep.journal import read_records
 from mnist_sweep.ledger import Ledger, recorded_plan, replay
@@ -318,7 +318,7 @@ def status(home: Path, *, as_json: bool) -> None:
 @cli.command()
 @_HOME
 @_JSON
-def report(home: Path, *, as_json: bool) -> None:
+def report(home: Path, *, as_json: bool) -> int:
     """Say what the sweep in the folder HOME has shown, and write its reports anew from its journal.
 
     \b
@@ -333,14 +333,14 @@ def report(home: Path, *, as_json: bool) -> None:
     plan = _recorded_plan(ledger, found)
     if not as_json:
         print_report(summarize(plan, ledger), str(found.path))  # said even where no file can be written
-    summary, best = write_all(plan, ledger, found)
+    summary, written, missing = write_all(plan, ledger, found)
     if as_json:
         from mnist_sweep.facts import print_json, report_facts
 
-        files = {**found.reports, "best": best}
-        print_json("report", report_facts(summary, str(found.path), files), unstable=True)
-        return
-    click.echo(f"\n{best}\n{found.reports['page']}")
+        print_json("report", report_facts(summary, str(found.path), written, missing), unstable=True)
+    elif written:
+        click.echo("\n" + "\n".join(str(written[name]) for name in ("best", "page") if name in written))
+    return ExitCode.STORAGE if missing else ExitCode.FINISHED
 
 
 @cli.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from mnist_sweep.reports.build import write_page, write_reports
 from mnist_sweep.streams import path_words
 from mnist_sweep.summary import Summary, summarize
 from mnist_sweep.sweep import Listener, Training, run_sweep
-from mnist_sweep.terminal import Look, progress, say
+from mnist_sweep.terminal import Look, progress, say, tell_emulation
 
 _REFRESH_S = 30
 _WRITING_SHARE = 20  # the page may take one part in so many of the command's time
@@ -48,7 +48,11 @@ class How:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How it went: the summary, where best.xlsx is, the trials that were asked for, and what stopped it."""
+    """How it went: the summary, the trials that were asked for, and what stopped it.
+
+    Args:
+        best: where best.xlsx was written; the folder, when that failed.
+    """
 
     summary: Summary
     best: Path
@@ -76,11 +80,18 @@ def train_at(home: Home, plan: Plan, how: How, choose: Callable[[Ledger], tuple[
             raise
         if stop.signal:
             say(f"{_given_up(ledger)}; writing the reports, Ctrl-C again leaves without them", err=True)
-        summary, best = write_all(plan, ledger, home)
+        summary, written, _ = write_all(plan, ledger, home)
     outcomes = [ledger.of(trial).get(trial.key) for trial in confirmations or plan.trials]
     n_failed, n_finished = (sum(isinstance(o, kind) for o in outcomes) for kind in (Failed, Finished))
     left = pending(confirmations or plan.trials, ledger, retry_failed=how.look.retry_failed)
-    return Ending(summary, best, n_failed, n_finished, sum(trial.key not in ended for trial in left), stop)
+    return Ending(
+        summary,
+        written.get("best", home.path),
+        n_failed,
+        n_finished,
+        sum(trial.key not in ended for trial in left),
+        stop,
+    )
 
 
 def _given_up(ledger: Ledger) -> str:
@@ -102,14 +113,22 @@ def exit_code(ending: Ending, home: Home, how: How, context: Context) -> int:
     return fail(context, code, f"{counted(ending.n_failed, 'trial')} failed; the column Reason of {home.full} says why")
 
 
-def write_all(plan: Plan, ledger: Ledger, home: Home) -> tuple[Summary, Path]:
-    """Write every report of the home; returns the summary, and where best.xlsx was written."""
+def write_all(plan: Plan, ledger: Ledger, home: Home) -> tuple[Summary, Mapping[str, Path], list[str]]:
+    """Write every report of the home, and say what could not be written.
+
+    Returns:
+        The summary, where each report was written, by its name, and what is missing, in words.
+    """
     summary = summarize(plan, ledger)
-    written = write_reports(summary, path_words(home.path), home.reports, home.plots)
+    written, missing = write_reports(summary, path_words(home.path), home.reports, home.plots)
     for name, path in written.items():
         if path != home.reports[name]:
             say(f"{home.reports[name]} is open in a spreadsheet program; written instead: {path}", err=True)
-    return summary, written["best"]
+    for text in missing:
+        say(f"Error: {text}", err=True)
+    if missing:
+        say(f"To write what is missing: {shlex.join(['mnist-sweep', 'report', str(home.path)])}", err=True)
+    return summary, written, missing
 
 
 def _stamper() -> Callable[[Event], Record]:
@@ -144,7 +163,8 @@ def _train(
             ended.add(event.trial.key)
 
     with progress(plan, how.look, stop, confirmations) as listeners:
-        watchers = [*listeners, _live_page(plan, home)] if how.live else listeners
+        told = [] if how.look.quiet else [tell_emulation()]
+        watchers = [*listeners, *told, *([_live_page(plan, home)] if how.live else [])]
         return run_sweep(
             plan,
             journal_path=home.journal,
@@ -154,6 +174,7 @@ def _train(
             retry_failed=how.look.retry_failed,
             max_trials=how.max_trials,
             listeners=[count, *map(_harmless, watchers)],
+            say=partial(say, err=True),
         )
 
 

@@ -12,7 +12,7 @@ from mnist_sweep.execution.executor import Executor, Limits
 from mnist_sweep.execution.pool import run_in_pool
 from mnist_sweep.execution.serial import run_serially
 from mnist_sweep.interpreter import clean_environment, python
-from mnist_sweep.machine import Gpu, environment, n_cores, visible_gpus
+from mnist_sweep.machine import Gpu, arithmetic, emulates_bfloat16, environment, n_cores, visible_gpus
 from mnist_sweep.sweep import Training
 from mnist_sweep.training.shared import share
 from mnist_sweep.training.work import MakeTrainer
@@ -51,9 +51,9 @@ def training(
     with share() as data:
         yield Training(
             EXECUTORS[wishes.executor],
-            MakeTrainer(data, ids),
+            MakeTrainer(data, ids, compares=not gpus and emulates_bfloat16()),
             Limits(n_workers, stack, wishes.trial_timeout_s, stop=stop, say=say),
-            {**environment(), "workers": n_workers, "stack": stack},
+            {**environment(), "arithmetic": arithmetic(gpus), "workers": n_workers, "stack": stack},
         )
 
 

@@ -65,6 +65,10 @@ def _check_fractions(name: str, values: Iterable[float]) -> None:
         raise ValueError(f"{name}: found {wrong[0]:g}, allowed: 0 to 1")
 
 
+BFLOAT16_FACTOR = "bfloat16_factor"
+"""In a result's execution: how many times as long as in float32 an epoch took, measured where bfloat16 is emulated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a finished trial is remembered by. Epochs count from 1; accuracies are fractions.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from mnist_sweep.events import Failed
 from mnist_sweep.ledger import Ledger, pending
 from mnist_sweep.listing import Listed
 from mnist_sweep.machine import n_cores, visible_gpus
-from mnist_sweep.overview import left_of_plan, left_of_run, worker_bytes
+from mnist_sweep.overview import left_of_run, planned_time, worker_bytes
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import Recipe, Trial
 from mnist_sweep.summary import RANKED, Combination, Confirmed, Row, Spread, Standing, Status, Summary, spread_of
@@ -78,7 +78,7 @@ def plan_facts(plan: Plan, ledger: Ledger, folder: str, *, list_trials: bool) ->
         "n_done": len(plan.trials) - n_left,
         "n_left": n_left,
         "n_parameters": {"least": min(sizes), "most": max(sizes)},
-        "time_left_s": _seconds(left_of_plan(plan, ledger)),
+        "time_left_s": _seconds(planned_time(plan, ledger)),
         "worker_memory_bytes": worker_bytes(plan),
         "n_cores": n_cores(),
         "gpus": [gpu.name for gpu in visible_gpus()],
@@ -100,7 +100,7 @@ def status_facts(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, 
         "n_confirmations_finished": len(ledger.confirmations) - n_failed,
         "n_confirmations_failed": n_failed,
         "spent_s": summary.seconds,
-        "time_left_s": _seconds(left_of_run(plan, ledger)),
+        "time_left_s": _seconds(left_of_run(plan, ledger, running=bool(who))),
         "training": [_name(trial.recipe, summary) | {"repeat": trial.repeat} for trial in ledger.running.values()]
         if who
         else [],
@@ -109,8 +109,8 @@ def status_facts(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, 
     }
 
 
-def report_facts(summary: Summary, folder: str, files: Mapping[str, Path]) -> Facts:
-    """What a sweep has shown: the decision, the whole ranking, what mattered, what to do next, the files written."""
+def report_facts(summary: Summary, folder: str, files: Mapping[str, Path], missing: Sequence[str]) -> Facts:
+    """What a sweep has shown: the decision, the ranking, what mattered, what to do next, which files were written."""
     return {
         "name": summary.spec.name,
         "folder": folder,
@@ -123,6 +123,7 @@ def report_facts(summary: Summary, folder: str, files: Mapping[str, Path]) -> Fa
         "next": next_steps(summary, folder),
         "confirmed": [_confirmed(confirmed, summary) for confirmed in summary.confirmed],
         "files": {name: str(path) for name, path in files.items()},
+        "missing": list(missing),
     }
 
 

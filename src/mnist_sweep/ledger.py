@@ -37,11 +37,14 @@ class Ledger:
     confirmations: dict[str, Outcome] = field(default_factory=dict)
     attempts: Counter[str] = field(default_factory=Counter)
     running: dict[str, Trial] = field(default_factory=dict)  # begun in the last run, and not ended yet
+    begun_s: dict[str, float] = field(default_factory=dict)  # when each of them began, in seconds of that run
+    heard_at: str = ""  # when the last event was written
     runs: list[Run] = field(default_factory=list)
     spec: SweepSpec | None = None
 
     def apply(self, record: Record) -> None:
         """Take in one more record."""
+        self.heard_at = record.at
         if isinstance(record.event, RunStarted):
             self.runs.append(Run(record.event.environment, record.at, record.run_s, record.event.confirms))
             self.running = {}
@@ -51,6 +54,7 @@ class Ledger:
             case Started(trial):
                 self.attempts[trial.key] += 1
                 self.running[trial.key] = trial
+                self.begun_s[trial.key] = record.run_s
             case Finished() | Failed() as outcome:
                 self.of(outcome.trial)[outcome.trial.key] = outcome
                 self.running.pop(outcome.trial.key, None)
@@ -60,6 +64,22 @@ class Ledger:
     def of(self, trial: Trial) -> dict[str, Outcome]:
         """The outcomes of the trial's kind: of the plan, or of confirmations."""
         return self.confirmations if trial.confirms else self.outcomes
+
+    def spent(self, since_s: float = 0.0) -> dict[str, float]:
+        """The seconds that each running trial has been trained for, so long after the last event; a stack shares them.
+
+        Args:
+            since_s: seconds since that event.
+        """
+        if not self.runs:
+            return {}
+        now, stack = self.runs[-1].seconds + since_s, int(str(self.runs[-1].environment.get("stack", 1)))
+        return {key: max(now - self.begun_s[key], 0.0) / stack for key in self.running}
+
+    @property
+    def n_workers(self) -> int:
+        """The workers of the last run."""
+        return int(str(self.runs[-1].environment.get("workers", 1))) if self.runs else 1
 
     @property
     def seconds(self) -> float:

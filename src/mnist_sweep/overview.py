@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
+from datetime import UTC, datetime
 
 from mnist_sweep.counts import counted
 from mnist_sweep.estimate import Estimate, time_left
 from mnist_sweep.events import Failed
 from mnist_sweep.ledger import Ledger, pending
-from mnist_sweep.machine import devices_words, n_cores
+from mnist_sweep.machine import devices_words, emulates_bfloat16, n_cores, others_load, visible_gpus
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import N_PIXELS, N_TRAINING_IMAGES
 from mnist_sweep.screen import make_table, show
@@ -41,6 +43,7 @@ def _facts(plan: Plan, ledger: Ledger, home: str) -> dict[str, str]:
         "trials": f"{n_trials:,} ({n_trials - n_left:,} done, {n_left:,} to train)",
         "parameters": _parameters(plan),
         "time": _time(plan, ledger),
+        **_precision(plan),
         "memory": _memory(plan),
         "devices": devices_words(),
         "home": home,
@@ -57,36 +60,74 @@ def _parameters(plan: Plan) -> str:
 
 
 _WORKER_BYTES = 700 * 2**20  # TensorFlow with MNIST on the device, before any model
-_CALIBRATION_S = 0.5
-_PRODUCTS_SHARE = 0.75  # of the time of a training step on a CPU, the part that its matrix products take
-
-
-def left_of_plan(plan: Plan, ledger: Ledger) -> Estimate | None:
-    """How long the rest would take on this machine; None when nothing is left to train."""
-    trials = pending(plan.trials, ledger)
-    return time_left(trials, ledger, n_cores(), 0.0 if ledger.outcomes else _calibrate()) if trials else None
+_START = Estimate(likely=5.0, low=3.0, high=10.0)  # the workers get ready, and the reports are written
+_PROBES, _PROBE_S, _PAUSE_S = 6, 0.05, 0.02
+_SIDE = 64  # of the probe's matrices; OpenBLAS works on larger ones with several threads
+_RATE_OF_PROBES = 0.7  # a training's larger products are quicker than the probe's
+_BUSY = 1.25
 
 
 def _time(plan: Plan, ledger: Ledger) -> str:
     """How long the rest will take, with its range and what that rests on."""
-    left = left_of_plan(plan, ledger)
+    busy = busy_words(others_load(), n_cores(), os.cpu_count() or 1)  # asked before the probes add to it
+    left = planned_time(plan, ledger)
     if left is None:
         return "nothing left to train"
-    basis = "the measured trials of this folder" if ledger.outcomes else "half a second of matrix products here"
+    basis = "the measured trials of this folder" if ledger.outcomes else "short products of matrices here"
     likely, low, high = (duration_words(seconds) for seconds in (left.likely, left.low, left.high))
-    return f"about {likely} on {counted(n_cores(), 'core')} ({low} to {high}), by {basis}"
+    return (
+        f"about {likely} on {counted(n_cores(), 'core')} ({low} to {high}), by {basis}{'' if ledger.outcomes else busy}"
+    )
+
+
+def _precision(plan: Plan) -> dict[str, str]:
+    """A word on bfloat16 where it would be slower than float32."""
+    asked = any(recipe.precision == "mixed_bfloat16" for recipe in plan.combinations)
+    if not asked or visible_gpus() or not emulates_bfloat16():
+        return {}
+    text = "mixed_bfloat16 is emulated here, which can take several times as long as float32 (5 to 7 times were seen)"
+    return {"precision": f"{text}: this processor has neither avx512_bf16 nor amx_bf16; run says how much longer"}
+
+
+def planned_time(plan: Plan, ledger: Ledger) -> Estimate | None:
+    """Seconds that `run` would take for what is left on a machine that does nothing else; None for nothing."""
+    trials = pending(plan.trials, ledger)
+    if not trials:
+        return None
+    left = time_left(trials, ledger, n_cores(), 0.0 if ledger.outcomes else _calibrate())
+    return Estimate(_START.likely + left.likely, _START.low + left.low, _START.high + left.high)
+
+
+def busy_words(load: float, n_workers: int, n_cpus: int) -> str:
+    """That the machine is busy, and how much longer everything takes while it is; empty when it is not.
+
+    Args:
+        load: the processes that want a core before the sweep is there.
+        n_workers: those that the sweep adds.
+        n_cpus: the machine's cores.
+    """
+    slower = (load + n_workers) / n_cpus
+    if slower < _BUSY:
+        return ""
+    return (
+        f". The machine is busy (load {load:.0f}), which is not in these figures: "
+        f"while that lasts, it takes about {slower:.1f} times as long"
+    )
 
 
 def _calibrate() -> float:
-    """Seconds for each unit of `epoch_work` on one core, from half a second of NumPy's matrix products."""
+    """Seconds for each unit of `epoch_work` on a core that does nothing else: the least of several short probes."""
     import numpy as np
 
-    a, b = np.ones((200, N_PIXELS), np.float32), np.ones((N_PIXELS, 200), np.float32)
-    began, seconds = time.perf_counter(), float("inf")
-    while (now := time.perf_counter()) - began < _CALIBRATION_S:
-        a @ b
-        seconds = min(seconds, time.perf_counter() - now)  # the quickest: others can be slowed by what else runs here
-    return seconds / (200 * 200 * N_PIXELS) * min(n_cores(), 2) / _PRODUCTS_SHARE  # NumPy uses several cores
+    a = np.ones((_SIDE, _SIDE), np.float32)
+    least = float("inf")
+    for _ in range(_PROBES):
+        time.sleep(_PAUSE_S)  # whoever has just slept is let run for a while
+        end = time.perf_counter() + _PROBE_S
+        while (began := time.perf_counter()) < end:
+            a @ a
+            least = min(least, time.perf_counter() - began)
+    return _RATE_OF_PROBES * least / _SIDE**3
 
 
 def _memory(plan: Plan) -> str:
@@ -108,14 +149,13 @@ def print_trials(plan: Plan, ledger: Ledger) -> None:
         say(f"{number:>6}  {trial_words(trial, plan.spec.varied)}: {state}")
 
 
-def left_of_run(plan: Plan, ledger: Ledger) -> Estimate | None:
-    """How long the rest takes on the workers of the last run; None when nothing is left, or was measured yet."""
+def left_of_run(plan: Plan, ledger: Ledger, *, running: bool) -> Estimate | None:
+    """Seconds until the rest is done by the workers of the last run; None when nothing is left, or was measured yet."""
     trials = pending(plan.trials, ledger)
-    return time_left(trials, ledger, _n_workers(ledger), rate=0.0) if trials and ledger.outcomes else None
-
-
-def _n_workers(ledger: Ledger) -> int:
-    return int(str(ledger.runs[-1].environment.get("workers", 1)))
+    if not trials or not ledger.outcomes:
+        return None
+    since_s = (datetime.now(UTC) - datetime.fromisoformat(ledger.heard_at)).total_seconds()
+    return time_left(trials, ledger, ledger.n_workers, rate=0.0, spent=ledger.spent(since_s) if running else None)
 
 
 def print_status(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, home: str) -> None:
@@ -129,9 +169,8 @@ def print_status(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, 
     if who:
         for trial in ledger.running.values():
             say(f"  training {trial_words(trial, plan.spec.varied)}")
-    if left_now := left_of_run(plan, ledger):
-        workers = counted(_n_workers(ledger), "worker")
-        say(f"Time left: about {duration_words(left_now.likely)} on {workers}")
+    if left_now := left_of_run(plan, ledger, running=bool(who)):
+        say(f"Time left: about {duration_words(left_now.likely)} on {counted(ledger.n_workers, 'worker')}")
     for outcome in ledger.outcomes.values():
         if isinstance(outcome, Failed):
             say(f"  {trial_words(outcome.trial, plan.spec.varied)}: {outcome_words(outcome)}")

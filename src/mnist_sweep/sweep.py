@@ -15,6 +15,7 @@ from mnist_sweep.execution.executor import Executor, Limits, MakeWork, TrialEven
 from mnist_sweep.journal import Journal
 from mnist_sweep.ledger import Ledger, pending, replay
 from mnist_sweep.plan import Plan, SweepSpec
+from mnist_sweep.provenance import differences
 from mnist_sweep.recipe import CompileKey, Trial, compile_key, loop_changes, loop_version
 
 Listener = Callable[[TrialEvent, Ledger], None]
@@ -40,6 +41,7 @@ def run_sweep(
     retry_failed: bool = False,
     max_trials: int | None = None,
     listeners: Iterable[Listener] = (),
+    say: Callable[[str], None] = lambda _: None,
 ) -> Ledger:
     """Train what the plan asks for and the journal lacks; the home must be locked.
 
@@ -50,6 +52,7 @@ def run_sweep(
         retry_failed: train failed trials again; otherwise their failure is their result.
         max_trials: train so many at most.
         listeners: hear of every event after it is on the disk.
+        say: hears what the user should know.
 
     Raises:
         SweepMismatchError: when the journal holds results that the plan does not ask for.
@@ -73,6 +76,9 @@ def run_sweep(
         if not todo:
             return ledger
         with prepare(len(todo)) as training:
+            other = differences([run.environment for run in ledger.runs], training.environment)
+            if other:
+                say(f"{_OTHER_BITS}: {'; '.join(other)}")
             note(RunStarted(training.environment, confirms=bool(confirmations)))
             streak = _Streak({compile_key(trial.recipe) for trial in todo})
             try:
@@ -88,6 +94,10 @@ def run_sweep(
         return ledger
 
 
+_OTHER_BITS = (
+    "This sweep goes on with other settings or versions than it began with, so that its new results agree with the old "
+    "ones up to rounding only"
+)
 _STREAK = 10
 
 

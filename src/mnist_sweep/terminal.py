@@ -24,7 +24,15 @@ from mnist_sweep.recipe import Trial
 from mnist_sweep.screen import fitted
 from mnist_sweep.summary import summarize
 from mnist_sweep.sweep import Listener
-from mnist_sweep.words import confirming_words, duration_words, leader_words, outcome_words, trial_facts, trial_words
+from mnist_sweep.words import (
+    confirming_words,
+    duration_words,
+    emulation_words,
+    leader_words,
+    outcome_words,
+    trial_facts,
+    trial_words,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -80,8 +88,7 @@ class Pace:
         summary = summarize(self.plan, self.ledger)
         self.news = confirming_words(summary, self.trials) if self.trials[0].confirms else leader_words(summary)
         trials = pending(self.trials, self.ledger)
-        n_workers = int(str(self.ledger.runs[-1].environment.get("workers", 1))) if self.ledger.runs else 1
-        likely = time_left(trials, self.ledger, n_workers, rate=0.0).likely
+        likely = time_left(trials, self.ledger, self.ledger.n_workers, rate=0.0, spent=self.ledger.spent()).likely
         self.left = f"left {duration_words(likely)}" if trials and self.ledger.outcomes else ""
         self._looked = time.monotonic()
 
@@ -112,6 +119,20 @@ def progress(plan: Plan, look: Look, stop: Stop, confirmations: tuple[Trial, ...
             yield [listener]
     else:
         yield [_plain_lines(plan, trials, look)]
+
+
+def tell_emulation() -> Listener:
+    """Says once how much longer bfloat16 takes than float32 on a processor that has no products of it."""
+    told = False
+
+    def hear(event: TrialEvent, _ledger: Ledger) -> None:
+        nonlocal told
+        words = "" if told or not isinstance(event, Finished) else emulation_words(event)
+        if words:
+            say(words, err=True)
+            told = True
+
+    return hear
 
 
 def _pace(plan: Plan, trials: tuple[Trial, ...], ledger: Ledger, event: TrialEvent, look: Look) -> Pace:

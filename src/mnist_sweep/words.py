@@ -7,7 +7,7 @@ from collections.abc import Collection, Container, Hashable, Iterable
 from typing import Any
 
 from mnist_sweep.counts import counted
-from mnist_sweep.events import Failed, Finished
+from mnist_sweep.events import BFLOAT16_FACTOR, Failed, Finished
 from mnist_sweep.recipe import PRECISIONS, EarlyStopping, Recipe, Trial
 from mnist_sweep.summary import CHOSEN_BY, METRICS, Combination, Row, Spread, Status, Summary, spread_of
 
@@ -114,6 +114,17 @@ def trial_facts(event: Finished | Failed) -> dict[str, Any]:
         return {**facts, "cause": event.cause, "reason": event.reason}
     row = Row(event.trial, event)
     return {**facts, **{name: metric(row.result) for name, metric in METRICS.items() if row.result}}
+
+
+def emulation_words(event: Finished) -> str:
+    """How much longer a training in bfloat16 takes than in float32; empty where that was not measured."""
+    factor, recipe = event.result.execution.get(BFLOAT16_FACTOR), event.trial.recipe
+    if not factor:
+        return ""
+    return (
+        f"{recipe.precision} takes {factor:.1f} times as long as float32 on this processor, which emulates it "
+        f"(measured with {shape_words(recipe)}, batch {recipe.batch_size})"
+    )
 
 
 def duration_words(seconds: float) -> str:

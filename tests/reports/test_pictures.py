@@ -13,7 +13,7 @@ _ALL = {"ranking", "curves", "frontier", "confusion", "effects", "shares", "heat
 
 def test_every_chart_is_a_picture_twice() -> None:
     """Every chart is there as PNG and as an SVG that is XML, carries its words, and names no colour of the page."""
-    files = pictures(sweeps.several_axes())
+    files = pictures(sweeps.several_axes()).files
     assert {f"{name}.{kind}" for name in _ALL for kind in ("png", "svg")} == set(files)
     for name, content in files.items():
         if name.endswith(".png"):
@@ -26,7 +26,7 @@ def test_every_chart_is_a_picture_twice() -> None:
 
 def test_pictures_are_those_that_the_results_allow() -> None:
     """Nothing finished gives none; one combination has no axes to show."""
-    assert {} == pictures(sweeps.nothing_yet())
+    assert {} == pictures(sweeps.nothing_yet()).files
     assert {"ranking", "curves", "frontier", "confusion"} == {
-        name.partition(".")[0] for name in pictures(sweeps.one_combination())
+        name.partition(".")[0] for name in pictures(sweeps.one_combination()).files
     }

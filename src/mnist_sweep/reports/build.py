@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from mnist_sweep.errors import StorageError
 from mnist_sweep.files import write_whole
-from mnist_sweep.reports.page import report_html
-from mnist_sweep.reports.pictures import pictures
+from mnist_sweep.reports.page import report_html, vega
+from mnist_sweep.reports.pictures import draw, figures
+from mnist_sweep.reports.plot_library import Made
 from mnist_sweep.reports.rows import epochs_csv, full_csv, full_json, ranking_csv, ranking_json
 from mnist_sweep.reports.xlsx import best_xlsx, full_xlsx, hyperparams_xlsx
 from mnist_sweep.summary import Summary
@@ -30,8 +34,12 @@ RENDERERS: Mapping[str, Renderer] = {
 }
 
 
-def write_reports(summary: Summary, home: str, paths: Mapping[str, Path], plots: Path) -> dict[str, Path]:
+def write_reports(
+    summary: Summary, home: str, paths: Mapping[str, Path], plots: Path
+) -> tuple[dict[str, Path], list[str]]:
     """Render every report and put it in its place, or beside it while a spreadsheet program has it open.
+
+    A report that cannot be made or written is no reason for another to be missing.
 
     Args:
         home: the sweep's folder, as commands in the reports name it.
@@ -39,19 +47,53 @@ def write_reports(summary: Summary, home: str, paths: Mapping[str, Path], plots:
         plots: the folder of the pictures.
 
     Returns:
-        Where each of them went.
-
-    Raises:
-        StorageError: when one cannot be written.
+        Where each of them went, and in words what is missing, or old, and why.
     """
-    written = {}
-    for name, render in RENDERERS.items():
-        target = _beside(paths[name]) if _is_open(paths[name]) else paths[name]
-        _write(target, render(summary, home))
-        written[name] = target
-    for name, content in pictures(summary).items():
+    written: dict[str, Path] = {}
+    missing: dict[str, list[Path]] = {}
+    with ThreadPoolExecutor(1) as beside:
+        drawing = None
+        with _collecting(missing, plots):
+            drawing = beside.submit(draw, figures(summary))
+        for name, render in RENDERERS.items():
+            target = _beside(paths[name]) if _is_open(paths[name]) else paths[name]
+            with _collecting(missing, target):
+                _write(target, render(summary, home))
+                written[name] = target
+        if drawing:
+            with _collecting(missing, plots):
+                _write_plots(plots, drawing.result())
+    if "page" in written and summary.ranked and vega().trouble:
+        missing[f"its charts are missing: {vega().trouble}"] = [written["page"]]
+    return written, [f"{', '.join(map(str, targets))}: {why}" for why, targets in missing.items()]
+
+
+def _write_plots(plots: Path, made: Made) -> None:
+    for name, content in made.files.items():
         _write(plots / name, content)
-    return written
+    if made.trouble:
+        raise _NotMadeError(made.trouble)
+
+
+class _NotMadeError(Exception):
+    """What stands in for a report, in words."""
+
+
+@contextmanager
+def _collecting(missing: dict[str, list[Path]], path: Path) -> Iterator[None]:
+    """Whatever fails in the block is noted beside what fails for the same reason; the work goes on."""
+    try:
+        yield
+    except StorageError as error:
+        why = str(error).removeprefix(f"{path}: ")
+    except _NotMadeError as error:
+        why = f"missing or old: {error}"
+    except Exception as error:  # noqa: BLE001  one report's bug must not cost the others
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        why = f"missing or old: {type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
+    else:
+        return
+    missing.setdefault(why, []).append(path)
 
 
 def write_page(summary: Summary, home: str, path: Path, *, refresh_s: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from mnist_sweep.provenance import differences
 from mnist_sweep.reports.tables import (
     AS_WRITTEN,
     COUNT,
@@ -61,6 +62,13 @@ def _versions(summary: Summary) -> Cell:
 
 def _machine(summary: Summary) -> Cell:
     return ", ".join(str(value) for value in _last_run(summary, "machine").values()) or None
+
+
+def _changes(summary: Summary) -> Cell:
+    """What runs differed in from those before them, each difference once; what old journals lack is no difference."""
+    environments: list[Any] = [run.environment for run in summary.runs]
+    found = (text for i, now in enumerate(environments) for text in differences(environments[:i], now))
+    return "; ".join(dict.fromkeys(found)) or None
 
 
 def _when(summary: Summary) -> Cell:
@@ -121,6 +129,12 @@ _HYPERPARAMS = (
     Column("Planned", COUNT, "Trainings that the sweep asks for.", lambda s: len(s.combinations) * s.spec.repeats),
     Column("Finished", COUNT, "Trainings with a result.", lambda s: s.n(Status.FINISHED)),
     Column("Failed", COUNT, "Trainings that failed; full.xlsx has the reasons.", lambda s: s.n(Status.FAILED)),
+    Column(
+        "Changed since the start",
+        TEXT,
+        "Settings and versions by which the last bits of some results differ from those of the first run.",
+        _changes,
+    ),
     Column("Name", TEXT, "The sweep.", lambda s: s.spec.name),
     Column("Goal", TEXT, "What it wants to find out.", lambda s: s.spec.goal or None),
 )

@@ -6,8 +6,11 @@
 
   // Charts name their colours as CSS variables, so day, night and print need no drawing again.
   function draw(place) {
-    if (!window.vegaEmbed) return;
     place.dataset.drawn = "";
+    if (!window.vegaEmbed) {
+      place.textContent = "The script that draws this chart could not be made when the page was written.";
+      return;
+    }
     const spec = { ...values.charts[place.dataset.chart], config: values.config, datasets: values.datasets };
     const options = { mode: "vega-lite", actions: false, renderer: "svg" };
     options.tooltip = { theme: night.matches ? "dark" : "light" };

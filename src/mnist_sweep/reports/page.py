@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from functools import cache
 from html import escape
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from mnist_sweep.reports.landscapes import (
     heat_metrics,
 )
 from mnist_sweep.reports.page_sections import SECTIONS, Page, bullets, section
+from mnist_sweep.reports.plot_library import Made, make
 from mnist_sweep.summary import Status, Summary
 from mnist_sweep.words import cut_words, duration_words
 
@@ -64,7 +65,7 @@ def report_html(summary: Summary, home: str, *, refresh_s: int | None = None) ->
 </main>
 <footer><p id="written"></p></footer>
 <script type="application/json" id="values">{_json(_values(page, refresh_s))}</script>
-<script>{_vega() if page.specs else ""}</script>
+<script>{_script() if page.specs else ""}</script>
 <script>{_text("page.js")}</script>
 </body>
 </html>
@@ -88,33 +89,36 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
+def _script() -> str:
+    return vega().files.get("script", b"").decode()
+
+
 @cache
-def _vega() -> str:
-    """Vega, Vega-Lite and Vega-Embed; making the bundle takes seconds, so it is kept in the user's cache."""
+def vega() -> Made:
+    """The script that draws the charts; making it takes seconds, so it is kept in the user's cache."""
     try:
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # a user without a home, as some services have
+        kept = caches / "mnist-sweep" / f"vega-{version('vl-convert-python')}.js"
+    except (RuntimeError, PackageNotFoundError):  # a user without a home, as some services have; no plot library
         return _bundle()
-    kept = caches / "mnist-sweep" / f"vega-{version('vl-convert-python')}.js"
-    with suppress(OSError, UnicodeDecodeError):
-        return read_file(kept).decode()
-    script = _bundle()
-    with suppress(OSError, StorageError):  # without a cache it is made anew the next time
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, script.encode())
-    return script
+    with suppress(OSError):
+        return Made({"script": read_file(kept)})
+    made = _bundle()
+    if made.files:
+        with suppress(OSError, StorageError):  # without a cache it is made anew the next time
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(kept, made.files["script"])
+    return made
 
 
-def _bundle() -> str:
-    import vl_convert
-
-    # A function of its own, so that its many short names are not the page's.
-    bundle = (
-        vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-        .replace("</script", "<\\/script")
-        .replace("<!--", "<\\!--")
-    )
-    return f"(()=>{{{bundle}}})();"
+def _bundle() -> Made:
+    made = make({"script": "window.vegaEmbed = vegaEmbed;"})
+    if "script" not in made.files:
+        return made
+    bundle = made.files["script"].replace(b"</script", b"<\\/script").replace(b"<!--", b"<\\!--")
+    return Made(
+        {"script": b"(()=>{" + bundle + b"})();"}
+    )  # a function, so that its many short names are not the page's
 
 
 def _text(name: str) -> str:

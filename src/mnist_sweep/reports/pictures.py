@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mnist_sweep.reports.charts import confusion, curves, effect_plots, ranking_dots, shares
 from mnist_sweep.reports.drawing import CONFIG, Spec, in_colours
 from mnist_sweep.reports.landscapes import (
@@ -13,27 +15,26 @@ from mnist_sweep.reports.landscapes import (
     parallel,
     trade,
 )
+from mnist_sweep.reports.plot_library import Made, make
 from mnist_sweep.summary import Summary
 
 _WIDTH, _HALF, _THIRD = 640, 340, 220
 _TWO = 2
-_SCALE = 2.0
 
 
-def pictures(summary: Summary) -> dict[str, bytes]:
+def pictures(summary: Summary) -> Made:
     """Every chart that the results allow, as NAME.png and NAME.svg."""
-    import vl_convert
-
-    files = {}
-    for name, spec in _figures(summary).items():
-        drawn = in_colours({**spec, "config": {**CONFIG, "background": "var(--paper)", "padding": 12}})
-        svg = vl_convert.vegalite_to_svg(drawn)
-        files[f"{name}.svg"] = svg.encode()
-        files[f"{name}.png"] = vl_convert.svg_to_png(svg, scale=_SCALE)
-    return files
+    return draw(figures(summary))
 
 
-def _figures(summary: Summary) -> dict[str, Spec]:
+def draw(charts: Mapping[str, Spec]) -> Made:
+    """These charts as NAME.png and NAME.svg, on white."""
+    config = {**CONFIG, "background": "var(--paper)", "padding": 12}
+    drawn = {name: in_colours({**spec, "config": config}) for name, spec in charts.items()}
+    return make({"charts": drawn}) if drawn else Made({})
+
+
+def figures(summary: Summary) -> dict[str, Spec]:
     """Specifications of a fixed size that carry all their data; empty before a combination is complete."""
     if not summary.ranked:
         return {}

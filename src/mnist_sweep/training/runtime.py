@@ -10,17 +10,34 @@ from types import ModuleType
 
 _SETTINGS = {
     "KERAS_BACKEND": "tensorflow",
+    "OMP_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "1",  # other kernels give other bits; a user's setting must not decide that
+    "TF_ENABLE_ONEDNN_OPTS": "1",
 }
+_REMOVED = (
+    "AUTOGRAPH_",
+    "CUBLAS",
+    "CUDNN_",
+    "DNNL_",
+    "KERAS_",
+    "KMP_",
+    "MKL_",
+    "NVIDIA_TF32_OVERRIDE",
+    "OMP_",
+    "ONEDNN_",
+    "TF_",
+    "XLA_",
+)
+"""How the names of variables begin that can choose other kernels, threads or formats, and so give other bits."""
+_KEPT = frozenset({"KERAS_HOME", "TF_GPU_ALLOCATOR", "TF_FORCE_UNIFIED_MEMORY", "TF_PER_DEVICE_MEMORY_LIMIT_MB"})
+"""Of those the ones that only say where things lie."""
 
 
 @cache
 def tensorflow() -> ModuleType:
     """TensorFlow with one thread inside on a CPU, Keras on top of it in float32; it chatters on stderr."""
-    os.environ.update(_SETTINGS)
-    tf = importlib.import_module("tensorflow")
-    keras = importlib.import_module("keras")
+    _pin_variables()
+    tf = _libraries()
     # The number of threads decides how sums are split, hence their last bits.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -30,7 +47,27 @@ def tensorflow() -> ModuleType:
     tf.constant(0.0)  # the devices start up, and chatter, with the first tensor
     tf.get_logger().setLevel("ERROR")  # advice on compiling often, which a sweep of many shapes does by design
     warnings.filterwarnings("ignore", module=r"keras\.")  # advice on models, such as softmax over a width of 1
-    keras.config.set_floatx("float32")
+    return tf
+
+
+def _pin_variables() -> None:
+    """Let no variable of the user's decide how numbers are computed; the libraries read them when they are imported."""
+    for name in [name for name in os.environ if name.startswith(_REMOVED) and name not in _KEPT]:
+        del os.environ[name]
+    os.environ.update(_SETTINGS)
+
+
+def _libraries() -> ModuleType:
+    """TensorFlow and Keras without a keras.json, which may be damaged, or ask for another epsilon, format or float."""
+    home = os.environ.get("KERAS_HOME")
+    os.environ["KERAS_HOME"] = os.devnull
+    try:
+        tf = importlib.import_module("tensorflow")
+        importlib.import_module("keras")
+    finally:
+        del os.environ["KERAS_HOME"]
+        if home is not None:
+            os.environ["KERAS_HOME"] = home  # MNIST lies there too
     return tf
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnist_sweep.clock import running_s
-from mnist_sweep.events import Cause, Curves, Failed, Finished, Progress, Result
-from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, Trial, compile_key, exact_accuracy
+from mnist_sweep.events import BFLOAT16_FACTOR, Cause, Curves, Failed, Finished, Progress, Result
+from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, CompileKey, Trial, compile_key, exact_accuracy
 from mnist_sweep.training.loop import Evaluation, Program, Programs
 from mnist_sweep.training.runtime import set_precision, tensorflow
 from mnist_sweep.training.shared import Handle, attach
@@ -74,23 +75,28 @@ class _Member:
 
 
 class Trainer:
-    """Trains trials on the data it holds; compiled programs are kept from one trial to the next."""
+    """Trains trials on the data it holds; compiled programs are kept from one trial to the next.
 
-    def __init__(self, data: Mnist) -> None:
+    Args:
+        compares: the first shape in bfloat16 with float32; its results hold by how much it takes longer.
+    """
+
+    def __init__(self, data: Mnist, *, compares: bool = False) -> None:
         self._train = _on_device(data.x_train, data.y_train)
         self._test = _on_device(data.x_test, data.y_test)
         self.programs = Programs(self._train.images, self._train.labels)
         self._execution = execution()
         self._held_out = lru_cache(maxsize=2)(self._take)
+        self._compares = compares
+        self._compared: dict[CompileKey, dict[str, float]] = {}
 
     def __call__(self, trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
         """Train trials of one shape side by side: a Progress after every epoch of each, then its Finished or Failed."""
         members = [self._member(trial, len(trials)) for trial in trials]
         set_precision(trials[0].recipe.precision)
         pairs = [(part.images, part.labels) for part in (members[0].validation, self._test)]
-        program = self.programs.get(compile_key(trials[0].recipe), len(members), *pairs)
-        for i, trial in enumerate(trials):
-            program.reset(i, trial.seeds.weights, trial.recipe.learning_rate)
+        self._compare(members, pairs)
+        program = self._ready(compile_key(trials[0].recipe), members, pairs)
         epoch = 0
         while members:
             epoch += 1
@@ -103,6 +109,26 @@ class Trainer:
             if 0 < len(left) < len(members):
                 _close_ranks(program, left)
             members = [members[i] for i in left]
+
+    def _ready(self, shape: CompileKey, members: list[_Member], pairs: list[tuple[Any, Any]]) -> Program:
+        """The program of a shape at the beginning of these members' trainings."""
+        program = self.programs.get(shape, len(members), *pairs)
+        for i, member in enumerate(members):
+            program.reset(i, member.trial.seeds.weights, member.trial.recipe.learning_rate)
+        return program
+
+    def _compare(self, members: list[_Member], pairs: list[tuple[Any, Any]]) -> None:
+        """Measure how much longer an epoch of the first shape in bfloat16 takes than in float32."""
+        shape = compile_key(members[0].trial.recipe)
+        if not self._compares or shape.precision != "mixed_bfloat16" or self._compared:
+            return
+        seconds = []
+        for precision in ("float32", "mixed_bfloat16"):
+            program = self._ready(replace(shape, precision=precision), members, pairs)
+            began = time.process_time()  # what else runs here must not decide it
+            _epoch(program, members, 1)
+            seconds.append(time.process_time() - began)
+        self._compared[shape] = {BFLOAT16_FACTOR: seconds[1] / seconds[0]}
 
     def _member(self, trial: Trial, stack: int) -> _Member:
         fraction, seed = trial.recipe.validation_fraction, trial.seeds.split
@@ -134,7 +160,11 @@ class Trainer:
             test_accuracy=(len(truth) - len(wrong)) / len(truth),
             confusion=_confusion(truth, test.predicted),
             wrong=tuple((int(i), int(test.predicted[i])) for i in wrong),
-            execution={**self._execution, "stack": member.stack},
+            execution={
+                **self._execution,
+                "stack": member.stack,
+                **self._compared.get(compile_key(member.trial.recipe), {}),
+            },
         )
         return Finished(member.trial, result)
 
@@ -168,15 +198,17 @@ class MakeTrainer:
     Args:
         data: where MNIST lies.
         gpus: the GPU of each worker as CUDA_VISIBLE_DEVICES names it; none for the CPU.
+        compares: the first shape in bfloat16 of each worker with float32.
     """
 
     data: Handle
     gpus: tuple[str, ...] = ()
+    compares: bool = False
 
     def __call__(self, number: int) -> Trainer:
         """The trainer of the worker with this number, on its own device."""
         os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus[number] if self.gpus else "-1"
-        return Trainer(attach(self.data))
+        return Trainer(attach(self.data), compares=self.compares)
 
 
 class EpochValues(NamedTuple):

@@ -1,0 +1,39 @@
+"""What decides the last bits of a training beside its recipe, as the runs of a sweep recorded it.
+
+Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_VERSIONS = ("tensorflow", "keras", "numpy")
+
+
+def differences(earlier: Iterable[Mapping[str, Any]], now: Mapping[str, Any]) -> list[str]:
+    """How a run differs from what the sweep began with: "keras 3.16.0 instead of 3.15.1".
+
+    Args:
+        earlier: the environments of the runs before it; old ones lack some facts, which are then taken from later ones.
+        now: its environment.
+    """
+    began: dict[str, Any] = {}
+    for environment in earlier:
+        began = {**_facts(environment), **began}
+    facts = _facts(now)
+    return [
+        f"{name} {facts[name]} instead of {began[name]}"
+        for name in facts
+        if began.get(name, facts[name]) != facts[name]
+    ]
+
+
+def _facts(environment: Mapping[str, Any]) -> dict[str, Any]:
+    versions = environment.get("versions", {})
+    stack = {"stack": environment["stack"]} if "stack" in environment else {}
+    return {
+        **{name: versions[name] for name in _VERSIONS if name in versions},
+        **environment.get("arithmetic", {}),
+        **stack,
+    }
