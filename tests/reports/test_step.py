@@ -42,7 +42,8 @@ def test_notes_and_all_around_stay_when_it_is_renewed() -> None:
     again = renewed(written, _summary(n=4), "o", "S.md")
     assert 1 == again.count("## widths")
     assert "I think it is luck" in again
-    assert "So far (1 of 2 combinations)" not in again
+    assert "Leading so far (1 of 2 combinations" in first
+    assert "Leading so far" not in again
     assert again.index("## widths") < again.index("## other") < again.index("Behind.")
     assert again == renewed(again, _summary(n=4), "o", "S.md")
 
