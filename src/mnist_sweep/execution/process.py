@@ -28,9 +28,8 @@ main(int(handle), int(parent))"""
 _FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PIECE_BYTES, _LAST_BYTES, _LAST_LINES = 65536, 4096, 10
 _ENDING_S = 10  # its pipe is closed, so it is about to end; but a library may hang while it is unloaded
-_ADDRESS = re.compile(
-    r"\s*@\s+0x|\*\*\* Check failure stack trace"
-)  # in which C++ programs drown what they have to say
+# C++ programs drown what they have to say in such lines.
+_ADDRESS = re.compile(r"\s*@\s+0x|\*\*\* Check failure stack trace")
 
 
 class Process:
