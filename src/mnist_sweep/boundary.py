@@ -72,6 +72,7 @@ def run_command(command: Callable[[], int], context: Context) -> int:
         return ExitCode.FINISHED
     except OSError as error:  # what the system refuses is no bug, wherever it happens
         click.echo(f"Error: {_refusal(error)}", err=True)
+        _tell_where_we_are()
         return ExitCode.STORAGE
     except Exception as error:  # noqa: BLE001  anything else is a bug of ours
         path = _write_crash(context)
@@ -86,6 +87,7 @@ def _exit_code(command: Callable[[], int]) -> int:
         return command()
     except SweepError as error:
         click.echo(str(error) if isinstance(error, ConfigError) else f"Error: {error}", err=True)
+        _tell_where_we_are()
         return error.exit_code
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -107,15 +109,24 @@ _REMEDIES = {
 
 def _refusal(error: OSError) -> str:
     """What the system refused, and what to do, in words."""
-    try:
-        Path.cwd()
-    except OSError:
-        return "the current folder no longer exists; change to another one and give the command again"
+    if "temporary" in str(error):  # tempfile says that it found no folder, whatever the cause
+        try:
+            os.close(os.dup(0))
+        except OSError as cause:
+            error = cause
     where = f"{error.filename}: " if error.filename else ""
     remedy = _REMEDIES.get(error.errno or 0)
     if "temporary" in str(error):
         remedy = "set TMPDIR to a folder that can be written"
     return f"{where}{error.strerror or error}" + (f"; {remedy}" if remedy else "")
+
+
+def _tell_where_we_are() -> None:
+    """Name the cause of errors with every file in the current folder, where that has been removed."""
+    try:
+        Path.cwd()
+    except OSError:
+        click.echo("The current folder no longer exists: change to one that does, and try again", err=True)
 
 
 def _write_crash(context: Context) -> Path | None:
