@@ -44,6 +44,13 @@ def test_every_old_journal_gives_its_whole_sweep(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", _JOURNALS, ids=lambda path: path.stem)
+def test_only_journals_of_before_have_lines_without_a_checksum(path: Path) -> None:
+    """The journals here show both ways in which lines have been written."""
+    n_sums = sum(line.endswith(b'"}') and b',"crc":"' in line for line in path.read_bytes().splitlines())
+    assert (36 if path.stem == "format-1-checksums" else 0) == n_sums
+
+
+@pytest.mark.parametrize("path", _JOURNALS, ids=lambda path: path.stem)
 def test_an_old_journal_can_be_gone_on_with(path: Path, tmp_path: Path) -> None:
     """It opens for appending without a byte of it changed."""
     copy = tmp_path / "journal.jsonl"

@@ -107,7 +107,7 @@ def run_command(command: Callable[[], int], context: Context) -> int:
     try:
         code = _exit_code(command, context)
     except OSError as error:  # what the system refuses is no bug, wherever it happens
-        code = fail(context, ExitCode.STORAGE, f"Error: {_refusal(error)}")
+        code = fail(context, ExitCode.STORAGE, f"Error: {_refusal(error)}{_folder_words()}")
     except Exception as error:  # noqa: BLE001  anything else is a bug of ours
         path = _write_crash(context)
         where = f"; report: {path}" if path else f"\n{traceback.format_exc()}"
@@ -125,7 +125,8 @@ def _exit_code(command: Callable[[], int], context: Context) -> int:
     try:
         return command()
     except SweepError as error:
-        return fail(context, error.exit_code, str(error) if isinstance(error, ConfigError) else f"Error: {error}")
+        words = str(error) if isinstance(error, ConfigError) else f"Error: {error}"
+        return fail(context, error.exit_code, f"{words}{_folder_words()}")
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
@@ -146,15 +147,25 @@ _REMEDIES = {
 
 def _refusal(error: OSError) -> str:
     """What the system refused, and what to do, in words."""
-    try:
-        Path.cwd()
-    except OSError:
-        return "the current folder no longer exists; change to another one and give the command again"
+    if "temporary" in str(error):  # tempfile says that it found no folder, whatever the cause
+        try:
+            os.close(os.dup(0))
+        except OSError as cause:
+            error = cause
     where = f"{error.filename}: " if error.filename else ""
     remedy = _REMEDIES.get(error.errno or 0)
     if "temporary" in str(error):
         remedy = "set TMPDIR to a folder that can be written"
     return f"{where}{error.strerror or error}" + (f"; {remedy}" if remedy else "")
+
+
+def _folder_words() -> str:
+    """Where the current folder has been removed, that this is so: the cause of errors with every file in it."""
+    try:
+        Path.cwd()
+    except OSError:
+        return "\nThe current folder no longer exists: change to one that does, and try again"
+    return ""
 
 
 def _write_crash(context: Context) -> Path | None:

@@ -102,8 +102,9 @@ def _replaceable(target: Path) -> os.stat_result | None:
         return None
     if not stat.S_ISREG(old.st_mode):
         raise OSError(errno.EINVAL, "found something else than a regular file there")
-    if not old.st_mode & _ANY_WRITES or not os.access(target, os.W_OK):
+    if not old.st_mode & _ANY_WRITES:
         raise OSError(errno.EACCES, f"it is read-only (chmod u+w {shlex.quote(str(target))} would change that)")
+    os.close(os.open(target, os.O_WRONLY))  # a name can be replaced where the file itself must not be written
     return old
 
 
