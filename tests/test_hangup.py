@@ -9,7 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +41,16 @@ def _sweep_file(mnist: object) -> None:
     Path("long.yaml").write_text(_LONG)
 
 
+@contextmanager
+def _running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """That command in a session of its own, which does not outlive a test that fails."""
+    with subprocess.Popen(command, start_new_session=True, **options) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
 def _events() -> list[str]:
     journal = Path("output/long/journal.jsonl")
     lines = journal.read_text().splitlines()[1:] if journal.exists() else []
@@ -56,7 +69,7 @@ def test_a_terminal_that_closes_ends_a_sweep_in_good_order() -> None:
     terminal, inner = pty.openpty()
     take = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
     command = [sys.executable, "-c", take, *_RUN, *_TELL]
-    with subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, start_new_session=True) as running:
+    with _running(command, stdin=inner, stdout=inner, stderr=inner) as running:
         os.close(inner)
         _wait_for("started")
         os.close(terminal)
@@ -71,7 +84,7 @@ def test_a_terminal_that_closes_ends_a_sweep_in_good_order() -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_for_the_whole_group_is_the_parents_to_obey(number: signal.Signals, code: int) -> None:
     """Workers do not die of it first, also while they start, so that no trial seems to have cost a worker its life."""
-    with subprocess.Popen([*_RUN, "--workers", "3"], start_new_session=True, stdout=-3, stderr=-1) as running:
+    with _running([*_RUN, "--workers", "3"], stdout=-3, stderr=-1) as running:
         _wait_for("run_started")
         time.sleep(0.5)
         os.killpg(running.pid, number)
@@ -83,7 +96,7 @@ def test_a_signal_for_the_whole_group_is_the_parents_to_obey(number: signal.Sign
 
 def test_hanging_up_twice_is_no_hurry() -> None:
     """A closing terminal and the end of its shell send one each; the reports are written all the same."""
-    with subprocess.Popen([*_RUN, *_TELL], start_new_session=True, stdout=-3, stderr=-3) as running:
+    with _running([*_RUN, *_TELL], stdout=-3, stderr=-3) as running:
         _wait_for("started")
         while running.poll() is None:
             os.killpg(running.pid, signal.SIGHUP)
@@ -94,7 +107,7 @@ def test_hanging_up_twice_is_no_hurry() -> None:
 
 def test_nohup_holds() -> None:
     """Where SIGHUP is ignored from the start, it stays so."""
-    with subprocess.Popen(["nohup", *_RUN], start_new_session=True, stdout=-3, stderr=-3) as running:
+    with _running(["nohup", *_RUN], stdout=-3, stderr=-3) as running:
         _wait_for("started")
         os.killpg(running.pid, signal.SIGHUP)
         time.sleep(2)

@@ -124,16 +124,20 @@ def test_words_of_a_signal_never_reach_the_journal(tiny: str) -> None:
     Path(tiny).write_text(_TINY.format(max_epochs=100_000))
     command = f"exec {sys.executable} -m mnist_sweep run {tiny} <&- >&- 2>&-"
     with subprocess.Popen(["sh", "-c", command]) as running:
-        _wait_for_a_start()
-        running.send_signal(signal.SIGTERM)
-        assert 143 == running.wait(timeout=60)
+        try:
+            _wait_for_a_start()
+            running.send_signal(signal.SIGTERM)
+            assert 143 == running.wait(timeout=60)
+        finally:
+            running.kill()  # else a test that fails would wait for it
     assert read_records(Path("output/tiny/journal.jsonl"))
     assert Path("output/tiny/best.xlsx").is_file()
 
 
 def _wait_for_a_start() -> None:
-    journal = Path("output/tiny/journal.jsonl")
+    journal, end = Path("output/tiny/journal.jsonl"), time.monotonic() + 120
     while not (journal.exists() and '"started"' in journal.read_text()):
+        assert time.monotonic() < end
         time.sleep(0.05)
 
 
