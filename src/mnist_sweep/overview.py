@@ -85,7 +85,7 @@ def _precision(plan: Plan) -> dict[str, str]:
     asked = any(recipe.precision == "mixed_bfloat16" for recipe in plan.combinations)
     if not asked or visible_gpus() or not emulates_bfloat16():
         return {}
-    text = "mixed_bfloat16 is emulated here, which can take several times as long as float32 (5 to 7 times were seen)"
+    text = "mixed_bfloat16 is emulated here, which can take several times as long as float32"
     return {"precision": f"{text}: this processor has neither avx512_bf16 nor amx_bf16; run says how much longer"}
 
 
