@@ -66,7 +66,7 @@ def in_turn(file: Path) -> Iterator[None]:
 def holder(lock: Path) -> str | None:
     """Who holds the home's lock, in words; None when nobody does."""
     try:
-        fd = os.open(lock, os.O_RDONLY)
+        fd = os.open(lock, os.O_RDONLY | os.O_NONBLOCK)  # of a named pipe nobody need hold the other end
     except OSError:
         return None
     try:

@@ -176,16 +176,13 @@ class Plan:
 
 def confirmations(plan: Plan, recipes: Iterable[Recipe], repeats: int) -> tuple[Trial, ...]:
     """Trials that train these recipes of the plan again, with seeds of their own; no part of the plan."""
-    return tuple(
-        replace(
-            plan.first_trials[recipe],
-            repeat=repeat,
-            seeds=plan.spec.seeds.of_confirmation(repeat, plan.spec.repeats),
-            confirms=True,
-        )
-        for recipe in recipes
-        for repeat in range(1, repeats + 1)
-    )
+    return tuple(confirmation(plan, recipe, repeat) for recipe in recipes for repeat in range(1, repeats + 1))
+
+
+def confirmation(plan: Plan, recipe: Recipe, repeat: int) -> Trial:
+    """The trial that trains a recipe of the plan again for the `repeat`-th time (from 1)."""
+    seeds = plan.spec.seeds.of_confirmation(repeat, plan.spec.repeats)
+    return replace(plan.first_trials[recipe], repeat=repeat, seeds=seeds, confirms=True)
 
 
 class LayerMismatchError(ValueError):

@@ -28,7 +28,7 @@ from mnist_sweep.noise import (
     pooled_noise,
     repeats_needed,
 )
-from mnist_sweep.plan import EACH_REPEAT, Plan, SweepSpec, confirmations
+from mnist_sweep.plan import EACH_REPEAT, Plan, SweepSpec, confirmation
 from mnist_sweep.recipe import N_TEST_IMAGES, N_TRAINING_IMAGES, Recipe, Trial
 
 
@@ -425,13 +425,11 @@ def summarize(plan: Plan, ledger: Ledger) -> Summary:
 def _confirmed(plan: Plan, combinations: Iterable[Combination], ledger: Ledger) -> tuple[Confirmed, ...]:
     """The outcomes of confirmations with the seeds that they have by now: more repeats may have changed the splits."""
     rows: dict[Recipe, list[Row]] = {}
-    recipes = plan.first_trials.keys() & {outcome.trial.recipe for outcome in ledger.confirmations.values()}
-    most = max((outcome.trial.repeat for outcome in ledger.confirmations.values()), default=0)
-    for trial in confirmations(plan, recipes, most):
-        if outcome := ledger.confirmations.get(trial.key):
+    for outcome in ledger.confirmations.values():
+        trial = outcome.trial
+        if trial.recipe in plan.first_trials and trial == confirmation(plan, trial.recipe, trial.repeat):
             rows.setdefault(trial.recipe, []).append(Row(trial, outcome, ledger.attempts[trial.key]))
-    found = [c for c in combinations if c.recipe in rows and c.complete]
-    ordered = sorted(found, key=choice_order)
+    ordered = sorted((c for c in combinations if c.recipe in rows and c.complete), key=choice_order)
     return tuple(Confirmed(c, tuple(sorted(rows[c.recipe], key=lambda row: row.trial.repeat))) for c in ordered)
 
 
