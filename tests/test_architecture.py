@@ -79,6 +79,7 @@ _MAY_IMPORT = {
         "terminal",
     },
     "facts": {
+        "advice",
         "comparison",
         "conclusions",
         "estimate",
@@ -92,7 +93,7 @@ _MAY_IMPORT = {
         "summary",
         "words",
     },
-    "listing": {"errors", "home", "journal", "summary", "words"},
+    "listing": {"errors", "home", "journal", "locks", "summary", "words"},
     "notify": {"summary", "words"},
     "overview": {
         "estimate",

@@ -103,7 +103,7 @@ def test_status_is_told_to_scripts() -> None:
     assert [("2×128 relu batch 200 adam 0.001", 1)] == [(t["model"], t["repeat"]) for t in data["training"]]
     assert ["diverged: the loss is no number"] == [trial["reason"] for trial in data["failed"]]
     assert [32, 32] == data["best"]["recipe"]["hidden_widths"]
-    assert pytest.approx(0.9047) == data["best"]["val_accuracy"]["mean"]
+    assert pytest.approx(0.9047, abs=1e-4) == data["best"]["val_accuracy"]["mean"]
     assert data["time_left_s"]["likely"] > 0
     assert data["spent_s"] > 0
     later = _json("status", "output/grid")
@@ -116,7 +116,7 @@ def test_report_is_told_to_scripts_and_written() -> None:
     data = _json("report", "output/grid", unstable=True)
     assert [1, 2, 3] == [standing["rank"] for standing in data["ranking"]]
     assert [[128] * 2, [64] * 2, [32] * 2] == [standing["recipe"]["hidden_widths"] for standing in data["ranking"]]
-    assert pytest.approx(0.0064) == data["ranking"][1]["behind"]
+    assert pytest.approx(0.0064, abs=2e-4) == data["ranking"][1]["behind"]
     assert data["ranking"][0]["may_be_the_best"]
     assert "2×128" in data["decision"]
     assert Path(data["files"]["best"]).is_file()

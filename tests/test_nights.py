@@ -81,7 +81,7 @@ def test_a_limit_on_retries_leaves_the_others_to_retry(mnist: object) -> None:
     for retried in ([2, 1], [2, 2]):
         done = _sweep("run", "bad.yaml", "--retry-failed", "--max-trials", "1")
         assert 8 == done.returncode
-        assert "Limit reached, 1 trials left; to continue: mnist-sweep run bad.yaml --retry-failed" in done.stderr
+        assert "Limit reached, 1 trial left; to continue: mnist-sweep run bad.yaml --retry-failed" in done.stderr
         assert retried == list(pd.read_excel("output/bad/full.xlsx")["Attempts"])
     assert 7 == _sweep("run", "bad.yaml", "--retry-failed").returncode
 
@@ -218,12 +218,12 @@ def test_whoever_watches_ends_no_night(
     monkeypatch.setattr(
         drive, "training", lambda *_, **__: nullcontext(Training(run_serially, lambda _: works, Limits(1), {}))
     )
-    monkeypatch.setattr(drive, "write_all", lambda plan, ledger, _: (summarize(plan, ledger), Path()))
+    monkeypatch.setattr(drive, "write_all", lambda plan, ledger, _: (summarize(plan, ledger), {}, []))
     home = Home(Path("watched"))
     home.create()
     ending = drive.train_at(home, a_plan(), drive.How(Wishes(), Look(), live=True))
     assert (4, 0) == (ending.n_finished, ending.n_left)
-    assert 1 == capsys.readouterr().err.count("ZeroDivisionError: no page; the sweep goes on")
+    assert 1 == capsys.readouterr().err.count("(ZeroDivisionError: no page); the sweep goes on")
 
 
 def test_diverging_trials_are_results_however_many() -> None:

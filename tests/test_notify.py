@@ -81,7 +81,7 @@ def test_a_sweep_that_breaks_is_told_with_its_numbers(
     assert (code, code, "tiny", "output/tiny") == (ended, told["exit_code"], told["name"], told["folder"])
     assert told["error"].startswith(why)
     assert (3, 0, 1, None) == (told["finished"], told["failed"], told["left"], told["best_xlsx"])
-    assert told["best_by_validation"]["repeats"] == 2
+    assert told["leading_so_far"]["repeats"] == 2
 
 
 def test_a_changed_sweep_is_told() -> None:

@@ -12,7 +12,7 @@ from mnist_sweep.events import BFLOAT16_FACTOR, Finished
 from mnist_sweep.ledger import Ledger
 from mnist_sweep.overview import print_plan
 from mnist_sweep.recipe import Seeds, Trial
-from mnist_sweep.terminal import tell_emulation
+from mnist_sweep.terminal import Look, tell_emulation
 from mnist_sweep.training.data import MNIST_DIGEST, Mnist
 from mnist_sweep.training.work import Trainer
 
@@ -61,7 +61,7 @@ def test_a_gpu_has_such_products(
 def test_run_says_the_factor_once(capsys: pytest.CaptureFixture[str]) -> None:
     """The first result that knows both says how much longer it took; others say nothing."""
     trial = a_trial(precision="mixed_bfloat16")
-    hear = tell_emulation()
+    hear = tell_emulation(Look().tell)
     hear(finished(a_trial()), Ledger())
     assert capsys.readouterr().err == ""
     for _ in range(2):

@@ -210,7 +210,9 @@ def test_a_run_that_cannot_be_prepared_has_not_started(desk: _Desk) -> None:
         raise StorageError("no data")
 
     with pytest.raises(StorageError, match="no data"):
-        run_sweep(a_plan(), journal_path=desk.journal, prepare=prepare, stamp=lambda e: Record("", 0.0, e))
+        run_sweep(
+            a_plan(), journal_path=desk.journal, prepare=prepare, stamp=lambda e: Record("2026-01-02T03:04:05Z", 0.0, e)
+        )
 
     assert [Planned] == [type(event) for event in desk.events]
 

@@ -24,7 +24,7 @@ def _trained(trial: Trial, accuracy: float) -> Event:
 
 
 def _ledger(*events: Event) -> Ledger:
-    return replay(Record("t", 0.0, event) for event in (RunStarted({"workers": 1}), *events))
+    return replay(Record("2026-01-02T03:04:05Z", 0.0, event) for event in (RunStarted({"workers": 1}), *events))
 
 
 def _after(n: int, plan: Plan = _PLAN) -> Summary:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from mnist_sweep.boundary import Context, Stop, fail, stop_signals
@@ -156,14 +155,14 @@ def _train(
     repeats = max((trial.repeat for trial in confirmations), default=plan.spec.repeats)
 
     def prepare(n_trials: int) -> AbstractContextManager[Training]:
-        return training(how.wishes, n_trials=n_trials, repeats=repeats, stop=stop, say=partial(say, err=True))
+        return training(how.wishes, n_trials=n_trials, repeats=repeats, stop=stop, say=how.look.tell)
 
     def count(event: TrialEvent, _ledger: Ledger) -> None:
         if isinstance(event, Finished | Failed):
             ended.add(event.trial.key)
 
     with progress(plan, how.look, stop, confirmations) as listeners:
-        told = [] if how.look.quiet else [tell_emulation()]
+        told = [] if how.look.quiet else [tell_emulation(how.look.tell)]
         watchers = [*listeners, *told, *([_live_page(plan, home)] if how.live else [])]
         return run_sweep(
             plan,
@@ -173,12 +172,12 @@ def _train(
             confirmations=confirmations,
             retry_failed=how.look.retry_failed,
             max_trials=how.max_trials,
-            listeners=[count, *map(_harmless, watchers)],
-            say=partial(say, err=True),
+            listeners=[count, *(_harmless(watch, how.look.tell) for watch in watchers)],
+            say=how.look.tell,
         )
 
 
-def _harmless(hear: Listener) -> Listener:
+def _harmless(hear: Listener, tell: Callable[[str], None]) -> Listener:
     """A listener whose failures are said once and end nothing: whoever watches a sweep may not cost it a trial."""
     told = False
 
@@ -189,7 +188,7 @@ def _harmless(hear: Listener) -> Listener:
         except Exception as error:  # noqa: BLE001  whatever breaks while something is drawn
             what = str(error) if isinstance(error, SweepError) else f"{type(error).__name__}: {error}"
             if not told:
-                say(f"{what}; the sweep goes on", err=True)
+                tell(f"The progress cannot be shown ({what}); the sweep goes on")
             told = True
 
     return hear_or_say

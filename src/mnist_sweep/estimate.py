@@ -169,7 +169,7 @@ def _expected_beyond(mean: float, deviation: float, least: float) -> float:
 def time_left(
     trials: Iterable[Trial], ledger: Ledger, n_workers: int, rate: float, spent: Mapping[str, float] | None = None
 ) -> Estimate:
-    """Seconds until these trials are done by so many workers.
+    """Seconds until these trials are done by so many workers; 0 where nothing is left, or nothing to go by.
 
     Args:
         rate: seconds for each unit of `epoch_work`, for when the ledger has measured nothing.
@@ -181,7 +181,7 @@ def time_left(
     queue = sorted(trials, key=lambda trial: trial.key not in spent)  # those in training first, the others in order
     by_recipe = {recipe: costs.trial(recipe, rate) for recipe in dict.fromkeys(trial.recipe for trial in queue)}
     jobs = [(by_recipe[trial.recipe], spent.get(trial.key, 0.0)) for trial in queue]
-    if not jobs:
+    if not any(cost.likely for cost, _ in jobs):
         return Estimate(0.0, 0.0, 0.0)
     likely, deviation = _end_of_queue(jobs, n_workers)
     factor = exp(2 * hypot(deviation / likely, _doubt(jobs)))

@@ -155,7 +155,8 @@ def left_of_run(plan: Plan, ledger: Ledger, *, running: bool) -> Estimate | None
     if not trials or not ledger.outcomes:
         return None
     since_s = (datetime.now(UTC) - datetime.fromisoformat(ledger.heard_at)).total_seconds()
-    return time_left(trials, ledger, ledger.n_workers, rate=0.0, spent=ledger.spent(since_s) if running else None)
+    left = time_left(trials, ledger, ledger.n_workers, rate=0.0, spent=ledger.spent(since_s) if running else None)
+    return left if left.likely else None
 
 
 def print_status(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, home: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -89,7 +89,7 @@ class Pace:
         self.news = confirming_words(summary, self.trials) if self.trials[0].confirms else leader_words(summary)
         trials = pending(self.trials, self.ledger)
         likely = time_left(trials, self.ledger, self.ledger.n_workers, rate=0.0, spent=self.ledger.spent()).likely
-        self.left = f"left {duration_words(likely)}" if trials and self.ledger.outcomes else ""
+        self.left = f"left {duration_words(likely)}" if likely else ""
         self._looked = time.monotonic()
 
 
@@ -100,6 +100,10 @@ class Look:
     quiet: bool = False
     log_format: str = "text"
     retry_failed: bool = False
+
+    def tell(self, text: str) -> None:
+        """Say on stderr what the user should know; in lines of JSON where these were asked for."""
+        say(json.dumps({"event": "notice", "text": text}) if self.log_format == "json" else text, err=True)
 
 
 @contextmanager
@@ -121,7 +125,7 @@ def progress(plan: Plan, look: Look, stop: Stop, confirmations: tuple[Trial, ...
         yield [_plain_lines(plan, trials, look)]
 
 
-def tell_emulation() -> Listener:
+def tell_emulation(tell: Callable[[str], None]) -> Listener:
     """Says once how much longer bfloat16 takes than float32 on a processor that has no products of it."""
     told = False
 
@@ -129,7 +133,7 @@ def tell_emulation() -> Listener:
         nonlocal told
         words = "" if told or not isinstance(event, Finished) else emulation_words(event)
         if words:
-            say(words, err=True)
+            tell(words)
             told = True
 
     return hear

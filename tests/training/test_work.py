@@ -46,7 +46,8 @@ def _finish(trainer: Callable[[tuple[Trial, ...]], Any], trial: Trial) -> Finish
 
 def _bits(event: Finished) -> str:
     """Everything that was recorded but the times."""
-    result = replace(event.result, curves=replace(event.result.curves, seconds=()))
+    curves = event.result.curves
+    result = replace(event.result, curves=replace(curves, seconds=(0.0,) * len(curves.seconds)))
     return json.dumps(record_to_dict(Record("", 0, Finished(event.trial, result))))
 
 
