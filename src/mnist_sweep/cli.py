@@ -119,7 +119,7 @@ def _training_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 _TRAINING_OPTIONS = (
-    click.option("--quiet", is_flag=True, help="Say nothing but the last lines."),
+    click.option("--quiet", is_flag=True, help="Say what is out of the ordinary and the last lines, and nothing else."),
     click.option("--live", is_flag=True, help="Write report.html anew while it trains; the page reloads itself."),
     click.option(
         "--workers", type=_COUNT, metavar="N", help="Processes that train at once.  [default: one a core, or one a GPU]"
@@ -153,7 +153,7 @@ _TRAINING_OPTIONS = (
     click.option(
         "--notify",
         metavar="COMMAND",
-        help="At the end, however it ends, run the shell command COMMAND with its facts as JSON on standard input.",
+        help="At the end, but for exit codes 2 and 4, run the shell command COMMAND with the facts as JSON on its stdin.",
     ),
 )
 

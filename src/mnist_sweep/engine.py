@@ -58,7 +58,7 @@ def training(
 
 
 def usable_gpus(gpus: list[Gpu], say: Callable[[str], None], count: Callable[[], int] | None = None) -> list[Gpu]:
-    """The GPUs, if TensorFlow can use them; otherwise none, and the user hears how to mend that."""
+    """The GPUs, if TensorFlow can use them; otherwise none, and the user hears what to do about that."""
     if not gpus:
         return []
     n_usable = (count or _count_in_tensorflow)()

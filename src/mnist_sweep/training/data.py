@@ -82,13 +82,13 @@ def cached_file() -> Path:
 _REPLACE = "Delete it, so that MNIST is fetched again, or give a good copy: mnist-sweep data --from PATH"
 
 
-def checked(arrays: Mapping[str, npt.NDArray[np.uint8]], source: str, mend: str = _REPLACE) -> Mnist:
+def checked(arrays: Mapping[str, npt.NDArray[np.uint8]], source: str, remedy: str = _REPLACE) -> Mnist:
     """The arrays as MNIST, if their bytes are MNIST's.
 
     Args:
         arrays: the four of SHAPES, images as (n, 28, 28).
         source: named in the error.
-        mend: what to do, for the error.
+        remedy: what to do, for the error.
 
     Raises:
         StorageError: says which array differs and how.
@@ -96,36 +96,36 @@ def checked(arrays: Mapping[str, npt.NDArray[np.uint8]], source: str, mend: str 
     for name, shape in SHAPES.items():
         if name not in arrays:
             found = ", ".join(list(arrays)[:_SHOWN_NAMES]) or "nothing"
-            raise _refused(source, mend, f"it has no array {name}; found: {found}")
+            raise _refused(source, remedy, f"it has no array {name}; found: {found}")
         array = arrays[name]
         if array.shape != shape or array.dtype != "uint8":
-            raise _refused(source, mend, f"{name} is {array.dtype} {array.shape}, but MNIST's is uint8 {shape}")
+            raise _refused(source, remedy, f"{name} is {array.dtype} {array.shape}, but MNIST's is uint8 {shape}")
         digest = hashlib.sha256(array.tobytes()).hexdigest()
         if digest != DIGESTS[name]:
             raise _refused(
-                source, mend, f"the bytes of {name} have SHA-256 {digest[:16]}…, but MNIST's {DIGESTS[name][:16]}…"
+                source, remedy, f"the bytes of {name} have SHA-256 {digest[:16]}…, but MNIST's {DIGESTS[name][:16]}…"
             )
     flat = {name: array.reshape(len(array), -1) if array.ndim > 1 else array for name, array in arrays.items()}
     return Mnist(**{name: flat[name] for name in SHAPES}, source=source)
 
 
-def _refused(source: str, mend: str, why: str) -> StorageError:
-    return StorageError(f"{source}: not MNIST: {why}. {mend}")
+def _refused(source: str, remedy: str, why: str) -> StorageError:
+    return StorageError(f"{source}: not MNIST: {why}. {remedy}")
 
 
-def read_npz(path: Path, mend: str = _REPLACE) -> Mnist:
+def read_npz(path: Path, remedy: str = _REPLACE) -> Mnist:
     """MNIST from a .npz file with the four arrays.
 
     Raises:
-        StorageError: when the file cannot be read or is not MNIST; `mend` says what to do.
+        StorageError: when the file cannot be read or is not MNIST; `remedy` says what to do.
     """
     try:
         arrays = _unpack(read_file(path, MAX_BYTES))
     except OSError as error:
-        raise _refused(str(path), mend, f"it cannot be read ({error.strerror or error})") from error
+        raise _refused(str(path), remedy, f"it cannot be read ({error.strerror or error})") from error
     except Exception as error:  # damaged bytes make zipfile, zlib and NumPy raise errors of all kinds
-        raise _refused(str(path), mend, "it is cut off, damaged or no .npz file of plain arrays") from error
-    return checked(arrays, str(path), mend)
+        raise _refused(str(path), remedy, "it is cut off, damaged or no .npz file of plain arrays") from error
+    return checked(arrays, str(path), remedy)
 
 
 def _unpack(content: bytes) -> dict[str, npt.NDArray[Any]]:

@@ -50,12 +50,12 @@ def take(path: Path) -> Mnist:
     """
     if not is_there(path):
         raise StorageError(f"{path}: no such file or folder; give a .npz file or a folder with the four IDX files")
-    mend = "Give another copy: a .npz file with the four arrays, or a folder with the four IDX files"
+    remedy = "Give another copy: a .npz file with the four arrays, or a folder with the four IDX files"
     try:
         arrays = _read_idx(path) if path.is_dir() else None
     except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}. {mend}") from error
-    data = checked(arrays, str(path), mend) if arrays else read_npz(path, mend)
+        raise StorageError(f"{path}: cannot be read: {error.strerror}. {remedy}") from error
+    data = checked(arrays, str(path), remedy) if arrays else read_npz(path, remedy)
     store(data)
     return data
 
