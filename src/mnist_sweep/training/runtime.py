@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import warnings
@@ -61,10 +62,13 @@ def _libraries() -> ModuleType:
     """TensorFlow and Keras without a keras.json, which may be damaged, or ask for another epsilon, format or float."""
     home = os.environ.get("KERAS_HOME")
     os.environ["KERAS_HOME"] = os.devnull
+    gc.disable()  # it would look for garbage among hundreds of thousands of objects that stay, which takes seconds
     try:
         tf = importlib.import_module("tensorflow")
         importlib.import_module("keras")
     finally:
+        gc.freeze()
+        gc.enable()
         del os.environ["KERAS_HOME"]
         if home is not None:
             os.environ["KERAS_HOME"] = home  # MNIST lies there too
