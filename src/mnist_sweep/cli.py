@@ -153,7 +153,7 @@ _TRAINING_OPTIONS = (
     click.option(
         "--notify",
         metavar="COMMAND",
-        help="At the end, but for exit codes 2 and 4, run the shell command COMMAND with the facts as JSON on its stdin.",
+        help="At the end, but for exit codes 2 and 4, run the shell command COMMAND with facts as JSON on its stdin.",
     ),
 )
 
