@@ -192,6 +192,18 @@ def test_a_folder_that_is_moved_takes_its_lock_along(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_flock")
+def test_without_flock_a_full_disk_leaves_no_lock_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once there is room again, the next process can work here."""
+    lock = tmp_path / ".lock"
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda fd, data: _no_room(fd, data, 0))
+        with pytest.raises(StorageError, match="No space left"), locked(lock):
+            pytest.fail("worked on a full disk")
+    with locked(lock):
+        assert (tmp_path / ".lock.held").read_text().startswith(f"process {os.getpid()} on ")
+
+
+@pytest.mark.usefixtures("no_flock")
 def test_a_lock_that_another_process_has_taken_over_stays(tmp_path: Path) -> None:
     """Where the user has removed the lock and another process has made its own, that one is not removed."""
     held = tmp_path / ".lock.held"

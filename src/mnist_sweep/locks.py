@@ -136,6 +136,9 @@ def _write_new(file: Path, content: bytes) -> None:
     fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         os.write(fd, content)
+    except OSError:  # one that says nothing would stay there for ever
+        file.unlink()
+        raise
     finally:
         os.close(fd)
 
