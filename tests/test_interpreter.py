@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -49,6 +50,23 @@ def test_the_package_is_found_from_within_its_own_folder(monkeypatch: pytest.Mon
     assert [_PACKAGE, "/elsewhere"] == search_path()
     monkeypatch.chdir(_PACKAGE)
     assert ["/elsewhere", _PACKAGE] == search_path()
+
+
+def test_a_folder_of_packages_stays_also_when_it_is_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what Python or PYTHONPATH puts before the standard library is shut out; packages come after it."""
+    here, library = str(Path.cwd()), str(Path(os.__file__).parent)
+    for first in ("", here):
+        monkeypatch.setattr(sys, "path", [first, here, "/elsewhere", library, here, _PACKAGE])
+        assert ["/elsewhere", library, here, _PACKAGE] == search_path()
+
+
+@pytest.mark.parametrize("package", ["mnist_sweep", "click"])
+def test_the_command_runs_from_where_packages_are_installed(package: str) -> None:
+    """`python -m mnist_sweep` finds itself and its libraries also in their own folders."""
+    folder = Path(str(importlib.import_module(package).__file__)).parents[1]
+    command = [sys.executable, "-m", "mnist_sweep", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    assert ("", 0) == (done.stderr, done.returncode)
 
 
 def test_a_folder_that_was_deleted_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,6 +110,16 @@ def _gone() -> int:
     return process.pid
 
 
+def _owner(pid: int) -> str:
+    return f"process {pid} on {socket.gethostname()} since 2026-01-02"
+
+
+_GONE = _gone()
+_EARLIER = f"{locks._identity(os.getpid()).rpartition(' ')[0]} 1"
+"""The identity of a process that started here long ago."""
+_ELSEWHERE = "00000000-0000-0000-0000-000000000000 pid:[1] 1"
+
+
 @pytest.mark.usefixtures("no_flock")
 def test_without_flock_a_file_says_who_works_here(tmp_path: Path) -> None:
     """The file is there while the block runs, names this process, and goes with the block, also after an error."""
@@ -126,39 +136,96 @@ def test_without_flock_a_file_says_who_works_here(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_flock")
 @pytest.mark.parametrize(
-    "owner",
+    ("owner", "identity"),
     [
-        f"process {os.getppid()} on {socket.gethostname()} since 2026-01-02",
-        "process 1 on another-host since 2026-01-02",
-        "",
-        "scribbles",
+        (_owner(os.getppid()), locks._identity(os.getppid())),
+        (_owner(os.getpid()), _ELSEWHERE),
+        (_owner(_GONE), _ELSEWHERE),
+        ("process 1 on another-host since 2026-01-02", ""),
+        ("", ""),
+        ("scribbles", ""),
     ],
-    ids=["running", "other host", "empty", "scribbles"],
+    ids=["running", "our number elsewhere", "a number of elsewhere", "other host", "empty", "scribbles"],
 )
-def test_without_flock_a_living_owner_is_not_pushed_aside(tmp_path: Path, owner: str) -> None:
-    """A process that runs, one of another host, and a file that says nothing are refused, with the way to remove it."""
+def test_without_flock_a_living_owner_is_not_pushed_aside(tmp_path: Path, owner: str, identity: str) -> None:
+    """Who runs, or cannot be seen from here, and a file that says nothing are refused, with the way to remove it.
+
+    A container of the same host name has processes of the same numbers, which are others.
+    """
     lock, held = tmp_path / ".lock", tmp_path / ".lock.held"
     lock.touch()
-    held.write_text(owner)
+    held.write_text(f"{owner}\n{identity}")
     with pytest.raises(HomeBusyError) as busy, locked(lock):
         pytest.fail("two processes hold the lock")
     assert str(busy.value).startswith(f"{tmp_path}: {owner or 'another process'} works here; ")
     assert str(busy.value).endswith(f"If it no longer runs, remove its lock: rm {held}")
     assert (owner or "another process") == holder(lock)
-    assert owner == held.read_text()
+    assert f"{owner}\n{identity}" == held.read_text()
 
 
 @pytest.mark.usefixtures("no_flock")
-@pytest.mark.parametrize("pid", [_gone(), os.getpid(), 10**12], ids=["gone", "ours", "impossible"])
+@pytest.mark.parametrize(
+    "pid", [_GONE, os.getpid(), os.getppid(), 10**12], ids=["gone", "ours", "another's", "impossible"]
+)
 def test_without_flock_a_process_that_is_gone_holds_nothing(tmp_path: Path, pid: int) -> None:
-    """What a killed process of this machine has left is taken over, also when this one has got its number."""
+    """What a killed process of this machine has left is taken over, also when its number is that of another by now."""
     lock, held = tmp_path / ".lock", tmp_path / ".lock.held"
     lock.touch()
-    held.write_text(f"process {pid} on {socket.gethostname()} since 2026-01-02")
+    held.write_text(f"{_owner(pid)}\n{_EARLIER}")
     assert holder(lock) is None
     with locked(lock):
         assert f"process {os.getpid()} on" in held.read_text()
     assert [lock] == list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("no_flock")
+def test_a_folder_that_is_moved_takes_its_lock_along(tmp_path: Path) -> None:
+    """The lock is removed where it lies by now; what another process has made in the old place stays."""
+    home, aside = tmp_path / "home", tmp_path / "aside"
+    home.mkdir()
+    with locked(home / ".lock"):
+        home.rename(aside)
+        home.mkdir()
+        (home / ".lock.held").write_text(_owner(os.getppid()))
+    assert [aside / ".lock"] == list(aside.iterdir())
+    assert _owner(os.getppid()) == (home / ".lock.held").read_text()
+
+
+@pytest.mark.usefixtures("no_flock")
+def test_without_flock_a_full_disk_leaves_no_lock_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once there is room again, the next process can work here."""
+    lock = tmp_path / ".lock"
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda fd, data: _no_room(fd, data, 0))
+        with pytest.raises(StorageError, match="No space left"), locked(lock):
+            pytest.fail("worked on a full disk")
+    with locked(lock):
+        assert (tmp_path / ".lock.held").read_text().startswith(f"process {os.getpid()} on ")
+
+
+@pytest.mark.usefixtures("no_flock")
+def test_a_lock_that_another_process_has_taken_over_stays(tmp_path: Path) -> None:
+    """Where the user has removed the lock and another process has made its own, that one is not removed."""
+    held = tmp_path / ".lock.held"
+    with locked(tmp_path / ".lock"):
+        held.write_text(_owner(os.getppid()))
+    assert _owner(os.getppid()) == held.read_text()
+
+
+def test_what_a_third_process_has_made_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is put back where there is something again by now."""
+    held = tmp_path / ".lock.held"
+    held.write_text("process 2 on here since now")
+    content = locks._content
+
+    def meanwhile(aside: Path) -> str:
+        held.write_text("process 3 on here since now")
+        return content(aside)
+
+    monkeypatch.setattr(locks, "_content", meanwhile)
+    locks._remove(held, "process 1 on here since long ago")
+    assert "process 3 on here since now" == held.read_text()
+    assert [held] == list(tmp_path.iterdir())
 
 
 def test_what_another_process_made_meanwhile_is_put_back(tmp_path: Path) -> None:

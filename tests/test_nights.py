@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from builders import a_plan, a_trial, finished
 from mnist_sweep import drive, terminal
+from mnist_sweep.boundary import stop_signals
 from mnist_sweep.engine import Wishes
 from mnist_sweep.errors import WorkersError
 from mnist_sweep.events import Cause, Event, Failed, Finished, Progress, Record, RunStarted, Started
@@ -91,6 +93,16 @@ def test_hours_stop_in_good_order(tiny: str) -> None:
     done = _sweep("run", tiny, "--max-hours", "0.0001")
     assert 8 == done.returncode
     assert "Limit reached" in done.stderr
+
+
+def test_hours_pass_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is reached by the clock on the wall, not by the time in which the machine was awake."""
+    with stop_signals(max_hours=8) as stop:
+        assert not stop()
+        for name in ("clock_gettime", "time"):  # those that go on; time.monotonic() stands still on Linux
+            read = getattr(time, name)
+            monkeypatch.setattr(time, name, lambda *clock, read=read: read(*clock) + 8 * 3600)
+        assert stop()
 
 
 def test_the_end_is_told_to_a_command(tiny: str) -> None:

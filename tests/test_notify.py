@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
-import subprocess
+import signal
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from builders import finished
-from mnist_sweep import cli, drive
+from mnist_sweep import cli, drive, notify
 from mnist_sweep.boundary import Context, run_command
 from mnist_sweep.config import load_spec
 from mnist_sweep.errors import WorkersError
@@ -23,6 +24,7 @@ from mnist_sweep.journal import Journal
 from mnist_sweep.locks import locked
 from mnist_sweep.notify import send
 from mnist_sweep.plan import make_plan
+from mnist_sweep.summary import Summary
 from mnist_sweep.training.data import MNIST_DIGEST
 
 _GRID = "name: tiny\nrepeats: 2\ngrid:\n  hidden_width: [8, 16]\n  max_epochs: 5\n"
@@ -119,10 +121,34 @@ def test_what_was_never_begun_is_not_told() -> None:
         assert (4, None) == _end("run tiny.yaml")
 
 
-def test_a_command_that_nobody_waits_for_changes_no_exit_code(
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_the_end_costs_no_message(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    """One that comes while the numbers for the message are collected changes neither the message nor the exit code."""
+    summary_of = cli._summary_of
+
+    def interrupted(home: Path) -> Summary:
+        os.kill(os.getpid(), number)
+        return summary_of(home)
+
+    monkeypatch.setattr(drive, "train_at", _raise(WorkersError("no worker starts")))
+    monkeypatch.setattr(cli, "_summary_of", interrupted)
+    code, told = _end("run tiny.yaml")
+    assert told
+    assert (7, 7, 3) == (code, told["exit_code"], told["finished"])
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # one that came stays ignored
+
+
+def test_what_breaks_the_message_changes_no_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The end of the command stays what it was, and what went wrong with the message is said."""
+    monkeypatch.setattr(drive, "train_at", _raise(WorkersError("no worker starts")))
+    monkeypatch.setattr(notify, "closing_facts", _raise(ZeroDivisionError("no facts")))
+    assert (7, None) == _end("run tiny.yaml")
+    assert "The end could not be told (ZeroDivisionError: no facts)" in capsys.readouterr().err
+
+
+def test_a_command_that_is_interrupted_changes_no_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C during the user's own command ends that command alone."""
-    monkeypatch.setattr(subprocess, "run", _raise(KeyboardInterrupt()))
-    send("sleep 60", {})
-    assert "--notify sleep 60: interrupted" in capsys.readouterr().err
+    send("kill -INT $$", {})
+    assert "--notify kill -INT $$: ended with exit code -2; the sweep itself" in capsys.readouterr().err

@@ -33,6 +33,20 @@ def test_chatter_is_shown_only_when_the_block_does_not_end_well(end: str, shown:
     assert shown != ("later" in done.stderr)
 
 
+def test_who_presses_ctrl_c_is_answered_while_chatter_is_held_back() -> None:
+    """A signal is answered on the terminal itself, and the block goes on."""
+    code = (
+        "import os, signal\n"
+        "from mnist_sweep.boundary import stop_signals\n"
+        "from mnist_sweep.quiet import held_stderr\n"
+        "with stop_signals(None), held_stderr():\n"
+        "    os.write(2, b'chatter')\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "stopping; once more to leave at once\n" == done.stderr
+
+
 def test_without_room_for_another_process_chatter_is_let_through() -> None:
     """When the system refuses a process, the block runs all the same."""
     code = (

@@ -120,9 +120,13 @@ def test_a_user_without_a_home_is_told_what_to_set() -> None:
         ),
         (OSError(errno.ENOSPC, "No space left on device", "/d/x"), "Error: /d/x: No space left on device; make room"),
         (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), "['/tmp']; set TMPDIR to"),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file or directory", "/home/temporary/x"),
+            "Error: /home/temporary/x: No such file or directory\n",
+        ),
         (OSError("what a library says"), "Error: what a library says"),
     ],
-    ids=["files", "space", "temporary", "words"],
+    ids=["files", "space", "temporary", "a path with that word", "words"],
 )
 def test_what_the_system_refuses_is_no_bug(capsys: pytest.CaptureFixture[str], error: OSError, told: str) -> None:
     """An error of the system that no part has words for ends with code 9, its cause, and no report of a crash."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import distributions
 from pathlib import Path
@@ -53,3 +57,17 @@ def test_every_pin_has_its_hashes(lock: Path) -> None:
 
     assert pins
     assert all("==" in blocks[i] and blocks[i + 1].lstrip().startswith("--hash=sha256:") for i in pins)
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="this system has no make")
+@pytest.mark.parametrize(("end", "shown"), [("", False), ("raise ImportError('broken')", True)])
+def test_setup_shows_chatter_only_with_an_error(end: str, shown: bool) -> None:  # noqa: FBT001
+    """What libraries say when they are imported for the first time is read only where an import fails."""
+    Path("tensorflow.py").write_text(f"import os; os.write(2, b'chatter')\n{end}\n")
+    Path("keras.py").touch()
+    Path("Makefile").write_text(f"include {_ROOT}/Makefile\nimports: ; @'{sys.executable}' -c '$(IMPORT_ALL)'\n")
+    paths = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
+    command = ["make", "--no-print-directory", "imports"]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (shown, shown, shown) == (bool(done.returncode), "chatter" in done.stderr, "broken" in done.stderr)

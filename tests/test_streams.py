@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -108,6 +109,18 @@ def test_a_failure_is_remembered_and_the_next_words_are_tried() -> None:
     stream.write("heard")
     assert stream.error
     os.close(writer)
+
+
+def test_a_full_pipe_that_does_not_block_is_waited_for() -> None:
+    """What a slow reader cannot take yet is written when it can; nothing is cut, and nothing counts as a failure."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    stream, text = Stream(writer, "utf-8"), "x" * 1_000_000
+    with os.fdopen(reader, "rb") as file, ThreadPoolExecutor(1) as pool:
+        read = pool.submit(file.read)
+        stream.write(text)
+        os.close(writer)
+        assert (text.encode(), None) == (read.result(), stream.error)
 
 
 @_FULL

@@ -9,8 +9,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -23,17 +23,22 @@ from mnist_sweep.screen import fitted
 from mnist_sweep.streams import Stream
 
 
+def _clock() -> float:
+    """Seconds, also those in which the machine sleeps; a clock that is set counts only where there is no other."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.time()
+
+
 @dataclass(slots=True)
 class Stop:
     """Whether the command is to stop in good order: asked by a signal, or by the user's own time limit."""
 
     signal: int = 0
-    deadline: float = float("inf")  # by time.monotonic()
+    deadline: float = float("inf")  # by _clock()
     shown: bool = False  # by live lines, which what the handler writes would put in disorder
 
     def __call__(self) -> bool:
         """Whether it is time to stop."""
-        return bool(self.signal) or time.monotonic() > self.deadline
+        return bool(self.signal) or _clock() > self.deadline
 
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -46,16 +51,21 @@ def stop_signals(max_hours: float | None) -> Iterator[Stop]:
     A terminal that closes sends SIGHUP twice: as it goes, and when its shell ends. So the second is no wish to hurry,
     and one may still come after the block. Where SIGHUP is ignored from the start, as under nohup, it stays so.
     """
-    stop = Stop(deadline=time.monotonic() + max_hours * 3600 if max_hours else float("inf"))
+    stop = Stop(deadline=_clock() + max_hours * 3600 if max_hours else float("inf"))
+    stderr = os.dup(2)  # of its own: what is written to 2 itself is held back while libraries start
+
+    def say_now(text: str) -> None:
+        with suppress(OSError):  # the terminal may be what has gone
+            os.write(stderr, text.encode())
 
     def handle(number: int, _frame: FrameType | None) -> None:
         if stop.signal and number != signal.SIGHUP:
-            _say_now("\x1b[?25h\n" if os.isatty(2) else "")  # the live lines have hidden the cursor
-            _say_now("stopped at once; finished trials are kept; run again without --fresh to continue\n")
+            say_now("\x1b[?25h\n" if os.isatty(stderr) else "")  # the live lines have hidden the cursor
+            say_now("stopped at once; finished trials are kept; run again without --fresh to continue\n")
             os._exit(128 + number)  # the journal is whole at every moment
         if not stop.signal:
             stop.signal = number
-            _say_now("" if stop.shown else "stopping; once more to leave at once\n")
+            say_now("" if stop.shown else "stopping; once more to leave at once\n")
 
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     numbers = [number for number in _STOPPING if not (ignored and number == signal.SIGHUP)]
@@ -65,12 +75,7 @@ def stop_signals(max_hours: float | None) -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if stop.signal and number == signal.SIGHUP else handler)
-
-
-def _say_now(text: str) -> None:
-    """Write from a signal handler, which may have interrupted whoever else writes."""
-    with suppress(OSError):  # the terminal may be what has gone
-        os.write(2, text.encode())
+        os.close(stderr)
 
 
 @dataclass(slots=True)
@@ -82,6 +87,7 @@ class Context:
         at_end: hears of the exit code of a command that trains, unless nothing was begun.
         error: what went wrong, in words.
         best: where best.xlsx was written.
+        until_end: left when all is told, `at_end` included.
     """
 
     config: Path | None = None
@@ -90,6 +96,7 @@ class Context:
     at_end: Callable[[int], None] | None = None
     error: str = ""
     best: Path | None = None
+    until_end: ExitStack = field(default_factory=ExitStack)
 
 
 def fail(context: Context, code: int, text: str) -> int:
@@ -104,21 +111,29 @@ _NOTHING_BEGUN = (ExitCode.USAGE, ExitCode.HOME_BUSY)
 
 def run_command(command: Callable[[], int], context: Context) -> int:
     """Run a command; errors become words, and its exit code is what the process ends with."""
-    try:
-        code = _exit_code(command, context)
-    except OSError as error:  # what the system refuses is no bug, wherever it happens
-        code = fail(context, ExitCode.STORAGE, f"Error: {_refusal(error)}{_folder_words()}")
-    except Exception as error:  # noqa: BLE001  anything else is a bug of ours
-        path = _write_crash(context)
-        where = f"; report: {path}" if path else f"\n{traceback.format_exc()}"
-        text = f"A bug in mnist-sweep: {type(error).__name__}: {error}. Results so far are safe{where}"
-        code = fail(context, ExitCode.BUG, text)
-    if context.at_end and code not in _NOTHING_BEGUN:
-        context.at_end(code)
+    with context.until_end:
+        code = _run(command, context)
+        if context.at_end and code not in _NOTHING_BEGUN:
+            try:
+                context.at_end(code)
+            except Exception as error:  # noqa: BLE001  whatever it is, the command has ended as it has
+                click.echo(f"The end could not be told ({type(error).__name__}: {error})", err=True)
     unsaid = sys.stdout.error if isinstance(sys.stdout, Stream) else None
     if code or context.trains or unsaid is None or isinstance(unsaid, BrokenPipeError):  # a reader may have enough
         return code
     return fail(context, ExitCode.STORAGE, f"Error: standard output cannot be written: {unsaid.strerror}")
+
+
+def _run(command: Callable[[], int], context: Context) -> int:
+    try:
+        return _exit_code(command, context)
+    except OSError as error:  # what the system refuses is no bug, wherever it happens
+        return fail(context, ExitCode.STORAGE, f"Error: {_refusal(error)}{_folder_words()}")
+    except Exception as error:  # noqa: BLE001  anything else is a bug of ours
+        path = _write_crash(context)
+        where = f"; report: {path}" if path else f"\n{traceback.format_exc()}"
+        text = f"A bug in mnist-sweep: {type(error).__name__}: {error}. Results so far are safe{where}"
+        return fail(context, ExitCode.BUG, text)
 
 
 def _exit_code(command: Callable[[], int], context: Context) -> int:
@@ -147,16 +162,21 @@ _REMEDIES = {
 
 def _refusal(error: OSError) -> str:
     """What the system refused, and what to do, in words."""
-    if "temporary" in str(error):  # tempfile says that it found no folder, whatever the cause
+    if _no_temporary_folder(error):  # whatever the cause
         try:
             os.close(os.dup(0))
         except OSError as cause:
             error = cause
     where = f"{error.filename}: " if error.filename else ""
     remedy = _REMEDIES.get(error.errno or 0)
-    if "temporary" in str(error):
+    if _no_temporary_folder(error):
         remedy = "set TMPDIR to a folder that can be written"
     return f"{where}{error.strerror or error}" + (f"; {remedy}" if remedy else "")
+
+
+def _no_temporary_folder(error: OSError) -> bool:
+    """Whether it is what tempfile says when it has found no folder to write in."""
+    return str(error.strerror).startswith("No usable temporary directory found in")
 
 
 def _folder_words() -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnist_sweep.boundary import Context, run_command
+from mnist_sweep.boundary import Context, run_command, stop_signals
 from mnist_sweep.errors import ExitCode, JournalCorruptError, UsageError
 from mnist_sweep.home import Home, existing_home
 from mnist_sweep.journal import read_records
@@ -103,6 +103,7 @@ def _training_options(command: Callable[..., int]) -> Callable[..., int]:
     ) -> int:
         context: Context = click.get_current_context().obj
         context.trains = True
+        stop = context.until_end.enter_context(stop_signals(max_hours))
         context.at_end = functools.partial(_notify, notify, context) if notify else None
 
         from mnist_sweep.drive import How
@@ -110,7 +111,7 @@ def _training_options(command: Callable[..., int]) -> Callable[..., int]:
         from mnist_sweep.terminal import Look
 
         look = Look(quiet=quiet, log_format=log_format, retry_failed=retry_failed)
-        how = How(Wishes(executor, workers, stack, trial_timeout), look, max_hours, max_trials, live)
+        how = How(Wishes(executor, workers, stack, trial_timeout), look, max_hours, max_trials, live, stop)
         return command(*args, how=how, **kwargs)
 
     for option in reversed(_TRAINING_OPTIONS):

@@ -7,11 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mnist_sweep.boundary import Context, Stop, fail, stop_signals
+from mnist_sweep.boundary import Context, Stop, fail
 from mnist_sweep.clock import running_s
 from mnist_sweep.counts import counted
 from mnist_sweep.engine import Wishes, training
@@ -43,11 +43,12 @@ class How:
     max_hours: float | None = None
     max_trials: int | None = None
     live: bool = False
+    stop: Stop = field(default_factory=Stop)
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How it went: the summary, the trials that were asked for, and what stopped it.
+    """How it went: the summary, the trials that were asked for, and what is left.
 
     Args:
         best: where best.xlsx was written; the folder, when that failed.
@@ -58,7 +59,6 @@ class Ending:
     n_failed: int
     n_finished: int
     n_left: int
-    stop: Stop
 
 
 def train_at(home: Home, plan: Plan, how: How, choose: Callable[[Ledger], tuple[Trial, ...]] | None = None) -> Ending:
@@ -70,14 +70,14 @@ def train_at(home: Home, plan: Plan, how: How, choose: Callable[[Ledger], tuple[
     """
     stamp = _stamper()
     ended: set[str] = set()
-    with locked(home.lock), stop_signals(how.max_hours) as stop:
+    with locked(home.lock):
         confirmations = choose(replay(read_records(home.journal))) if choose else ()
         try:
-            ledger = _train(plan, home, how, confirmations, ended, stamp=stamp, stop=stop)
+            ledger = _train(plan, home, how, confirmations, ended, stamp=stamp)
         except WorkersError:
             write_all(plan, replay(read_records(home.journal)), home)
             raise
-        if stop.signal:
+        if how.stop.signal:
             say(f"{_given_up(ledger)}; writing the reports, Ctrl-C again leaves without them", err=True)
         summary, written, _ = write_all(plan, ledger, home)
     outcomes = [ledger.of(trial).get(trial.key) for trial in confirmations or plan.trials]
@@ -89,7 +89,6 @@ def train_at(home: Home, plan: Plan, how: How, choose: Callable[[Ledger], tuple[
         n_failed,
         n_finished,
         sum(trial.key not in ended for trial in left),
-        stop,
     )
 
 
@@ -100,10 +99,10 @@ def _given_up(ledger: Ledger) -> str:
 
 def exit_code(ending: Ending, home: Home, how: How, context: Context) -> int:
     """Say what is left or failed, and with which exit code the command ends."""
-    if ending.n_left and (ending.stop.signal or how.max_hours or how.max_trials):
+    if ending.n_left and (how.stop.signal or how.max_hours or how.max_trials):
         again = shlex.join(word for word in sys.argv[1:] if word != "--fresh")
-        why = "Stopped" if ending.stop.signal else "Limit reached"
-        code = 128 + ending.stop.signal if ending.stop.signal else ExitCode.LIMIT_REACHED
+        why = "Stopped" if how.stop.signal else "Limit reached"
+        code = 128 + how.stop.signal if how.stop.signal else ExitCode.LIMIT_REACHED
         left = counted(ending.n_left, "trial")
         return fail(context, code, f"{why}, {left} left; to continue: mnist-sweep {again}")
     if not ending.n_failed:
@@ -149,19 +148,18 @@ def _train(
     ended: set[str],
     *,
     stamp: Callable[[Event], Record],
-    stop: Stop,
 ) -> Ledger:
     """Train what is left; the keys of the trials that ended now go into `ended`."""
     repeats = max((trial.repeat for trial in confirmations), default=plan.spec.repeats)
 
     def prepare(n_trials: int) -> AbstractContextManager[Training]:
-        return training(how.wishes, n_trials=n_trials, repeats=repeats, stop=stop, say=how.look.tell)
+        return training(how.wishes, n_trials=n_trials, repeats=repeats, stop=how.stop, say=how.look.tell)
 
     def count(event: TrialEvent, _ledger: Ledger) -> None:
         if isinstance(event, Finished | Failed):
             ended.add(event.trial.key)
 
-    with progress(plan, how.look, stop, confirmations) as listeners:
+    with progress(plan, how.look, how.stop, confirmations) as listeners:
         told = [] if how.look.quiet else [tell_emulation(how.look.tell)]
         watchers = [*listeners, *told, *([_live_page(plan, home)] if how.live else [])]
         return run_sweep(

@@ -8,12 +8,17 @@ from __future__ import annotations
 import os
 import sys
 
+_LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120
 _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  where this package lies
 
 
 def search_path() -> list[str]:
-    """What `sys.path` holds beside the current folder; this package is found in any case."""
-    kept = _elsewhere(sys.path)
+    """What `sys.path` holds without the current folder, unless packages are installed there.
+
+    What Python itself and PYTHONPATH have put there comes before the standard library, and packages come after it.
+    """
+    n_before = sys.path.index(_LIBRARY) if _LIBRARY in sys.path else len(sys.path)
+    kept = [*_elsewhere(sys.path[:n_before]), *sys.path[n_before:]]
     return kept if _HOME in kept else [*kept, _HOME]
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from mnist_sweep.errors import HomeBusyError, StorageError
@@ -74,9 +75,8 @@ def holder(lock: Path) -> str | None:
     except BlockingIOError:
         return _said(fd)
     except OSError:
-        held = _held(lock)
-        owner = _owner(held)
-        return owner if held.exists() and not _is_gone(owner) else None
+        said = _content(_held(lock))
+        return _owner(said) if _held(lock).exists() and not _is_gone(said) else None
     finally:
         os.close(fd)
     return None
@@ -97,9 +97,12 @@ def _take(fd: int, held: Path, patience_s: float, at_end: ExitStack) -> None:
         except OSError as error:
             if error.errno not in _NO_FLOCK:
                 raise
-            busy = _make(held)
+            ours = _this_process() + _identity(os.getpid()).encode()
+            busy = _make(held, ours)
             if not busy:
-                at_end.callback(held.unlink, missing_ok=True)
+                folder = os.open(held.parent, os.O_RDONLY)
+                at_end.callback(os.close, folder)
+                at_end.callback(_unmake, folder, held.name, ours)
                 return
         else:
             return
@@ -108,48 +111,77 @@ def _take(fd: int, held: Path, patience_s: float, at_end: ExitStack) -> None:
         time.sleep(_LOOK_S)
 
 
-def _make(held: Path) -> str:
+def _make(held: Path, ours: bytes) -> str:
     """Make the file that says that this process works here; returns why that cannot be, or nothing."""
     try:
-        fd = os.open(held, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        _write_new(held, ours)
     except FileExistsError:
-        owner = _owner(held)
-        if _is_gone(owner):
-            _remove(held, owner)
+        said = _content(held)
+        if _is_gone(said):
+            _remove(held, said)
         remove = f"rm {shlex.quote(str(held))}"
-        return f"{owner} works here; wait for it to end, or stop it. If it no longer runs, remove its lock: {remove}"
-    try:
-        os.write(fd, _this_process())
-    finally:
-        os.close(fd)
+        busy = f"{_owner(said)} works here; wait for it to end, or stop it"
+        return f"{busy}. If it no longer runs, remove its lock: {remove}"
     return ""
 
 
-def _is_gone(owner: str) -> bool:
-    """Whether it was a process of this machine that no longer runs."""
-    found = _OWNER.match(owner)
-    if not found or found[2] != socket.gethostname():
-        return False
-    if int(found[1]) == os.getpid():  # it had the number that this process has got since, as in a container
-        return True
+def _unmake(folder: int, name: str, ours: bytes) -> None:
+    """Remove our file, whatever its folder is called by now, unless another process has made its own there."""
+    with suppress(OSError), open(name, "rb", opener=partial(os.open, dir_fd=folder)) as file:
+        if file.read() == ours:
+            os.unlink(name, dir_fd=folder)
+
+
+def _write_new(file: Path, content: bytes) -> None:
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
-        os.kill(int(found[1]), 0)
+        os.write(fd, content)
+    except OSError:  # one that says nothing would stay there for ever
+        file.unlink()
+        raise
+    finally:
+        os.close(fd)
+
+
+def _is_gone(said: str) -> bool:
+    """Whether it was a process that would be seen here if it still ran."""
+    owner, _, identity = said.partition("\n")
+    found, ours = _OWNER.match(owner), _identity(os.getpid())
+    if not found or found[2] != socket.gethostname() or identity.split()[:-1] != ours.split()[:-1]:
+        return False
+    pid = int(found[1])
+    try:
+        os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return True
     except PermissionError:
         return False
-    return False
+    return identity != _identity(pid) if ours else pid == os.getpid()  # its number may be another process's by now
 
 
-def _remove(held: Path, owner: str) -> None:
+def _identity(pid: int) -> str:
+    """The start of the machine, the container and the start of the process: numbers alone say little among containers.
+
+    Empty where the system does not tell, as on macOS.
+    """
+    try:
+        machine = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        container = Path("/proc/self/ns/pid").readlink()
+        started = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+    return f"{machine} {container} {started}"
+
+
+def _remove(held: Path, said: str) -> None:
     """Take away what a process has left that is gone, unless another one has done so, and works here now."""
     aside = held.with_name(f"{held.name}.{os.getpid()}")
     with suppress(OSError):
         held.rename(aside)  # of several processes that see the same file, one alone gets it
-        if _owner(aside) == owner:
-            aside.unlink()
-        else:
-            aside.rename(held)
+        found = _content(aside)
+        aside.unlink()
+        if found != said:
+            _write_new(held, found.encode())  # unless a third process has made its own meanwhile
 
 
 def _this_process() -> bytes:
@@ -157,11 +189,15 @@ def _this_process() -> bytes:
     return f"process {os.getpid()} on {socket.gethostname()} since {since}\n".encode()
 
 
-def _owner(held: Path) -> str:
+def _content(held: Path) -> str:
     try:
-        return held.read_text(errors="replace").strip() or "another process"
+        return held.read_text(errors="replace")
     except OSError:
-        return "another process"
+        return ""
+
+
+def _owner(said: str) -> str:
+    return said.partition("\n")[0].strip() or "another process"
 
 
 def _said(fd: int) -> str:

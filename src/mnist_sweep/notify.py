@@ -58,8 +58,6 @@ def send(command: str, facts: dict[str, Any]) -> None:
         why = f"ended with exit code {error.returncode}"
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         why = str(error)
-    except KeyboardInterrupt:  # nobody wants to wait for it
-        why = "interrupted"
     else:
         return
     click.echo(f"--notify {command}: {why}; the sweep itself is not touched by this", err=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import select
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -34,7 +35,10 @@ class Stream(io.TextIOBase):
         rest = memoryview(self._encode(text))
         try:
             while rest:
-                rest = rest[os.write(self._fd, rest) :]
+                try:
+                    rest = rest[os.write(self._fd, rest) :]
+                except BlockingIOError:  # a pipe that another program has made non-blocking, and that is full
+                    select.select([], [self._fd], [])
         except OSError as error:
             self.error = self.error or error
         return len(text)

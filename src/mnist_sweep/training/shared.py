@@ -56,8 +56,6 @@ def _open(path: Path) -> IO[bytes]:
     content = b"".join(getattr(data, name).tobytes() for name in SHAPES)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in path.parent.glob(f".{path.name}.*"):  # of a process that was killed while it wrote
-            leftover.unlink(missing_ok=True)
         write_whole(path, content)
     except (OSError, StorageError):
         return _nameless(content)
