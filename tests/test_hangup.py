@@ -57,9 +57,9 @@ def _events() -> list[str]:
     return [json.loads(line)["event"] for line in lines]
 
 
-def _wait_for(event: str) -> None:
+def _wait_for(event: str, times: int = 1) -> None:
     end = time.monotonic() + 120
-    while event not in _events():
+    while _events().count(event) < times:
         assert time.monotonic() < end
         time.sleep(0.05)
 
@@ -94,15 +94,20 @@ def test_a_signal_for_the_whole_group_is_the_parents_to_obey(number: signal.Sign
     assert holder(Path("output/long/.lock")) is None
 
 
-def test_hanging_up_twice_is_no_hurry() -> None:
-    """A closing terminal and the end of its shell send one each; the reports are written all the same."""
-    with _running([*_RUN, *_TELL], stdout=-3, stderr=-3) as running:
-        _wait_for("started")
+def test_the_reports_are_written_however_often_the_terminal_hangs_up() -> None:
+    """A closing terminal and the end of its shell send one SIGHUP each; the plots are there all the same."""
+    Path("long.yaml").write_text(_LONG.replace("max_epochs: 100000", "max_epochs: [1, 100000]"))
+    with _running([*_RUN, *_TELL], stdout=-3, stderr=-1) as running:
+        _wait_for("finished", 2)
         while running.poll() is None:
             os.killpg(running.pid, signal.SIGHUP)
             time.sleep(0.02)
+        error = running.communicate()[1].decode()
     assert 129 == running.returncode
     assert 129 == json.loads(Path("told.json").read_text())["exit_code"]
+    assert "missing" not in error
+    assert Path("output/long/plots/ranking.png").is_file()
+    assert Path("output/long/report.html").is_file()
 
 
 def test_nohup_holds() -> None:

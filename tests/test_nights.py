@@ -230,7 +230,7 @@ def test_whoever_watches_ends_no_night(
     monkeypatch.setattr(
         drive, "training", lambda *_, **__: nullcontext(Training(run_serially, lambda _: works, Limits(1), {}))
     )
-    monkeypatch.setattr(drive, "write_all", lambda plan, ledger, _: (summarize(plan, ledger), {}, []))
+    monkeypatch.setattr(drive, "write_all", lambda plan, ledger, *_: (summarize(plan, ledger), {}, []))
     home = Home(Path("watched"))
     home.create()
     ending = drive.train_at(home, a_plan(), drive.How(Wishes(), Look(), live=True))

@@ -16,7 +16,7 @@ from mnist_sweep.clock import running_s
 from mnist_sweep.counts import counted
 from mnist_sweep.engine import Wishes, training
 from mnist_sweep.errors import ExitCode, SweepError, WorkersError
-from mnist_sweep.events import Event, Failed, Finished, Record
+from mnist_sweep.events import Event, Failed, Finished, Record, Started
 from mnist_sweep.execution.executor import TrialEvent
 from mnist_sweep.home import Home
 from mnist_sweep.journal import read_records
@@ -24,7 +24,8 @@ from mnist_sweep.ledger import Ledger, pending, replay
 from mnist_sweep.locks import locked
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import Trial
-from mnist_sweep.reports.build import write_page, write_reports
+from mnist_sweep.reports.build import get_ready, write_page, write_reports
+from mnist_sweep.reports.plot_library import Plotter
 from mnist_sweep.streams import path_words
 from mnist_sweep.summary import Summary, summarize
 from mnist_sweep.sweep import Listener, Training, run_sweep
@@ -70,16 +71,16 @@ def train_at(home: Home, plan: Plan, how: How, choose: Callable[[Ledger], tuple[
     """
     stamp = _stamper()
     ended: set[str] = set()
-    with locked(home.lock):
+    with locked(home.lock), Plotter() as plotter:
         confirmations = choose(replay(read_records(home.journal))) if choose else ()
         try:
-            ledger = _train(plan, home, how, confirmations, ended, stamp=stamp)
+            ledger = _train(plan, home, how, confirmations, ended, plotter=plotter, stamp=stamp)
         except WorkersError:
-            write_all(plan, replay(read_records(home.journal)), home)
+            write_all(plan, replay(read_records(home.journal)), home, plotter)
             raise
         if how.stop.signal:
             say(f"{_given_up(ledger)}; writing the reports, Ctrl-C again leaves without them", err=True)
-        summary, written, _ = write_all(plan, ledger, home)
+        summary, written, _ = write_all(plan, ledger, home, plotter)
     outcomes = [ledger.of(trial).get(trial.key) for trial in confirmations or plan.trials]
     n_failed, n_finished = (sum(isinstance(o, kind) for o in outcomes) for kind in (Failed, Finished))
     left = pending(confirmations or plan.trials, ledger, retry_failed=how.look.retry_failed)
@@ -111,14 +112,19 @@ def exit_code(ending: Ending, home: Home, how: How, context: Context) -> int:
     return fail(context, code, f"{counted(ending.n_failed, 'trial')} failed; the column Reason of {home.full} says why")
 
 
-def write_all(plan: Plan, ledger: Ledger, home: Home) -> tuple[Summary, Mapping[str, Path], list[str]]:
+def write_all(
+    plan: Plan, ledger: Ledger, home: Home, plotter: Plotter | None = None
+) -> tuple[Summary, Mapping[str, Path], list[str]]:
     """Write every report of the home, and say what could not be written.
+
+    Args:
+        plotter: draws the plots; it may have been started.
 
     Returns:
         The summary, where each report was written, by its name, and what is missing, in words.
     """
     summary = summarize(plan, ledger)
-    written, missing = write_reports(summary, path_words(home.path), home.reports, home.plots)
+    written, missing = write_reports(summary, path_words(home.path), home.reports, home.plots, plotter)
     for name, path in written.items():
         if path != home.reports[name]:
             say(f"{home.reports[name]} is open in a spreadsheet program; written instead: {path}", err=True)
@@ -147,17 +153,25 @@ def _train(
     confirmations: tuple[Trial, ...],
     ended: set[str],
     *,
+    plotter: Plotter,
     stamp: Callable[[Event], Record],
 ) -> Ledger:
     """Train what is left; the keys of the trials that ended now go into `ended`."""
     repeats = max((trial.repeat for trial in confirmations), default=plan.spec.repeats)
+    n_asked, begun = 0, set[str]()
 
     def prepare(n_trials: int) -> AbstractContextManager[Training]:
+        nonlocal n_asked
+        n_asked = n_trials
         return training(how.wishes, n_trials=n_trials, repeats=repeats, stop=how.stop, say=how.look.tell)
 
     def count(event: TrialEvent, _ledger: Ledger) -> None:
         if isinstance(event, Finished | Failed):
             ended.add(event.trial.key)
+        if isinstance(event, Started):
+            begun.add(event.trial.key)
+            if len(begun) == n_asked:  # the last trials are in training
+                get_ready(plotter)
 
     with progress(plan, how.look, how.stop, confirmations) as listeners:
         told = [] if how.look.quiet else [tell_emulation(how.look.tell)]

@@ -15,17 +15,10 @@ from multiprocessing.context import set_spawning_popen
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
+from mnist_sweep.child import ending_words, start
 from mnist_sweep.execution.executor import MakeWork
-from mnist_sweep.interpreter import clean_environment, python, search_path
 from mnist_sweep.recipe import Trial
 
-_MAIN = """\
-import sys
-handle, parent, *sys.path = sys.argv[1:]
-from mnist_sweep.execution.worker import main
-main(int(handle), int(parent))"""
-# These reach the whole group, and the parent decides: a worker is born with them blocked, and stays so.
-_FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PIECE_BYTES, _LAST_BYTES, _LAST_LINES = 65536, 4096, 10
 _ENDING_S = 10  # its pipe is closed, so it is about to end; but a library may hang while it is unloaded
 # C++ programs drown what they have to say in such lines.
@@ -46,21 +39,20 @@ class Process:
         self.pipe, theirs = Pipe()
         self.output, its_output = os.pipe()  # a file would need room on a disk, and more in every week of chatter
         os.set_blocking(self.output, False)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_PARENT)
         try:
-            self._popen = subprocess.Popen(  # noqa: S603  our own words
-                python("-c", _MAIN, str(theirs.fileno()), str(os.getpid()), *search_path()),
+            self._popen = start(
+                "mnist_sweep.execution.worker",
+                theirs.fileno(),
+                os.getpid(),
                 stdin=subprocess.DEVNULL,
                 stdout=its_output,
                 stderr=its_output,
-                env=clean_environment(),
                 pass_fds=[theirs.fileno(), *open_files.numbers],
             )
         except OSError:
             self._close()
             raise
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             theirs.close()
             os.close(its_output)
         with suppress(OSError):  # one that died already is noticed when its pipe is read
@@ -86,10 +78,7 @@ class Process:
         self._popen.kill()
         code = self._popen.wait()
         self.take_output()
-        how = f"ended with exit code {code}"
-        if code < 0:
-            name = signal.Signals(-code).name
-            how = f"was ended by {name}" + (" (often: out of memory)" if name == "SIGKILL" else "")
+        how = ending_words(code) + (" (often: out of memory)" if code == -signal.SIGKILL else "")
         lines = [line.rstrip() for line in self._said.decode(errors="replace").splitlines()]
         *earlier, last = [line for line in lines if line and not _ADDRESS.match(line)][-_LAST_LINES:] or [""]
         return how, "\n".join([f": {last}", *(["Before that it wrote:", *earlier] if earlier else [])]) if last else ""

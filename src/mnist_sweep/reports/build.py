@@ -5,14 +5,17 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 from mnist_sweep.errors import StorageError
 from mnist_sweep.files import write_whole
 from mnist_sweep.reports.page import report_html, vega
 from mnist_sweep.reports.pictures import draw, figures
-from mnist_sweep.reports.plot_library import Made
+from mnist_sweep.reports.plot_library import Made, Plotter
 from mnist_sweep.reports.rows import epochs_csv, full_csv, full_json, ranking_csv, ranking_json
 from mnist_sweep.reports.xlsx import best_xlsx, full_xlsx, hyperparams_xlsx
 from mnist_sweep.summary import Summary
@@ -34,8 +37,21 @@ RENDERERS: Mapping[str, Renderer] = {
 }
 
 
+def get_ready(plotter: Plotter) -> None:
+    """Start what takes long before there is anything to render, beside other work; what fails here is tried again."""
+
+    def load() -> None:
+        with suppress(Exception):
+            for name in ("pandas", "lxml.etree", "openpyxl.chart", "scipy.stats"):
+                import_module(name)
+
+    with suppress(OSError, RuntimeError):
+        plotter.start()
+        Thread(target=load, daemon=True).start()
+
+
 def write_reports(
-    summary: Summary, home: str, paths: Mapping[str, Path], plots: Path
+    summary: Summary, home: str, paths: Mapping[str, Path], plots: Path, plotter: Plotter | None = None
 ) -> tuple[dict[str, Path], list[str]]:
     """Render every report and put it in its place, or beside it while a spreadsheet program has it open.
 
@@ -45,17 +61,22 @@ def write_reports(
         home: the sweep's folder, as commands in the reports name it.
         paths: where each of RENDERERS goes, by its name.
         plots: the folder of the pictures.
+        plotter: draws them; it may have been started.
 
     Returns:
         Where each of them went, and in words what is missing, or old, and why.
     """
     written: dict[str, Path] = {}
     missing: dict[str, list[Path]] = {}
-    with ThreadPoolExecutor(1) as beside:
+    with plotter or Plotter() as artist, ThreadPoolExecutor(2) as beside:
+        with suppress(OSError):  # drawing tries again, and tells why
+            artist.start()
+        script = beside.submit(lambda: vega() if summary.ranked else Made({}))
         drawing = None
         with _collecting(missing, plots):
-            drawing = beside.submit(draw, figures(summary))
-        for name, render in RENDERERS.items():
+            drawing = beside.submit(draw, figures(summary), artist)
+        renderers: Mapping[str, Renderer] = {**RENDERERS, "page": partial(report_html, script=script.result)}
+        for name, render in renderers.items():
             target = _beside(paths[name]) if _is_open(paths[name]) else paths[name]
             with _collecting(missing, target):
                 _write(target, render(summary, home))
@@ -63,8 +84,8 @@ def write_reports(
         if drawing:
             with _collecting(missing, plots):
                 _write_plots(plots, drawing.result())
-    if "page" in written and summary.ranked and vega().trouble:
-        missing[f"its charts are missing: {vega().trouble}"] = [written["page"]]
+    if "page" in written and script.result().trouble:
+        missing[f"its charts are missing: {script.result().trouble}"] = [written["page"]]
     return written, [f"{', '.join(map(str, targets))}: {why}" for why, targets in missing.items()]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -24,16 +24,19 @@ from mnist_sweep.reports.landscapes import (
     heat_metrics,
 )
 from mnist_sweep.reports.page_sections import SECTIONS, Page, bullets, section
-from mnist_sweep.reports.plot_library import Made, make
+from mnist_sweep.reports.plot_library import Made, Plotter
 from mnist_sweep.summary import Status, Summary
 from mnist_sweep.words import cut_words, duration_words
 
 
-def report_html(summary: Summary, home: str, *, refresh_s: int | None = None) -> bytes:
+def report_html(
+    summary: Summary, home: str, script: Callable[[], Made] | None = None, *, refresh_s: int | None = None
+) -> bytes:
     """The whole report as one file.
 
     Args:
         home: the sweep's folder as the reader writes it in commands.
+        script: gives what draws the charts, when there are some; otherwise it is `vega`.
         refresh_s: after how many seconds the page loads itself again; None: it does not.
     """
     page = Page(summary)
@@ -65,7 +68,7 @@ def report_html(summary: Summary, home: str, *, refresh_s: int | None = None) ->
 </main>
 <footer><p id="written"></p></footer>
 <script type="application/json" id="values">{_json(_values(page, refresh_s))}</script>
-<script>{_script() if page.specs else ""}</script>
+<script>{(script or vega)().files.get("script", b"").decode() if page.specs else ""}</script>
 <script>{_text("page.js")}</script>
 </body>
 </html>
@@ -89,11 +92,6 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _script() -> str:
-    return vega().files.get("script", b"").decode()
-
-
-@cache
 def vega() -> Made:
     """The script that draws the charts; making it takes seconds, so it is kept in the user's cache."""
     try:
@@ -112,7 +110,7 @@ def vega() -> Made:
 
 
 def _bundle() -> Made:
-    made = make({"script": "window.vegaEmbed = vegaEmbed;"})
+    made = Plotter().make({"script": "window.vegaEmbed = vegaEmbed;"})
     if "script" not in made.files:
         return made
     bundle = made.files["script"].replace(b"</script", b"<\\/script").replace(b"<!--", b"<\\!--")

@@ -15,7 +15,7 @@ from mnist_sweep.reports.landscapes import (
     parallel,
     trade,
 )
-from mnist_sweep.reports.plot_library import Made, make
+from mnist_sweep.reports.plot_library import Made, Plotter
 from mnist_sweep.summary import Summary
 
 _WIDTH, _HALF, _THIRD = 640, 340, 220
@@ -24,14 +24,14 @@ _TWO = 2
 
 def pictures(summary: Summary) -> Made:
     """Every chart that the results allow, as NAME.png and NAME.svg."""
-    return draw(figures(summary))
+    return draw(figures(summary), Plotter())
 
 
-def draw(charts: Mapping[str, Spec]) -> Made:
+def draw(charts: Mapping[str, Spec], plotter: Plotter) -> Made:
     """These charts as NAME.png and NAME.svg, on white."""
     config = {**CONFIG, "background": "var(--paper)", "padding": 12}
     drawn = {name: in_colours({**spec, "config": config}) for name, spec in charts.items()}
-    return make({"charts": drawn}) if drawn else Made({})
+    return plotter.make({"charts": drawn}) if drawn else Made({})
 
 
 def figures(summary: Summary) -> dict[str, Spec]:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import resource
-import signal
 import subprocess
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
-_PATIENCE_S = 300.0
-_ARTIST = "mnist_sweep.reports.artist"
+from mnist_sweep.child import ending_words, start
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +21,57 @@ class Made:
     trouble: str = ""
 
 
-def make(task: Mapping[str, Any], *, patience_s: float = _PATIENCE_S, artist: str = _ARTIST) -> Made:
-    """Have a task of the artist done.
+@dataclass(slots=True)
+class Plotter:
+    """The process that does one task of the artist; started early, it is warm when the task is there.
 
     Args:
-        patience_s: after so many seconds it is given up.
         artist: the module that does it.
+        patience_s: after so many seconds it is given up.
     """
-    command = [sys.executable, "-P", "-m", artist]  # -P: nothing is imported from the folder that the user is in
-    try:
-        done = subprocess.run(  # noqa: S603  our own module
-            command, input=json.dumps(task).encode(), capture_output=True, timeout=patience_s, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        return _made(error.stdout or b"", f"the plot library took longer than {patience_s:.0f} s")
-    except OSError as error:
-        return Made({}, f"no process for the plot library: {error.strerror}")
-    return _made(done.stdout, _ending_words(done.returncode, done.stderr.decode(errors="replace")))
+
+    artist: str = "mnist_sweep.reports.artist"
+    patience_s: float = 300.0
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        """Start the process unless it is there.
+
+        Raises:
+            OSError: when the system has no room for it.
+        """
+        if self.process is None or self.process.poll() is not None:
+            self.end()
+            pipe = subprocess.PIPE
+            self.process = start(self.artist, stdin=pipe, stdout=pipe, stderr=pipe)
+
+    def make(self, task: Mapping[str, Any]) -> Made:
+        """Have the task done; the process ends with it."""
+        try:
+            self.start()
+            assert self.process
+            output, error = self.process.communicate(json.dumps(task).encode(), self.patience_s)
+        except subprocess.TimeoutExpired as late:
+            return _made(late.stdout or b"", f"the plot library took longer than {self.patience_s:.0f} s")
+        except OSError as refusal:
+            return Made({}, f"no process for the plot library: {refusal.strerror}")
+        else:
+            return _made(output, _trouble(self.process.returncode, error.decode(errors="replace")))
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """End the process if it is there."""
+        if self.process:
+            with self.process:
+                self.process.kill()
+            self.process = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
 
 def _made(answers: bytes, ending: str) -> Made:
@@ -55,15 +86,12 @@ def _made(answers: bytes, ending: str) -> Made:
     return Made(files, "; ".join([*troubles, *([ending] if ending else [])]))
 
 
-def _ending_words(code: int, stderr: str) -> str:
+def _trouble(code: int, stderr: str) -> str:
     """What made the process end before its work was done; empty when nothing did."""
-    if code == 0:
-        return ""
     if code > 0:
-        last = stderr.strip().splitlines()[-1:] or [f"it ended with exit code {code}"]
+        last = stderr.strip().splitlines()[-1:] or [f"it {ending_words(code)}"]
         return f"the plot library failed: {last[0]}"
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    return f"the plot library was ended by {name}{_limit_words()}"
+    return f"the plot library {ending_words(code)}{_limit_words()}" if code else ""
 
 
 def _limit_words() -> str:
