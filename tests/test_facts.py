@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +101,9 @@ def test_status_is_told_to_scripts() -> None:
     with locked(Path("output/grid/.lock")):
         data = _json("status", "output/grid")
     assert (3, 1, 2, 1) == tuple(data[k] for k in ("n_finished", "n_failed", "n_left", "n_confirmations_finished"))
-    assert f"process {os.getpid()}" in data["running"]
+    running = data["running"]
+    assert (os.getpid(), socket.gethostname()) == (running["process"], running["host"])
+    assert datetime.now(UTC) - datetime.fromisoformat(running["since"]) < timedelta(minutes=5)
     assert [("2×128 relu batch 200 adam 0.001", 1)] == [(t["model"], t["repeat"]) for t in data["training"]]
     assert ["diverged: the loss is no number"] == [trial["reason"] for trial in data["failed"]]
     assert [32, 32] == data["best"]["recipe"]["hidden_widths"]

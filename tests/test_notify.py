@@ -80,8 +80,11 @@ def test_a_sweep_that_breaks_is_told_with_its_numbers(
     assert told
     assert (code, code, "tiny", "output/tiny") == (ended, told["exit_code"], told["name"], told["folder"])
     assert told["error"].startswith(why)
-    assert (3, 0, 1, None) == (told["finished"], told["failed"], told["left"], told["best_xlsx"])
-    assert told["leading_so_far"]["repeats"] == 2
+    assert (3, 0, 1, None) == (told["n_finished"], told["n_failed"], told["n_left"], told["best_xlsx"])
+    assert (2, 1.0) == (told["best"]["n_finished"], told["spent_s"])
+    status = _facts_of_status()
+    assert status == {key: value for key, value in told.items() if key in status}
+    assert {"n_finished", "n_failed", "n_left", "spent_s", "best", "name", "folder"} <= set(status)
 
 
 def test_a_changed_sweep_is_told() -> None:
@@ -89,7 +92,7 @@ def test_a_changed_sweep_is_told() -> None:
     Path("tiny.yaml").write_text(_GRID.replace("[8, 16]", "[16, 32]"))
     code, told = _end("run tiny.yaml")
     assert told
-    assert (5, 5, 3) == (code, told["exit_code"], told["finished"])
+    assert (5, 5, 3) == (code, told["exit_code"], told["n_finished"])
     assert "hidden_width" in told["error"]
 
 
@@ -100,7 +103,7 @@ def test_a_damaged_journal_is_told_without_numbers() -> None:
     for words in ("run tiny.yaml", "confirm output/tiny"):
         code, told = _end(words)
         assert told
-        assert (6, "tiny", None, None) == (code, told["name"], told["finished"], told["best_by_validation"])
+        assert (6, "tiny", None, None) == (code, told["name"], told["n_finished"], told["best"])
         assert "journal.jsonl:3" in told["error"]
 
 
