@@ -94,7 +94,7 @@ _MAY_IMPORT = {
         "words",
     },
     "listing": {"errors", "home", "journal", "locks", "summary", "words"},
-    "notify": {"summary", "words"},
+    "notify": {"facts"},
     "overview": {
         "estimate",
         "events",
@@ -126,7 +126,7 @@ _MAY_IMPORT = {
         "words",
     },
     "execution": {"clock", "errors", "events", "interpreter", "quiet", "recipe"},
-    "engine": {"execution", "interpreter", "machine", "sweep", "training"},
+    "engine": {"execution", "interpreter", "machine", "recipe", "sweep", "training"},
     "training": {"clock", "errors", "events", "files", "interpreter", "quiet", "recipe"},
     "reports": {
         "advice",

@@ -224,7 +224,7 @@ def _end_of_queue(jobs: _Jobs, n_workers: int) -> tuple[float, float]:
 
 
 def _play(jobs: _Jobs, deviates: list[float], n_workers: int) -> float:
-    free = [0.0] * n_workers
+    free = [0.0] * min(n_workers, len(jobs))
     for (cost, spent), deviate in zip(jobs, deviates, strict=True):
         heappush(free, heappop(free) + _rest(cost, spent, deviate))
     return max(free)
