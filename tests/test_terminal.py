@@ -8,20 +8,21 @@ from pathlib import Path
 import pytest
 
 from builders import a_plan, finished
-from mnist_sweep import drive, screen, terminal
+from mnist_sweep import drive, screen
 from mnist_sweep.boundary import Stop
 from mnist_sweep.drive import How, train_at
 from mnist_sweep.engine import Wishes
-from mnist_sweep.events import Cause, Failed, Record, RunStarted, Started
+from mnist_sweep.events import Cause, Event, Failed, Record, RunStarted, Started
 from mnist_sweep.home import Home
 from mnist_sweep.ledger import Ledger, replay
+from mnist_sweep.sweep import Listener
 from mnist_sweep.terminal import Look, Pace, progress
 
 
 def _ledger(plan_width: str = "hidden_width: [32, 64]") -> Ledger:
     """All trials ended, the last one failed."""
     *done, last = a_plan(plan_width).trials
-    events = [RunStarted({}), *map(finished, done), Failed(last, Cause.ERROR, "no memory")]
+    events: list[Event] = [RunStarted({}), *map(finished, done), Failed(last, Cause.ERROR, "no memory")]
     return replay(Record("2026-01-02T03:04:05Z", 1.0, event) for event in events)
 
 
@@ -68,17 +69,16 @@ def test_what_cannot_be_shown_is_told_by_its_name(
 ) -> None:
     """Whoever breaks, the sweep goes on, and the user hears once what he will not see."""
 
-    def breaks(*_: object) -> terminal.Listener:
+    def breaks(*_: object) -> Listener:
         def hear(*_: object) -> None:
             raise ZeroDivisionError("planted")
 
         return hear
 
-    def run_sweep(*_: object, listeners: list[terminal.Listener], **__: object) -> Ledger:
+    def run_sweep(*_: object, listeners: list[Listener], **__: object) -> Ledger:
         ledger = _ledger()
-        for _ in range(2):
-            for hear in listeners:
-                hear(finished(a_plan().trials[0]), ledger)
+        for hear in [*listeners, *listeners]:
+            hear(finished(a_plan().trials[0]), ledger)
         return ledger
 
     monkeypatch.setattr(drive, what, breaks)
