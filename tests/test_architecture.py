@@ -95,7 +95,7 @@ _MAY_IMPORT = {
         "words",
     },
     "listing": {"errors", "home", "journal", "locks", "summary", "words"},
-    "notify": {"summary", "words"},
+    "notify": {"facts"},
     "overview": {
         "estimate",
         "events",
@@ -127,7 +127,7 @@ _MAY_IMPORT = {
         "words",
     },
     "execution": {"child", "clock", "errors", "events", "interpreter", "quiet", "recipe"},
-    "engine": {"execution", "interpreter", "machine", "sweep", "training"},
+    "engine": {"execution", "interpreter", "machine", "recipe", "sweep", "training"},
     "training": {"clock", "errors", "events", "files", "interpreter", "quiet", "recipe"},
     "reports": {
         "advice",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from builders import a_trial
 from mnist_sweep.engine import Wishes, training, usable_gpus
 from mnist_sweep.execution.pool import run_in_pool
 from mnist_sweep.execution.serial import run_serially
@@ -90,7 +91,7 @@ def test_workers_and_stack(
 ) -> None:
     """A CPU gets a worker a core and trials one at a time, unless the user says otherwise; none more than needed."""
     monkeypatch.setenv("PATH", "")
-    with training(wishes, n_trials=n_trials, repeats=3, stop=lambda: False, say=print) as ready:
+    with training(wishes, [a_trial()] * n_trials, repeats=3, stop=lambda: False, say=print) as ready:
         assert (n_workers, stack) == (ready.limits.n_workers, ready.limits.stack)
         assert ready.execute is (run_serially if wishes.executor == "serial" else run_in_pool)
         assert {"machine", "versions", "arithmetic", "workers", "stack"} == set(ready.environment)

@@ -10,10 +10,11 @@ from statistics import fmean
 import pytest
 
 from builders import a_plan, a_trial, finished
+from mnist_sweep import overview
 from mnist_sweep.estimate import Costs, Estimate, epoch_work, time_left
-from mnist_sweep.events import Curves, Event, Finished, Record, RunStarted, Started
+from mnist_sweep.events import Cause, Curves, Event, Failed, Finished, Record, RunStarted, Started
 from mnist_sweep.ledger import Ledger, pending, replay
-from mnist_sweep.overview import busy_words
+from mnist_sweep.overview import busy_words, left_of_run, planned_time, print_plan
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import EarlyStopping, Trial
 
@@ -158,3 +159,22 @@ def test_a_busy_machine_is_told(load: float, n_workers: int, n_cpus: int, expect
     words = busy_words(load, n_workers, n_cpus)
     assert expected in words
     assert bool(expected) == bool(words)
+
+
+@pytest.mark.parametrize("cause", [Cause.TIMEOUT, Cause.ERROR, Cause.WORKER_DIED])
+def test_a_failure_without_an_epoch_measures_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cause: Cause
+) -> None:
+    """Where all that ended has no curves, `plan` probes the machine as before the first trial, and says so."""
+    monkeypatch.setattr(overview, "_calibrate", lambda: 1e-9)
+    plan = a_plan("hidden_width: [32, 64]")
+    ledger = _ledger(Failed(plan.trials[0], cause, "no result"))
+    before, after = planned_time(plan, Ledger()), planned_time(plan, ledger)
+    assert before
+    assert after
+    assert after.likely > before.likely / 2 > 10
+    print_plan(plan, ledger, "out")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "by short products of matrices here" in shown
+    assert "measured trials" not in shown
+    assert left_of_run(plan, ledger, running=False) is None

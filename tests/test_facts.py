@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +102,9 @@ def test_status_is_told_to_scripts() -> None:
     with locked(Path("output/grid/.lock")):
         data = _json("status", "output/grid")
     assert (3, 1, 2, 1) == tuple(data[k] for k in ("n_finished", "n_failed", "n_left", "n_confirmations_finished"))
-    assert f"process {os.getpid()}" in data["running"]
+    running = data["running"]
+    assert (os.getpid(), socket.gethostname()) == (running["process"], running["host"])
+    assert datetime.now(UTC) - datetime.fromisoformat(running["since"]) < timedelta(minutes=5)
     assert [("2×128 relu batch 200 adam 0.001", 1)] == [(t["model"], t["repeat"]) for t in data["training"]]
     assert ["diverged: the loss is no number"] == [trial["reason"] for trial in data["failed"]]
     assert [32, 32] == data["best"]["recipe"]["hidden_widths"]
@@ -165,6 +170,10 @@ def test_what_is_no_number_is_null(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"a": None, "b": [None, [1.5]]} == json.loads(capsys.readouterr().out)["data"]
 
 
+def _began() -> list[str]:
+    return f"{datetime.fromisoformat('2026-01-02T03:04:01Z').astimezone():%Y-%m-%d %H:%M}".split()
+
+
 def test_the_sweeps_in_a_folder_are_listed() -> None:
     """A line each with counts, the last run and the best; a damaged and a foreign folder say what is wrong."""
     _write_sweep("done")
@@ -178,7 +187,7 @@ def test_the_sweeps_in_a_folder_are_listed() -> None:
     lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     assert ["damaged", "done", "foreign", "half"] == list(lines)
     assert "journal.jsonl:" in lines["damaged"]
-    assert lines["done"].split()[:8] == ["6", "done", "0", "left", "0", "failed", "2026-01-02", "03:04"]
+    assert lines["done"].split()[:8] == ["6", "done", "0", "left", "0", "failed", *_began()]
     assert "2×128" in lines["done"]
     assert "not the folder of a sweep" in lines["foreign"]
     assert lines["half"].startswith("1 done     5 left    0 failed")
@@ -189,6 +198,60 @@ def test_the_sweeps_in_a_folder_are_listed() -> None:
         data["sweeps"][1][key] for key in ("name", "n_finished", "last_run_began_at")
     )
     assert data["sweeps"][3]["best"] is None
+
+
+def test_the_last_run_is_told_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal has its times in UTC; a person reads them as the clock on the wall shows them."""
+    _write_sweep("done")
+    monkeypatch.setenv("TZ", "JST-9")
+    time.tzset()
+    try:
+        shown = CliRunner().invoke(cli, ["list"], obj=Context(), catch_exceptions=False).stdout
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert "2026-01-02 12:04" in shown
+
+
+@pytest.mark.parametrize("words", [["--json"], []])
+def test_a_sweep_is_not_compared_with_itself(words: list[str]) -> None:
+    """The same folder given twice, under any name, is a mistake of the command line."""
+    _write_sweep("grid")
+    _write_sweep("other")
+    Path("link").symlink_to("output/grid")
+    for twice in (["output/grid", "output/grid"], ["output/grid", "output/other", "link"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "mnist_sweep", "compare", *twice, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        told = "Error: output/grid: found more than once, allowed: each folder once; compare different sweeps\n"
+        assert (2, "", told) == (done.returncode, done.stdout, done.stderr)
+
+
+def test_a_process_that_does_not_say_who_it_is_runs_all_the_same() -> None:
+    """Its parts are null, and what it works at is no null."""
+    _write_sweep("grid")
+    with locked(Path("output/grid/.lock")):
+        Path("output/grid/.lock").write_text("")
+        assert {"process": None, "host": None, "since": None} == _json("status", "output/grid")["running"]
+        assert {"process": None, "host": None, "since": None} == _json("list")["sweeps"][0]["running"]
+
+
+def test_models_are_named_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails and what is trained have the axes that vary in their names, in `status` and in `plan`."""
+    monkeypatch.setattr(sys.modules[__name__], "_FILE", _FILE.replace("max_epochs: 5", "max_epochs: [5, 6]"))
+    plan = make_plan(a_plan("hidden_width: [32, 64, 128]\nmax_epochs: [5, 6]", name="grid").spec, MNIST_DIGEST)
+    Path("grid.yaml").write_text(_FILE.format(name="grid"))
+    events: list[Event] = [Planned(plan.spec), RunStarted({})]
+    events += [Failed(plan.trials[0], Cause.DIVERGED, "diverged"), Started(plan.trials[2])]
+    _append(Path("output/grid"), events)
+    with locked(Path("output/grid/.lock")):
+        data = _json("status", "output/grid")
+    model = "2×32 relu batch 200 adam 0.001 max"
+    assert [f"{model} 5", f"{model} 6"] == [data["failed"][0]["model"], data["training"][0]["model"]]
+    assert f"{model} 5" == _json("plan", "grid.yaml", "--list")["trials"][0]["model"]
 
 
 def test_an_empty_and_a_missing_folder_are_told() -> None:

@@ -16,6 +16,7 @@ from mnist_sweep.errors import JournalCorruptError, StorageError
 from mnist_sweep.events import Cause, Event, Failed, Planned, Record, RunEnded, RunStarted, Started
 from mnist_sweep.journal import Journal, read_records
 from mnist_sweep.ledger import replay
+from mnist_sweep.overview import left_of_run
 from mnist_sweep.plan import make_plan
 from mnist_sweep.summary import summarize
 from mnist_sweep.words import closing_words, outcome_words
@@ -150,6 +151,11 @@ def test_a_journal_cut_at_any_byte_is_read_and_continued(tmp_path: Path, monkeyp
         b'{"event":"failed","at":"","run_s":1,"curves":[]}',
         b'{"event":"planned","at":"","run_s":1,"spec":{}}',
         b'{"event":"run_ended","at":"yesterday","run_s":1}',
+        b'{"event":"run_ended","at":"2026-01-02T03:04:05.678","run_s":1}',
+        b'{"event":"run_started","at":"2026-01-02T03:04:05Z","run_s":1,"environment":{"workers":0}}',
+        b'{"event":"run_started","at":"2026-01-02T03:04:05Z","run_s":1,"environment":{"workers":2.5}}',
+        b'{"event":"run_started","at":"2026-01-02T03:04:05Z","run_s":1,"environment":{"stack":0}}',
+        b'{"event":"run_started","at":"2026-01-02T03:04:05Z","run_s":1,"environment":{"stack":true}}',
         b'{"event":"run_ended","at":"2026-01-02T03:04:05Z","run_s":1e999}',
         b'{"event":"run_ended","at":"2026-01-02T03:04:05Z","run_s":NaN}',
         b'{"event":"run_ended","at":"2026-01-02T03:04:05Z","run_s":"1"}',
@@ -292,9 +298,11 @@ def test_a_full_disk_when_the_journal_begins_is_a_storage_error(
 
 _STORY = [
     _record(Planned(a_spec())),
-    *_RECORDS[:2],
+    _record(RunStarted({"host": "Käse", "workers": 2, "stack": 2}), 0.0),
+    _RECORDS[1],
     _record(finished(a_trial())),
     _record(Failed(a_trial(2), Cause.ERROR, "ValueError: no")),
+    _record(Started(a_trial(3))),
     _RECORDS[2],
 ]
 
@@ -346,8 +354,13 @@ def test_old_lines_are_read_or_named_whatever_was_done_to_them(tmp_path: Path) -
             n_named += 1
             continue
         assert [outcome_words(outcome) for outcome in ledger.outcomes.values()]
+        assert set(ledger.running) == set(ledger.spent(1.0))
         if ledger.spec:
-            assert closing_words(summarize(make_plan(ledger.spec, "d" * 64), ledger), "best.xlsx")
+            plan = make_plan(ledger.spec, "d" * 64)
+            assert closing_words(summarize(plan, ledger), "best.xlsx")
+            for running in (False, True):
+                left = left_of_run(plan, ledger, running=running)
+                assert left is None or left.likely > 0
     assert n_named > len(content) // 2
 
 

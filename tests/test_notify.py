@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from builders import finished
 from mnist_sweep import cli, drive, notify
@@ -56,6 +57,12 @@ def _end(words: str) -> tuple[int, dict[str, Any] | None]:
     return code, json.loads(told.read_text()) if told.exists() else None
 
 
+def _facts_of_status() -> dict[str, Any]:
+    done = CliRunner().invoke(cli.cli, ["status", str(_HOME.path), "--json"], obj=Context(), catch_exceptions=False)
+    data: dict[str, Any] = json.loads(done.stdout)["data"]
+    return data
+
+
 def _raise(error: BaseException) -> Callable[..., Any]:
     def raising(*_: object, **__: object) -> None:
         raise error
@@ -82,8 +89,11 @@ def test_a_sweep_that_breaks_is_told_with_its_numbers(
     assert told
     assert (code, code, "tiny", "output/tiny") == (ended, told["exit_code"], told["name"], told["folder"])
     assert told["error"].startswith(why)
-    assert (3, 0, 1, None) == (told["finished"], told["failed"], told["left"], told["best_xlsx"])
-    assert told["leading_so_far"]["repeats"] == 2
+    assert (3, 0, 1, None) == (told["n_finished"], told["n_failed"], told["n_left"], told["best_xlsx"])
+    assert (2, 1.0) == (told["best"]["n_finished"], told["spent_s"])
+    status, more = _facts_of_status(), {"exit_code", "error", "best_xlsx"}
+    assert {key: status[key] for key in told if key not in more} == {k: told[k] for k in told if k not in more}
+    assert {"n_finished", "n_failed", "n_left", "spent_s", "best", "name", "folder"} <= set(status)
 
 
 def test_a_changed_sweep_is_told() -> None:
@@ -91,7 +101,7 @@ def test_a_changed_sweep_is_told() -> None:
     Path("tiny.yaml").write_text(_GRID.replace("[8, 16]", "[16, 32]"))
     code, told = _end("run tiny.yaml")
     assert told
-    assert (5, 5, 3) == (code, told["exit_code"], told["finished"])
+    assert (5, 5, 3) == (code, told["exit_code"], told["n_finished"])
     assert "hidden_width" in told["error"]
 
 
@@ -102,7 +112,7 @@ def test_a_damaged_journal_is_told_without_numbers() -> None:
     for words in ("run tiny.yaml", "confirm output/tiny"):
         code, told = _end(words)
         assert told
-        assert (6, "tiny", None, None) == (code, told["name"], told["finished"], told["best_by_validation"])
+        assert (6, "tiny", None, None) == (code, told["name"], told["n_finished"], told["best"])
         assert "journal.jsonl:3" in told["error"]
 
 

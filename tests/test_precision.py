@@ -7,12 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from builders import a_plan, a_recipe, a_trial, finished
-from mnist_sweep import machine, overview
-from mnist_sweep.events import BFLOAT16_FACTOR, Finished
+from mnist_sweep import engine, machine, overview
+from mnist_sweep.engine import Wishes
+from mnist_sweep.events import BFLOAT16, Finished
 from mnist_sweep.ledger import Ledger
 from mnist_sweep.overview import print_plan
 from mnist_sweep.recipe import Seeds, Trial
 from mnist_sweep.terminal import Look, tell_emulation
+from mnist_sweep.training import work
 from mnist_sweep.training.data import MNIST_DIGEST, Mnist
 from mnist_sweep.training.work import Trainer
 
@@ -24,7 +26,12 @@ def flags(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Sets what the processor can do."""
     monkeypatch.setattr(overview, "visible_gpus", list)
     monkeypatch.setattr(overview, "_calibrate", lambda: 1e-11)
-    return lambda words: monkeypatch.setattr(machine, "_cpu_facts", lambda: {"flags": words} if words else {})
+
+    def set_flags(words: str) -> None:
+        name = "Features" if "asimd" in words else "flags"
+        monkeypatch.setattr(machine, "_cpu_facts", lambda: {name: words} if words else {})
+
+    return set_flags
 
 
 @pytest.mark.parametrize(
@@ -34,6 +41,8 @@ def flags(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         (f"{_AVX2} avx512f", True),
         (f"{_AVX2} avx512_bf16", False),
         (f"{_AVX2} amx_bf16", False),
+        ("fp asimd asimdhp asimddp", True),
+        ("fp asimd asimdhp asimddp bf16 i8mm", False),
         ("", False),
     ],
 )
@@ -60,39 +69,68 @@ def test_a_gpu_has_such_products(
 
 def test_run_says_the_factor_once(capsys: pytest.CaptureFixture[str]) -> None:
     """The first result that knows both says how much longer it took; others say nothing."""
-    trial = a_trial(precision="mixed_bfloat16")
+    measured = {"factor": 5.04, "widths": [32, 32], "batch_size": 500}
     hear = tell_emulation(Look().tell)
     hear(finished(a_trial()), Ledger())
     assert capsys.readouterr().err == ""
     for _ in range(2):
-        hear(finished(trial, execution={BFLOAT16_FACTOR: 5.04}), Ledger())
+        hear(finished(a_trial(), execution={BFLOAT16: measured}), Ledger())
     assert capsys.readouterr().err == (
         "mixed_bfloat16 takes 5.0 times as long as float32 on this processor, which emulates it "
         "(measured with 2×32, batch 500)\n"
     )
 
 
-def test_the_first_shape_in_bfloat16_is_compared(mnist: Mnist) -> None:
-    """Its results hold how much longer it took, those of others do not, and the numbers are the same without."""
+def _trial(precision: str, width: int = 8) -> Trial:
+    recipe = a_recipe(
+        hidden_widths=(width,),
+        hidden_funcs=("relu",),
+        max_epochs=1,
+        validation_fraction=0.95,
+        precision=precision,
+    )
+    return Trial(recipe, 1, Seeds(1, 2, 3), MNIST_DIGEST, 2)
 
-    def train(trainer: Trainer, precision: str, width: int) -> Finished:
-        recipe = a_recipe(
-            hidden_widths=(width,),
-            hidden_funcs=("relu",),
-            max_epochs=1,
-            validation_fraction=0.95,
-            precision=precision,
-        )
-        *_, outcome = trainer((Trial(recipe, 1, Seeds(1, 2, 3), MNIST_DIGEST, 2),))
-        assert isinstance(outcome, Finished)
-        return outcome
 
-    compares, plain = Trainer(mnist, compares=True), Trainer(mnist)
-    asked = [("float32", 8), ("mixed_bfloat16", 8), ("mixed_bfloat16", 9)]
-    outcomes = [train(compares, *one) for one in asked]
-    assert [False, True, False] == [BFLOAT16_FACTOR in outcome.result.execution for outcome in outcomes]
-    assert outcomes[1].result.execution[BFLOAT16_FACTOR] > 0
-    for one, outcome in zip(asked, outcomes, strict=True):
-        alone = train(plain, *one).result
-        assert BFLOAT16_FACTOR not in alone.execution
+def _train(trainer: Trainer, trial: Trial) -> Finished:
+    *_, outcome = trainer((trial,))
+    assert isinstance(outcome, Finished)
+    return outcome
+
+
+def test_bfloat16_is_compared_before_any_trial_begins(mnist: Mnist) -> None:
+    """A trainer is ready with both programs compiled, all its results hold the factor; the numbers stay."""
+    compares, plain = Trainer(mnist, _trial("mixed_bfloat16")), Trainer(mnist)
+    assert (2, 0) == (compares.programs.n_compiled, plain.programs.n_compiled)
+    for trial in (_trial("float32"), _trial("mixed_bfloat16")):
+        outcome, alone = _train(compares, trial), _train(plain, trial).result
+        measured = outcome.result.execution[BFLOAT16]
+        assert ((8,), 500) == (measured["widths"], measured["batch_size"])
+        assert measured["factor"] > 0
+        assert BFLOAT16 not in alone.execution
         assert (alone.test_loss, alone.curves.val_loss) == (outcome.result.test_loss, outcome.result.curves.val_loss)
+    assert 2 == compares.programs.n_compiled
+
+
+def test_one_worker_alone_compares_where_bfloat16_is_emulated(
+    flags: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first worker gets the first trial in bfloat16 to compare; no worker where nobody asks for it, or has it."""
+    made: list[Trial | None] = []
+    monkeypatch.setattr(work, "Trainer", lambda _, compared: made.append(compared))
+    monkeypatch.setattr(work, "attach", lambda _: None)
+    monkeypatch.setattr(engine, "visible_gpus", list)
+    plain, first, second = _trial("float32"), _trial("mixed_bfloat16"), _trial("mixed_bfloat16", 9)
+    for words, trials in ((_AVX2, [plain, first, second]), (_AVX2, [plain]), (f"{_AVX2} amx_bf16", [first])):
+        flags(words)
+        with engine.training(Wishes(), trials, repeats=1, stop=lambda: False, say=print) as ready:
+            for number in (0, 1):
+                ready.make_work(number)
+    assert [first, None, None, None, None, None] == made
+
+
+def test_a_comparison_that_breaks_stops_no_worker(mnist: Mnist, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shape that cannot be trained fails as its own trial, and the trainer is ready for the others."""
+    monkeypatch.setattr(Trainer, "_compare", lambda *_: 1 / 0)
+    outcome = _train(Trainer(mnist, _trial("mixed_bfloat16")), _trial("float32"))
+    assert BFLOAT16 not in outcome.result.execution

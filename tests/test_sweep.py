@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,8 +63,8 @@ class _Desk:
         )
 
     @contextmanager
-    def _prepare(self, n_trials: int) -> Iterator[Training]:
-        assert n_trials > 0
+    def _prepare(self, trials: Sequence[Trial]) -> Iterator[Training]:
+        assert trials
         self.n_prepared += 1
         yield Training(self.execute, lambda _: self.work, Limits(1, stop=lambda: self.n_left <= 0), {"cores": 8})
 
@@ -206,7 +206,7 @@ def test_the_end_of_a_broken_run_is_recorded(desk: _Desk, who: str) -> None:
 def test_a_run_that_cannot_be_prepared_has_not_started(desk: _Desk) -> None:
     """When data or library are missing, the plan is noted but no run, and the error comes out."""
 
-    def prepare(_n_trials: int) -> AbstractContextManager[Training]:
+    def prepare(_trials: Sequence[Trial]) -> AbstractContextManager[Training]:
         raise StorageError("no data")
 
     with pytest.raises(StorageError, match="no data"):

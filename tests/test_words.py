@@ -6,8 +6,8 @@ import pytest
 
 from builders import a_plan, finished
 from mnist_sweep.events import Curves, Event, Record, RunStarted
+from mnist_sweep.facts import closing_facts
 from mnist_sweep.ledger import Ledger, replay
-from mnist_sweep.notify import closing_facts
 from mnist_sweep.overview import print_status
 from mnist_sweep.plan import Plan, confirmations
 from mnist_sweep.recipe import Trial
@@ -48,14 +48,12 @@ def test_who_leads_is_the_best_only_in_the_end(n: int, words: str) -> None:
 
 
 def test_other_programs_are_told_who_leads_as_such() -> None:
-    """--notify has a best one only when nothing is left to train."""
-    half, whole = (
-        closing_facts(_after(n), name="", exit_code=0, error="", folder="", best_path="best.xlsx") for n in (2, 4)
-    )
-    assert half["best_by_validation"] is None
-    assert half["leading_so_far"]["model"] == f"2×32 {_MODEL}"
-    assert whole["leading_so_far"] is None
-    assert whole["best_by_validation"]["model"] == f"2×32 {_MODEL}"
+    """--notify has the best so far, beside how many trials are left, and none before any combination is complete."""
+    told = [
+        closing_facts(_after(n), name="", exit_code=0, error="", folder="", best_path="best.xlsx") for n in (1, 2, 4)
+    ]
+    assert [3, 2, 0] == [facts["n_left"] for facts in told]
+    assert [None, f"2×32 {_MODEL}", f"2×32 {_MODEL}"] == [(facts["best"] or {}).get("model") for facts in told]
 
 
 def test_what_is_confirmed_is_shown_and_not_who_led() -> None:

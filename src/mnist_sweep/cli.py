@@ -161,7 +161,8 @@ _TRAINING_OPTIONS = (
 
 def _notify(command: str, context: Context, code: int) -> None:
     """Tell a command of the user's how training ended, with the numbers if there are any."""
-    from mnist_sweep.notify import closing_facts, send
+    from mnist_sweep.facts import closing_facts
+    from mnist_sweep.notify import send
 
     home, summary, best = context.home, None, context.best
     name, folder = (context.config.stem if context.config else ""), None
@@ -358,6 +359,10 @@ def compare(homes: tuple[Path, ...], *, as_json: bool) -> None:
 
     if len(homes) < 2:  # noqa: PLR2004  two are compared
         raise UsageError(f"{homes[0]}: one folder alone cannot be compared; give two or more")
+    real = [home.resolve() for home in homes]
+    twice = next((home for home, path in zip(homes, real, strict=True) if real.count(path) > 1), None)
+    if twice:
+        raise UsageError(f"{twice}: found more than once, allowed: each folder once; compare different sweeps")
     summaries = {str(home): _summary_of(home) for home in homes}
     if as_json:
         from mnist_sweep.facts import comparison_facts, print_json

@@ -237,6 +237,17 @@ def drop_sentences(summary: Summary) -> list[str]:
     return [f"Safe to drop: {'; '.join(dropped)}. On average worse, and in no combination that may be the best."]
 
 
+def what_mattered(summary: Summary) -> list[str]:
+    """What the axes did, and which values are safe to drop."""
+    return [*axis_sentences(summary), *drop_sentences(summary)]
+
+
+def how_sure(summary: Summary) -> list[str]:
+    """What luck there is between combinations, and what more repeats or other images would tell."""
+    told = [noise_words(summary), power_words(summary), *images_words(summary)] if summary.ranked else []
+    return [sentence for sentence in told if sentence]
+
+
 def images_words(summary: Summary) -> list[str]:
     """What the test images can tell: their own chance, and the first against the second."""
     if not summary.ranked:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -160,10 +160,10 @@ def _train(
     repeats = max((trial.repeat for trial in confirmations), default=plan.spec.repeats)
     n_asked, begun = 0, set[str]()
 
-    def prepare(n_trials: int) -> AbstractContextManager[Training]:
+    def prepare(trials: Sequence[Trial]) -> AbstractContextManager[Training]:
         nonlocal n_asked
-        n_asked = n_trials
-        return training(how.wishes, n_trials=n_trials, repeats=repeats, stop=how.stop, say=how.look.tell)
+        n_asked = len(trials)
+        return training(how.wishes, trials, repeats=repeats, stop=how.stop, say=how.look.tell)
 
     def count(event: TrialEvent, _ledger: Ledger) -> None:
         if isinstance(event, Finished | Failed):
@@ -175,7 +175,9 @@ def _train(
 
     with progress(plan, how.look, how.stop, confirmations) as listeners:
         told = [] if how.look.quiet else [tell_emulation(how.look.tell)]
-        watchers = [*listeners, *told, *([_live_page(plan, home)] if how.live else [])]
+        pages = [_live_page(plan, home)] if how.live else []
+        watchers = [(watch, "The progress cannot be shown") for watch in (*listeners, *told)]
+        watchers += [(watch, f"{home.reports['page']} cannot be renewed") for watch in pages]
         return run_sweep(
             plan,
             journal_path=home.journal,
@@ -184,13 +186,17 @@ def _train(
             confirmations=confirmations,
             retry_failed=how.look.retry_failed,
             max_trials=how.max_trials,
-            listeners=[count, *(_harmless(watch, how.look.tell) for watch in watchers)],
+            listeners=[count, *(_harmless(watch, words, how.look.tell) for watch, words in watchers)],
             say=how.look.tell,
         )
 
 
-def _harmless(hear: Listener, tell: Callable[[str], None]) -> Listener:
-    """A listener whose failures are said once and end nothing: whoever watches a sweep may not cost it a trial."""
+def _harmless(hear: Listener, words: str, tell: Callable[[str], None]) -> Listener:
+    """A listener whose failures are said once and end nothing: whoever watches a sweep may not cost it a trial.
+
+    Args:
+        words: what cannot be done then.
+    """
     told = False
 
     def hear_or_say(event: TrialEvent, ledger: Ledger) -> None:
@@ -200,7 +206,7 @@ def _harmless(hear: Listener, tell: Callable[[str], None]) -> Listener:
         except Exception as error:  # noqa: BLE001  whatever breaks while something is drawn
             what = str(error) if isinstance(error, SweepError) else f"{type(error).__name__}: {error}"
             if not told:
-                tell(f"The progress cannot be shown ({what}); the sweep goes on")
+                tell(f"{words} ({what}); the sweep goes on")
             told = True
 
     return hear_or_say

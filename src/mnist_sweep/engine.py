@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from mnist_sweep.execution.pool import run_in_pool
 from mnist_sweep.execution.serial import run_serially
 from mnist_sweep.interpreter import clean_environment, python
 from mnist_sweep.machine import Gpu, arithmetic, emulates_bfloat16, environment, n_cores, visible_gpus
+from mnist_sweep.recipe import Trial
 from mnist_sweep.sweep import Training
 from mnist_sweep.training.shared import share
 from mnist_sweep.training.work import MakeTrainer
@@ -32,7 +33,7 @@ class Wishes:
 
 @contextmanager
 def training(
-    wishes: Wishes, *, n_trials: int, repeats: int, stop: Callable[[], bool], say: Callable[[str], None]
+    wishes: Wishes, trials: Sequence[Trial], *, repeats: int, stop: Callable[[], bool], say: Callable[[str], None]
 ) -> Iterator[Training]:
     """Ready to train: the data shared, the device chosen.
 
@@ -46,15 +47,21 @@ def training(
     gpus = usable_gpus(visible_gpus(), say)
     stack = wishes.stack or (repeats if gpus else 1)
     n_workers = 1 if wishes.executor == "serial" else wishes.n_workers or len(gpus) or n_cores()
-    n_workers = min(n_workers, -(-n_trials // stack))
+    n_workers = min(n_workers, -(-len(trials) // stack))
     ids = tuple(gpus[i % len(gpus)].id for i in range(n_workers)) if gpus else ()
     with share() as data:
         yield Training(
             EXECUTORS[wishes.executor],
-            MakeTrainer(data, ids, compares=not gpus and emulates_bfloat16()),
+            MakeTrainer(data, ids, None if gpus else _to_compare(trials)),
             Limits(n_workers, stack, wishes.trial_timeout_s, stop=stop, say=say),
             {**environment(), "arithmetic": arithmetic(gpus), "workers": n_workers, "stack": stack},
         )
+
+
+def _to_compare(trials: Sequence[Trial]) -> Trial | None:
+    """The trial by which bfloat16 is compared with float32, where the processor emulates it."""
+    asked = (trial for trial in trials if trial.recipe.precision == "mixed_bfloat16")
+    return next(asked, None) if emulates_bfloat16() else None
 
 
 def usable_gpus(gpus: list[Gpu], say: Callable[[str], None], count: Callable[[], int] | None = None) -> list[Gpu]:

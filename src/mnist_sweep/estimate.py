@@ -166,6 +166,15 @@ def _expected_beyond(mean: float, deviation: float, least: float) -> float:
     return mean + deviation * normal.pdf(z) / above if above > _TINY else least
 
 
+def is_measured(ledger: Ledger) -> bool:
+    """Whether an outcome tells how long an epoch takes: a trial that timed out or broke at its start tells nothing."""
+    return _costs(ledger).rate is not None
+
+
+def _costs(ledger: Ledger, running: Mapping[Trial, float] | None = None) -> Costs:
+    return Costs([*ledger.outcomes.values(), *ledger.confirmations.values()], running)
+
+
 def time_left(
     trials: Iterable[Trial], ledger: Ledger, n_workers: int, rate: float, spent: Mapping[str, float] | None = None
 ) -> Estimate:
@@ -177,7 +186,7 @@ def time_left(
     """
     spent, trials = spent or {}, list(trials)
     running = {trial: spent[trial.key] for trial in trials if trial.key in spent}
-    costs = Costs([*ledger.outcomes.values(), *ledger.confirmations.values()], running)
+    costs = _costs(ledger, running)
     queue = sorted(trials, key=lambda trial: trial.key not in spent)  # those in training first, the others in order
     by_recipe = {recipe: costs.trial(recipe, rate) for recipe in dict.fromkeys(trial.recipe for trial in queue)}
     jobs = [(by_recipe[trial.recipe], spent.get(trial.key, 0.0)) for trial in queue]
@@ -215,7 +224,7 @@ def _end_of_queue(jobs: _Jobs, n_workers: int) -> tuple[float, float]:
 
 
 def _play(jobs: _Jobs, deviates: list[float], n_workers: int) -> float:
-    free = [0.0] * n_workers
+    free = [0.0] * min(n_workers, len(jobs))
     for (cost, spent), deviate in zip(jobs, deviates, strict=True):
         heappush(free, heappop(free) + _rest(cost, spent, deviate))
     return max(free)

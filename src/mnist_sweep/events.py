@@ -65,8 +65,8 @@ def _check_fractions(name: str, values: Iterable[float]) -> None:
         raise ValueError(f"{name}: found {wrong[0]:g}, allowed: 0 to 1")
 
 
-BFLOAT16_FACTOR = "bfloat16_factor"
-"""In a result's execution: how many times as long as in float32 an epoch took, measured where bfloat16 is emulated."""
+BFLOAT16 = "bfloat16"
+"""In a result's execution: by which factor an epoch takes longer in bfloat16 than in float32, and of which model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +102,20 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The command began to train: where and with what, and whether to confirm what was selected."""
+    """The command began to train: where and with what, and whether to confirm what was selected.
+
+    Raises:
+        ValueError: when the number of workers, or of trials side by side, is impossible.
+    """
 
     environment: Mapping[str, Any] = field(hash=False)
     confirms: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "stack"):
+            n = self.environment.get(name, 1)
+            if type(n) is not int or n < 1:
+                raise ValueError(f"{name}: found {n!r}, allowed: whole numbers from 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,12 +18,9 @@ import click
 from mnist_sweep.advice import next_steps
 from mnist_sweep.comparison import Shared, shared
 from mnist_sweep.conclusions import (
-    axis_sentences,
     decision,
-    drop_sentences,
-    images_words,
-    noise_words,
-    power_words,
+    how_sure,
+    what_mattered,
 )
 from mnist_sweep.estimate import Estimate
 from mnist_sweep.events import Failed
@@ -47,18 +45,18 @@ def print_json(command: str, data: Facts, *, unstable: bool = False) -> None:
     """One object on standard output, in ASCII; `unstable` marks data whose keys may change without a new version."""
     mark = {"unstable": True} if unstable else {}
     tree = {"schema_version": SCHEMA_VERSION, "command": command, **mark, "data": data}
-    click.echo(json.dumps(_plain(tree), indent=2, allow_nan=False))
+    click.echo(json.dumps(plain(tree), indent=2, allow_nan=False))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON has no number for infinity and none for what is no number: null."""
     match value:
         case float():
             return value if math.isfinite(value) else None
         case dict():
-            return {key: _plain(inner) for key, inner in value.items()}
+            return {key: plain(inner) for key, inner in value.items()}
         case list() | tuple():
-            return [_plain(inner) for inner in value]
+            return [plain(inner) for inner in value]
     return value
 
 
@@ -89,24 +87,66 @@ def plan_facts(plan: Plan, ledger: Ledger, folder: str, *, list_trials: bool) ->
 
 
 def status_facts(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, folder: str) -> Facts:
-    """How a sweep stands: the process that works at it, or null, and what is done, left, failed and best so far."""
+    """How a sweep stands: the process that works at it, or null, and what is done, left, failed and best so far.
+
+    Args:
+        who: as `locks.holder` says it.
+    """
     n_failed = sum(isinstance(outcome, Failed) for outcome in ledger.confirmations.values())
     failed = [outcome for outcome in ledger.outcomes.values() if isinstance(outcome, Failed)]
     return {
         "name": plan.spec.name,
         "folder": folder,
-        "running": who,
-        **_counts(summary),
+        "running": _process(who),
+        **standing_facts(summary),
         "n_confirmations_finished": len(ledger.confirmations) - n_failed,
         "n_confirmations_failed": n_failed,
-        "spent_s": summary.seconds,
         "time_left_s": _seconds(left_of_run(plan, ledger, running=bool(who))),
         "training": [_name(trial.recipe, summary) | {"repeat": trial.repeat} for trial in ledger.running.values()]
         if who
         else [],
-        "failed": [trial_facts(outcome) for outcome in failed],
-        "best": _best(summary),
+        "failed": [trial_facts(outcome, summary.spec.varied) for outcome in failed],
     }
+
+
+def closing_facts(
+    summary: Summary | None, *, name: str, exit_code: int, error: str, folder: str | None, best_path: str | None
+) -> Facts:
+    """How a sweep ended; what `standing_facts` tells is null where there is no summary, or none can be made.
+
+    Args:
+        error: what went wrong, in words; empty when nothing did.
+    """
+    return {
+        "name": summary.spec.name if summary else name,
+        "folder": folder,
+        "exit_code": int(exit_code),
+        "error": error or None,
+        **(standing_facts(summary) if summary else dict.fromkeys(_STANDING)),
+        "best_xlsx": best_path,
+    }
+
+
+_STANDING = ("n_finished", "n_failed", "n_left", "spent_s", "best")
+
+
+def standing_facts(summary: Summary) -> Facts:
+    """What is done, failed and left, the seconds of all runs, and the best by validation so far, or null."""
+    return dict(zip(_STANDING, (*summary.counts, summary.seconds, _best(summary)), strict=True))
+
+
+_PROCESS = re.compile(r"process (?P<process>\d+) on (?P<host>\S+) since (?P<since>.+)")
+
+
+def _process(who: str | None) -> Facts | None:
+    """Who works at a sweep, in parts; each is null of one that does not say it."""
+    if who is None:
+        return None
+    found = _PROCESS.match(who)
+    if found is None:
+        return dict.fromkeys(("process", "host", "since"))
+    since = found["since"].replace(" UTC", "Z").replace(" ", "T")
+    return {"process": int(found["process"]), "host": found["host"], "since": since}
 
 
 def report_facts(summary: Summary, folder: str, files: Mapping[str, Path], missing: Sequence[str]) -> Facts:
@@ -114,11 +154,11 @@ def report_facts(summary: Summary, folder: str, files: Mapping[str, Path], missi
     return {
         "name": summary.spec.name,
         "folder": folder,
-        **_counts(summary),
+        **standing_facts(summary),
         "decision": decision(summary),
         "ranking": [_standing(standing, summary) for standing in summary.ranking().standings],
-        "what_mattered": [*axis_sentences(summary), *drop_sentences(summary)],
-        "how_sure": _how_sure(summary),
+        "what_mattered": what_mattered(summary),
+        "how_sure": how_sure(summary),
         "not_compared": [_name(c.recipe, summary) | _statuses(c.rows) for c in summary.incomplete],
         "next": next_steps(summary, folder),
         "confirmed": [_confirmed(confirmed, summary) for confirmed in summary.confirmed],
@@ -152,15 +192,10 @@ def _listed(sweep: Listed) -> Facts:
         "folder": str(sweep.path),
         "problem": None,
         "name": summary.spec.name,
-        "running": sweep.who,
-        **_counts(summary),
+        "running": _process(sweep.who),
+        **standing_facts(summary),
         "last_run_began_at": sweep.last_run_began_at,
-        "best": _best(summary),
     }
-
-
-def _counts(summary: Summary) -> Facts:
-    return _statuses(list(summary.rows))
 
 
 def _statuses(rows: Iterable[Row]) -> Facts:
@@ -179,10 +214,14 @@ def _name(recipe: Recipe, summary: Summary) -> Facts:
 
 def _trial(trial: Trial, ledger: Ledger, varied: frozenset[str]) -> Facts:
     outcome = ledger.outcomes.get(trial.key)
-    told = {_WITH_UNITS.get(key, key): value for key, value in (trial_facts(outcome) if outcome else {}).items()}
-    status = Row(trial, outcome).status
-    model = recipe_words(trial.recipe, varied)
-    return {**told, "model": model, "recipe": asdict(trial.recipe), "repeat": trial.repeat, "status": status}
+    told = trial_facts(outcome, varied) if outcome else {}
+    return {
+        **{_WITH_UNITS.get(key, key): value for key, value in told.items()},
+        "model": recipe_words(trial.recipe, varied),
+        "recipe": asdict(trial.recipe),
+        "repeat": trial.repeat,
+        "status": Row(trial, outcome).status,
+    }
 
 
 def _best(summary: Summary) -> Facts | None:
@@ -232,8 +271,3 @@ def _shared(pair: Shared, base: Summary) -> Facts:
         "other_held_out_images": pair.other_images,
         "differs": pair.differs,
     }
-
-
-def _how_sure(summary: Summary) -> list[str]:
-    sentences = [noise_words(summary), power_words(summary), *images_words(summary)] if summary.ranked else []
-    return [sentence for sentence in sentences if sentence]

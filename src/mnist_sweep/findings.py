@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from mnist_sweep.advice import next_steps
 from mnist_sweep.comparison import Shared, shared
 from mnist_sweep.conclusions import (
-    axis_sentences,
     decision,
-    drop_sentences,
-    images_words,
+    how_sure,
     interval_words,
     model_words,
-    noise_words,
-    power_words,
+    what_mattered,
 )
 from mnist_sweep.counts import counted
 from mnist_sweep.screen import make_table, show
@@ -33,15 +30,15 @@ def print_report(summary: Summary, home: str) -> None:
     if summary.ranked:
         _show_ranking(summary)
     parts = {
-        "What mattered for validation accuracy": [*axis_sentences(summary), *drop_sentences(summary)],
-        "How sure": [noise_words(summary), power_words(summary), *images_words(summary)] if summary.ranked else [],
+        "What mattered for validation accuracy": what_mattered(summary),
+        "How sure": how_sure(summary),
         "Not compared": _incomplete(summary),
         "Next": next_steps(summary, home),
     }
     for title, sentences in parts.items():
-        if any(sentences):
+        if sentences:
             show(f"\n{title}", style="bold")
-            for sentence in filter(None, sentences):
+            for sentence in sentences:
                 show(f"- {sentence}")
     if summary.confirmed:
         show()

@@ -106,7 +106,8 @@ def _check_header(path: Path, header: dict[str, Any]) -> None:
 def _record(path: Path, number: int, tree: dict[str, Any]) -> Record:
     try:
         record = record_from_dict(tree)
-        datetime.fromisoformat(record.at)
+        if datetime.fromisoformat(record.at).tzinfo is None:
+            raise ValueError(f"at: found {record.at}, needed: a time with its offset from UTC")  # noqa: TRY301
     except Exception as error:  # whatever a wrong value breaks, it is the line that is wrong
         what = f"is no event that this version knows ({type(error).__name__}: {error})"
         raise _corrupt(path, number, what, "use the mnist-sweep that wrote it") from error

@@ -12,7 +12,7 @@ import click
 from mnist_sweep.errors import UsageError
 from mnist_sweep.home import Home
 from mnist_sweep.locks import holder
-from mnist_sweep.summary import Status, Summary
+from mnist_sweep.summary import Summary
 from mnist_sweep.words import leader_words
 
 
@@ -67,7 +67,7 @@ def print_sweeps(folder: str, sweeps: Iterable[Listed]) -> None:
 
 
 def _words(sweep: Listed, summary: Summary) -> str:
-    done, left, failed = (summary.n(status) for status in (Status.FINISHED, Status.PENDING, Status.FAILED))
-    began = sweep.last_run_began_at
-    when = "running now" if sweep.who else f"{datetime.fromisoformat(began):%Y-%m-%d %H:%M}" if began else "never run"
+    done, failed, left = summary.counts
+    began = sweep.last_run_began_at and datetime.fromisoformat(sweep.last_run_began_at).astimezone()
+    when = "running now" if sweep.who else f"{began:%Y-%m-%d %H:%M}" if began else "never run"
     return f"{done:>5} done {left:>5} left {failed:>4} failed  {when:16}  {leader_words(summary) or 'no best yet'}"

@@ -60,7 +60,9 @@ def cpu_flags() -> frozenset[str]:
 def emulates_bfloat16() -> bool:
     """Whether the processor is known to have no products of bfloat16."""
     flags = cpu_flags()
-    return "avx" in flags and not flags & {"avx512_bf16", "amx_bf16", "avx_ne_convert"}
+    x86 = "avx" in flags and not flags & {"avx512_bf16", "amx_bf16", "avx_ne_convert"}
+    arm = "asimd" in flags and "bf16" not in flags
+    return x86 or arm
 
 
 def others_load() -> float:

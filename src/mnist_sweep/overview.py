@@ -7,14 +7,14 @@ import time
 from datetime import UTC, datetime
 
 from mnist_sweep.counts import counted
-from mnist_sweep.estimate import Estimate, time_left
+from mnist_sweep.estimate import Estimate, is_measured, time_left
 from mnist_sweep.events import Failed
 from mnist_sweep.ledger import Ledger, pending
 from mnist_sweep.machine import devices_words, emulates_bfloat16, n_cores, others_load, visible_gpus
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import N_PIXELS, N_TRAINING_IMAGES
 from mnist_sweep.screen import make_table, show
-from mnist_sweep.summary import Status, Summary
+from mnist_sweep.summary import Summary
 from mnist_sweep.terminal import say
 from mnist_sweep.words import best_words, cut_words, duration_words, outcome_words, shape_words, trial_words
 
@@ -73,11 +73,9 @@ def _time(plan: Plan, ledger: Ledger) -> str:
     left = planned_time(plan, ledger)
     if left is None:
         return "nothing left to train"
-    basis = "the measured trials of this folder" if ledger.outcomes else "short products of matrices here"
+    basis = "the measured trials of this folder" if is_measured(ledger) else f"short products of matrices here{busy}"
     likely, low, high = (duration_words(seconds) for seconds in (left.likely, left.low, left.high))
-    return (
-        f"about {likely} on {counted(n_cores(), 'core')} ({low} to {high}), by {basis}{'' if ledger.outcomes else busy}"
-    )
+    return f"about {likely} on {counted(n_cores(), 'core')} ({low} to {high}), by {basis}"
 
 
 def _precision(plan: Plan) -> dict[str, str]:
@@ -86,7 +84,7 @@ def _precision(plan: Plan) -> dict[str, str]:
     if not asked or visible_gpus() or not emulates_bfloat16():
         return {}
     text = "mixed_bfloat16 is emulated here, which can take several times as long as float32"
-    return {"precision": f"{text}: this processor has neither avx512_bf16 nor amx_bf16; run says how much longer"}
+    return {"precision": f"{text}: this processor has no instructions for it; run says how much longer"}
 
 
 def planned_time(plan: Plan, ledger: Ledger) -> Estimate | None:
@@ -94,7 +92,7 @@ def planned_time(plan: Plan, ledger: Ledger) -> Estimate | None:
     trials = pending(plan.trials, ledger)
     if not trials:
         return None
-    left = time_left(trials, ledger, n_cores(), 0.0 if ledger.outcomes else _calibrate())
+    left = time_left(trials, ledger, n_cores(), 0.0 if is_measured(ledger) else _calibrate())
     return Estimate(_START.likely + left.likely, _START.low + left.low, _START.high + left.high)
 
 
@@ -152,7 +150,7 @@ def print_trials(plan: Plan, ledger: Ledger) -> None:
 def left_of_run(plan: Plan, ledger: Ledger, *, running: bool) -> Estimate | None:
     """Seconds until the rest is done by the workers of the last run; None when nothing is left, or was measured yet."""
     trials = pending(plan.trials, ledger)
-    if not trials or not ledger.outcomes:
+    if not trials or not is_measured(ledger):
         return None
     since_s = (datetime.now(UTC) - datetime.fromisoformat(ledger.heard_at)).total_seconds()
     left = time_left(trials, ledger, ledger.n_workers, rate=0.0, spent=ledger.spent(since_s) if running else None)
@@ -161,7 +159,7 @@ def left_of_run(plan: Plan, ledger: Ledger, *, running: bool) -> Estimate | None
 
 def print_status(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, home: str) -> None:
     """How a sweep stands: done, running, left, failed with reasons, time left, best so far."""
-    finished, failed, left = (summary.n(status) for status in (Status.FINISHED, Status.FAILED, Status.PENDING))
+    finished, failed, left = summary.counts
     say(f"{home}: {'running: ' + who if who else 'not running'}")
     say(f"Trials: {finished} finished, {failed} failed, {left} left; {duration_words(summary.seconds)} so far")
     if ledger.confirmations:

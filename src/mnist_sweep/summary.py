@@ -305,6 +305,11 @@ class Summary:
         return sum(combination.n(status) for combination in self.combinations)
 
     @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many trials finished, failed and are left."""
+        return self.n(Status.FINISHED), self.n(Status.FAILED), self.n(Status.PENDING)
+
+    @property
     def unfinished(self) -> bool:
         """Whether a trial is still to be trained: until then who leads is no decision."""
         return any(row.status is Status.PENDING for row in self.rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -35,7 +35,7 @@ def run_sweep(
     plan: Plan,
     *,
     journal_path: Path,
-    prepare: Callable[[int], AbstractContextManager[Training]],
+    prepare: Callable[[Sequence[Trial]], AbstractContextManager[Training]],
     stamp: Callable[[Event], Record],
     confirmations: tuple[Trial, ...] = (),
     retry_failed: bool = False,
@@ -47,7 +47,7 @@ def run_sweep(
 
     Args:
         confirmations: train these instead of the plan's trials.
-        prepare: gets ready to train that many trials; called only when there are any.
+        prepare: gets ready to train these trials; called only when there are any.
         stamp: gives an event its time.
         retry_failed: train failed trials again; otherwise their failure is their result.
         max_trials: train so many at most.
@@ -75,7 +75,7 @@ def run_sweep(
         todo = todo[:max_trials]
         if not todo:
             return ledger
-        with prepare(len(todo)) as training:
+        with prepare(todo) as training:
             other = differences([run.environment for run in ledger.runs], training.environment)
             if other:
                 say(f"{_OTHER_BITS}: {'; '.join(other)}")

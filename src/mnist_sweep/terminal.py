@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -58,6 +58,7 @@ class Pace:
     began: float = 0.0
     n_failed: int = 0
     running: dict[Trial, str] = field(default_factory=dict)
+    ended: set[Trial] = field(default_factory=set)  # since this run began
     news: str = ""  # who leads by validation, or how far each confirmation is
     left: str = ""  # how long it will still take; empty before anything was measured
     _looked: float = float("-inf")
@@ -77,6 +78,7 @@ class Pace:
                 self.running[trial] = f"epoch {epoch}, val_loss {val_loss:.4f}, val_accuracy {val_accuracy:.4f}"
             case Finished(trial) | Failed(trial):
                 self.running.pop(trial, None)
+                self.ended.add(trial)
                 self.n_done += 1
                 self.n_failed += isinstance(event, Failed)
                 self.look()
@@ -87,7 +89,8 @@ class Pace:
             return
         summary = summarize(self.plan, self.ledger)
         self.news = confirming_words(summary, self.trials) if self.trials[0].confirms else leader_words(summary)
-        trials = pending(self.trials, self.ledger)
+        left = pending(self.trials, self.ledger, retry_failed=self.retry_failed)
+        trials = [trial for trial in left if trial not in self.ended]
         likely = time_left(trials, self.ledger, self.ledger.n_workers, rate=0.0, spent=self.ledger.spent()).likely
         self.left = f"left {duration_words(likely)}" if likely else ""
         self._looked = time.monotonic()
@@ -103,7 +106,15 @@ class Look:
 
     def tell(self, text: str) -> None:
         """Say on stderr what the user should know; in lines of JSON where these were asked for."""
-        say(json.dumps({"event": "notice", "text": text}) if self.log_format == "json" else text, err=True)
+        if self.log_format == "json":
+            _say_json({"event": "notice", "text": text})
+        else:
+            say(text, err=True)
+
+
+def _say_json(facts: Mapping[str, Any]) -> None:
+    """Print an object on stderr in a line of its own, however wide the terminal is."""
+    click.echo(json.dumps(facts), err=True)
 
 
 @contextmanager
@@ -171,8 +182,8 @@ def _json_lines(plan: Plan, trials: tuple[Trial, ...], look: Look) -> Listener:
         pace = pace or _pace(plan, trials, ledger, event, look)
         pace.see(event)
         if isinstance(event, Finished | Failed):
-            facts = {"event": type(event).__name__.lower(), **trial_facts(event), "done": pace.n_done}
-            say(json.dumps({**facts, "trials": pace.n_trials}), err=True)
+            kind, facts = type(event).__name__.lower(), trial_facts(event, plan.spec.varied)
+            _say_json({"event": kind, **facts, "done": pace.n_done, "trials": pace.n_trials})
 
     return hear
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Container, Hashable, Iterable
 from typing import Any
 
 from mnist_sweep.counts import counted
-from mnist_sweep.events import BFLOAT16_FACTOR, Failed, Finished
+from mnist_sweep.events import BFLOAT16, Failed, Finished
 from mnist_sweep.recipe import PRECISIONS, EarlyStopping, Recipe, Trial
 from mnist_sweep.summary import CHOSEN_BY, METRICS, Combination, Row, Spread, Status, Summary, spread_of
 
@@ -16,7 +16,11 @@ _FROM = 1.5  # a unit is used from this many of it
 
 def shape_words(recipe: Recipe) -> str:
     """The hidden layers: 2×64, 300-100, or no hidden layer."""
-    widths = [str(width) for width in recipe.hidden_widths]
+    return _widths_words(recipe.hidden_widths)
+
+
+def _widths_words(hidden_widths: Iterable[int]) -> str:
+    widths = [str(width) for width in hidden_widths]
     return f"{len(widths)}×{widths[0]}" if len(set(widths)) == 1 else "-".join(widths) or "no hidden layer"
 
 
@@ -107,9 +111,9 @@ def outcome_words(outcome: Finished | Failed) -> str:
     )
 
 
-def trial_facts(event: Finished | Failed) -> dict[str, Any]:
+def trial_facts(event: Finished | Failed, varied: Container[str] = ()) -> dict[str, Any]:
     """A trial that ended as plain JSON values, without its curves and lists."""
-    facts: dict[str, Any] = {"model": recipe_words(event.trial.recipe), "repeat": event.trial.repeat}
+    facts: dict[str, Any] = {"model": recipe_words(event.trial.recipe, varied), "repeat": event.trial.repeat}
     if isinstance(event, Failed):
         return {**facts, "cause": event.cause, "reason": event.reason}
     row = Row(event.trial, event)
@@ -118,12 +122,12 @@ def trial_facts(event: Finished | Failed) -> dict[str, Any]:
 
 def emulation_words(event: Finished) -> str:
     """How much longer a training in bfloat16 takes than in float32; empty where that was not measured."""
-    factor, recipe = event.result.execution.get(BFLOAT16_FACTOR), event.trial.recipe
-    if not factor:
+    measured = event.result.execution.get(BFLOAT16)
+    if not measured:
         return ""
     return (
-        f"{recipe.precision} takes {factor:.1f} times as long as float32 on this processor, which emulates it "
-        f"(measured with {shape_words(recipe)}, batch {recipe.batch_size})"
+        f"mixed_bfloat16 takes {measured['factor']:.1f} times as long as float32 on this processor, which emulates it "
+        f"(measured with {_widths_words(measured['widths'])}, batch {measured['batch_size']})"
     )
 
 
@@ -147,9 +151,9 @@ def closing_words(summary: Summary, best_path: str) -> str:
 
 def counts_words(summary: Summary) -> str:
     """How many trials finished, failed and are left, and how long that took."""
-    n_finished, n_failed, n_pending = (summary.n(status) for status in (Status.FINISHED, Status.FAILED, Status.PENDING))
+    n_finished, n_failed, n_left = summary.counts
     spent = duration_words(summary.seconds) + (" in all runs" if len(summary.runs) > 1 else "")
-    return f"Trials: {n_finished} finished, {n_failed} failed, {n_pending} left; {spent}"
+    return f"Trials: {n_finished} finished, {n_failed} failed, {n_left} left; {spent}"
 
 
 def best_words(summary: Summary) -> str:

@@ -142,6 +142,17 @@ def test_what_is_put_back_comes_again_first_and_alone() -> None:
     assert not window
 
 
+def test_a_slow_listener_costs_no_trial_its_time() -> None:
+    """A trial that ended in time has its result, however long what it said before kept whoever listens."""
+    outcomes = {}
+    for event in run_in_pool(iter(_TRIALS), fake_work.make_trains, Limits(2, trial_timeout_s=1.0)):
+        if isinstance(event, Progress):
+            time.sleep(1.2)
+        if isinstance(event, Finished | Failed):
+            outcomes[event.trial.repeat] = event
+    assert {trial.repeat: finished(trial) for trial in _TRIALS} == outcomes
+
+
 def test_pool_uses_all_its_processes() -> None:
     """Work is shared by as many processes as there are workers, none of them this one."""
     trials = [a_trial(repeat) for repeat in range(1, 41)]

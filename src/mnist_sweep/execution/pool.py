@@ -118,20 +118,27 @@ class _Pool:
         sources |= {worker.process.output: worker for worker in self._workers if worker.talks}
         for source in wait(list(sources), timeout=_LOOK_S):
             worker = sources[source]
-            if worker not in self._workers:  # what came before has ended it
-                continue
             if source == worker.process.output:
                 worker.talks = worker.process.take_output()
-                continue
-            try:
-                message = worker.process.pipe.recv()
-            except (EOFError, OSError):
-                yield from self._bury(worker)
-            else:
-                yield from self._hear(worker, message)
-        for worker in [worker for worker in self._workers if worker.batch and running_s() > worker.deadline]:
-            yield from timed_out(worker.batch, self._window, self._limits)
-            self._replace(worker)
+        for worker in tuple(self._workers):
+            now = running_s()  # before the messages are taken in: whoever hears of them may take long
+            yield from self._hear_all(worker)
+            if worker.batch and now > worker.deadline and worker in self._workers:
+                yield from timed_out(worker.batch, self._window, self._limits)
+                self._replace(worker)
+
+    def _hear_all(self, worker: _Worker) -> Generator[TrialEvent]:
+        """All that a worker has said by now, and that it died, if it did."""
+        messages, is_dead = [], False
+        try:
+            while worker.process.pipe.poll():
+                messages.append(worker.process.pipe.recv())
+        except (EOFError, OSError):
+            is_dead = True
+        for message in messages:
+            yield from self._hear(worker, message)
+        if is_dead and worker in self._workers:
+            yield from self._bury(worker)
 
     def _hear(self, worker: _Worker, message: Any) -> Generator[TrialEvent]:
         match message:

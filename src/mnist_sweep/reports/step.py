@@ -9,14 +9,11 @@ from pathlib import Path
 
 from mnist_sweep.advice import next_steps
 from mnist_sweep.conclusions import (
-    axis_sentences,
     decision,
-    drop_sentences,
-    images_words,
+    how_sure,
     interval_words,
     model_words,
-    noise_words,
-    power_words,
+    what_mattered,
 )
 from mnist_sweep.counts import counted
 from mnist_sweep.effects import Level
@@ -26,7 +23,7 @@ from mnist_sweep.home import Home
 from mnist_sweep.locks import in_turn
 from mnist_sweep.reports.tables import axis_words
 from mnist_sweep.streams import path_words
-from mnist_sweep.summary import CHOSEN_BY, RANKED, Status, Summary, spread_of
+from mnist_sweep.summary import CHOSEN_BY, RANKED, Summary, spread_of
 from mnist_sweep.words import amount_words, axis_name_words, axis_value_words, cut_words, duration_words, spread_words
 
 _SHOWN = 5
@@ -114,10 +111,7 @@ def _section(summary: Summary, files: str) -> Iterator[str]:
     yield from _best(summary)
     yield from _by_axis(summary)
     yield "**What the numbers say.**\n"
-    told = [*axis_sentences(summary), *drop_sentences(summary)]
-    if summary.ranked:
-        told += [noise_words(summary), power_words(summary), *images_words(summary)]
-    yield from (f"- {sentence}" for sentence in told if sentence)
+    yield from (f"- {sentence}" for sentence in [*what_mattered(summary), *how_sure(summary)])
     yield ""
     yield from _confirmed(summary)
     yield f"**Time.** {_time(summary)}\n"
@@ -216,7 +210,7 @@ def _confirmed(summary: Summary) -> Iterator[str]:
 
 
 def _time(summary: Summary) -> str:
-    finished, failed, left = (summary.n(status) for status in (Status.FINISHED, Status.FAILED, Status.PENDING))
+    finished, failed, left = summary.counts
     machine = summary.runs[-1].environment.get("machine", {}) if summary.runs else {}
     words = [str(value) for key, value in machine.items() if key != "host"] if isinstance(machine, dict) else []
     left_words = f", {left} left" if left else ""

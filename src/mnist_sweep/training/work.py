@@ -6,13 +6,14 @@ import math
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnist_sweep.clock import running_s
-from mnist_sweep.events import BFLOAT16_FACTOR, Cause, Curves, Failed, Finished, Progress, Result
+from mnist_sweep.events import BFLOAT16, Cause, Curves, Failed, Finished, Progress, Result
 from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, CompileKey, Trial, compile_key, exact_accuracy
 from mnist_sweep.training.loop import Evaluation, Program, Programs
 from mnist_sweep.training.runtime import set_precision, tensorflow
@@ -78,24 +79,25 @@ class Trainer:
     """Trains trials on the data it holds; compiled programs are kept from one trial to the next.
 
     Args:
-        compares: the first shape in bfloat16 with float32; its results hold by how much it takes longer.
+        compared: a trial in bfloat16 whose epoch is compared with that of float32 before any trial begins; all results
+            hold by how much it takes longer.
     """
 
-    def __init__(self, data: Mnist, *, compares: bool = False) -> None:
+    def __init__(self, data: Mnist, compared: Trial | None = None) -> None:
         self._train = _on_device(data.x_train, data.y_train)
         self._test = _on_device(data.x_test, data.y_test)
         self.programs = Programs(self._train.images, self._train.labels)
         self._execution = execution()
         self._held_out = lru_cache(maxsize=2)(self._take)
-        self._compares = compares
-        self._compared: dict[CompileKey, dict[str, float]] = {}
+        if compared:
+            with suppress(Exception):  # what breaks here breaks that trial too, which tells why
+                self._execution |= {BFLOAT16: self._compare(compared)}
 
     def __call__(self, trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
         """Train trials of one shape side by side: a Progress after every epoch of each, then its Finished or Failed."""
         members = [self._member(trial, len(trials)) for trial in trials]
         set_precision(trials[0].recipe.precision)
         pairs = [(part.images, part.labels) for part in (members[0].validation, self._test)]
-        self._compare(members, pairs)
         program = self._ready(compile_key(trials[0].recipe), members, pairs)
         epoch = 0
         while members:
@@ -117,18 +119,18 @@ class Trainer:
             program.reset(i, member.trial.seeds.weights, member.trial.recipe.learning_rate)
         return program
 
-    def _compare(self, members: list[_Member], pairs: list[tuple[Any, Any]]) -> None:
-        """Measure how much longer an epoch of the first shape in bfloat16 takes than in float32."""
-        shape = compile_key(members[0].trial.recipe)
-        if not self._compares or shape.precision != "mixed_bfloat16" or self._compared:
-            return
-        seconds = []
+    def _compare(self, trial: Trial) -> dict[str, Any]:
+        """Measure how many times as long as in float32 an epoch of this trial takes in bfloat16."""
+        members, seconds = [self._member(trial, 1)], []
+        pairs = [(part.images, part.labels) for part in (members[0].validation, self._test)]
         for precision in ("float32", "mixed_bfloat16"):
-            program = self._ready(replace(shape, precision=precision), members, pairs)
+            set_precision(precision)
+            program = self._ready(replace(compile_key(trial.recipe), precision=precision), members, pairs)
             began = time.process_time()  # what else runs here must not decide it
             _epoch(program, members, 1)
             seconds.append(time.process_time() - began)
-        self._compared[shape] = {BFLOAT16_FACTOR: seconds[1] / seconds[0]}
+        recipe = trial.recipe
+        return {"factor": seconds[1] / seconds[0], "widths": recipe.hidden_widths, "batch_size": recipe.batch_size}
 
     def _member(self, trial: Trial, stack: int) -> _Member:
         fraction, seed = trial.recipe.validation_fraction, trial.seeds.split
@@ -160,11 +162,7 @@ class Trainer:
             test_accuracy=(len(truth) - len(wrong)) / len(truth),
             confusion=_confusion(truth, test.predicted),
             wrong=tuple((int(i), int(test.predicted[i])) for i in wrong),
-            execution={
-                **self._execution,
-                "stack": member.stack,
-                **self._compared.get(compile_key(member.trial.recipe), {}),
-            },
+            execution={**self._execution, "stack": member.stack},
         )
         return Finished(member.trial, result)
 
@@ -198,17 +196,17 @@ class MakeTrainer:
     Args:
         data: where MNIST lies.
         gpus: the GPU of each worker as CUDA_VISIBLE_DEVICES names it; none for the CPU.
-        compares: the first shape in bfloat16 of each worker with float32.
+        compared: a trial in bfloat16, for the first worker to compare with float32.
     """
 
     data: Handle
     gpus: tuple[str, ...] = ()
-    compares: bool = False
+    compared: Trial | None = None
 
     def __call__(self, number: int) -> Trainer:
         """The trainer of the worker with this number, on its own device."""
         os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus[number] if self.gpus else "-1"
-        return Trainer(attach(self.data), compares=self.compares)
+        return Trainer(attach(self.data), self.compared if number == 0 else None)
 
 
 class EpochValues(NamedTuple):
