@@ -75,7 +75,7 @@ def test_a_terminal_that_closes_ends_a_sweep_in_good_order() -> None:
         os.close(terminal)
         assert 129 == running.wait(timeout=60)
     told = json.loads(Path("told.json").read_text())
-    assert (129, 2) == (told["exit_code"], told["left"])
+    assert (129, 2) == (told["exit_code"], told["n_left"])
     assert "to continue: mnist-sweep run long.yaml" in told["error"]
     assert Path("output/long/best.xlsx").is_file()
     assert "run_ended" in _events()

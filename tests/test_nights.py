@@ -109,8 +109,10 @@ def test_the_end_is_told_to_a_command(tiny: str) -> None:
     """--notify gets the summary as JSON on its standard input; one that fails does the sweep no harm."""
     assert 0 == _sweep("run", tiny, "--quiet", "--notify", "tee told.json | wc -c > length.txt").returncode
     told = json.loads(Path("told.json").read_text())
-    assert ("tiny", 0, 4, 0, 0) == tuple(told[name] for name in ("name", "exit_code", "finished", "failed", "left"))
-    assert told["best_by_validation"]["repeats"] == 2
+    assert ("tiny", 0, 4, 0, 0) == tuple(
+        told[name] for name in ("name", "exit_code", "n_finished", "n_failed", "n_left")
+    )
+    assert told["best"]["n_finished"] == 2
     assert (None, "output/tiny", "output/tiny/best.xlsx") == tuple(told[k] for k in ("error", "folder", "best_xlsx"))
     again = _sweep("run", tiny, "--quiet", "--notify", "no-such-program")
     assert 0 == again.returncode

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from builders import finished
-from mnist_sweep import cli, drive, notify
+from mnist_sweep import cli, drive, facts
 from mnist_sweep.boundary import Context, run_command
 from mnist_sweep.config import load_spec
 from mnist_sweep.errors import WorkersError
@@ -144,7 +144,7 @@ def test_a_signal_at_the_end_costs_no_message(monkeypatch: pytest.MonkeyPatch, n
     monkeypatch.setattr(cli, "_summary_of", interrupted)
     code, told = _end("run tiny.yaml")
     assert told
-    assert (7, 7, 3) == (code, told["exit_code"], told["finished"])
+    assert (7, 7, 3) == (code, told["exit_code"], told["n_finished"])
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # one that came stays ignored
 
 
@@ -153,7 +153,7 @@ def test_what_breaks_the_message_changes_no_exit_code(
 ) -> None:
     """The end of the command stays what it was, and what went wrong with the message is said."""
     monkeypatch.setattr(drive, "train_at", _raise(WorkersError("no worker starts")))
-    monkeypatch.setattr(notify, "closing_facts", _raise(ZeroDivisionError("no facts")))
+    monkeypatch.setattr(facts, "closing_facts", _raise(ZeroDivisionError("no facts")))
     assert (7, None) == _end("run tiny.yaml")
     assert "The end could not be told (ZeroDivisionError: no facts)" in capsys.readouterr().err
 
