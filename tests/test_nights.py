@@ -62,7 +62,8 @@ def test_limits_stop_in_good_order_and_the_rest_follows(tiny: str) -> None:
     first = _sweep("run", tiny, "--max-trials", "1", "--notify", "cat > told.json")
     assert 8 == first.returncode
     told = json.loads(Path("told.json").read_text())
-    assert (8, 1, 3, "output/tiny/best.xlsx") == tuple(told[k] for k in ("exit_code", "finished", "left", "best_xlsx"))
+    names = ("exit_code", "n_finished", "n_left", "best_xlsx")
+    assert (8, 1, 3, "output/tiny/best.xlsx") == tuple(told[name] for name in names)
     assert told["error"] in first.stderr
     assert "Limit reached, 3 trials left; to continue: mnist-sweep run tiny.yaml" in first.stderr
     assert ["finished", "pending", "pending", "pending"] == list(pd.read_excel("output/tiny/full.xlsx")["Status"])

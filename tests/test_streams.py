@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def tiny(mnist: object) -> str:
 
 @pytest.fixture
 def done() -> str:
-    """The folder of a finished sweep."""
+    """The folder of a finished sweep; there is another with the same in output/other."""
     Path("tiny.yaml").write_text(_TINY.format(max_epochs=5))
     plan = make_plan(load_spec(Path("tiny.yaml")), MNIST_DIGEST)
     home = Home(Path("output/tiny"))
@@ -60,6 +61,7 @@ def done() -> str:
     with closing(Journal(home.journal)) as journal:
         for event in events:
             journal.append(Record("2026-01-01T00:00:00Z", 1.0, event))
+    shutil.copytree(home.path, "output/other")
     return str(home.path)
 
 
@@ -155,10 +157,10 @@ def _wait_for_a_start() -> None:
 
 
 @_FULL
-@pytest.mark.parametrize("words", ["plan tiny.yaml", "status {}", "compare {} {}", "schema"])
+@pytest.mark.parametrize("words", ["plan tiny.yaml", "status {}", "compare {} output/other", "schema"])
 def test_what_is_printed_arrives_or_is_told(done: str, words: str) -> None:
     """A command that cannot print says so, with exit code 9; closed streams and readers who leave are no fault."""
-    words = words.format(done, done)
+    words = words.format(done)
     full = _shell(f"{words} >/dev/full")
     assert (9, b"Error: standard output cannot be written: No space left on device\n") == (full.returncode, full.stderr)
     for streams in ("<&- >&-", "2>&-", "| true"):
@@ -176,8 +178,8 @@ def test_a_report_is_written_before_it_is_told(done: str) -> None:
 @pytest.mark.parametrize("environment", _ASCII.values(), ids=_ASCII)
 def test_every_command_speaks_ascii(done: str, environment: dict[str, str]) -> None:
     """Where the locale has nothing but ASCII, each command ends as ever and prints nothing else."""
-    for words in ("plan tiny.yaml", "plan tiny.yaml --list", "status {}", "report {}", "compare {} {}"):
-        told = _shell(words.format(done, done), **environment)
+    for words in ("plan tiny.yaml", "plan tiny.yaml --list", "status {}", "report {}", "compare {} output/other"):
+        told = _shell(words.format(done), **environment)
         assert 0 == told.returncode, told.stderr
         assert "2x" in told.stdout.decode("ascii")
 

@@ -48,8 +48,9 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def stop_signals(max_hours: float | None) -> Iterator[Stop]:
     """Take Ctrl-C, SIGTERM and SIGHUP as a wish to stop in good order; a second Ctrl-C or SIGTERM ends at once.
 
-    A terminal that closes sends SIGHUP twice: as it goes, and when its shell ends. So the second is no wish to hurry,
-    and one may still come after the block. Where SIGHUP is ignored from the start, as under nohup, it stays so.
+    A terminal that closes sends SIGHUP twice: as it goes, and when its shell ends. So the second is no wish to hurry:
+    from the first signal on SIGHUP is ignored, also by what the user has run at the end, and after the block. Where it
+    is ignored from the start, as under nohup, it stays so.
     """
     stop = Stop(deadline=_clock() + max_hours * 3600 if max_hours else float("inf"))
     stderr = os.dup(2)  # of its own: what is written to 2 itself is held back while libraries start
@@ -59,13 +60,13 @@ def stop_signals(max_hours: float | None) -> Iterator[Stop]:
             os.write(stderr, text.encode())
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if stop.signal and number != signal.SIGHUP:
+        if stop.signal:
             say_now("\x1b[?25h\n" if os.isatty(stderr) else "")  # the live lines have hidden the cursor
             say_now("stopped at once; finished trials are kept; run again without --fresh to continue\n")
             os._exit(128 + number)  # the journal is whole at every moment
-        if not stop.signal:
-            stop.signal = number
-            say_now("" if stop.shown else "stopping; once more to leave at once\n")
+        stop.signal = number
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        say_now("" if stop.shown else "stopping; once more to leave at once\n")
 
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     numbers = [number for number in _STOPPING if not (ignored and number == signal.SIGHUP)]
