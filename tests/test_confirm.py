@@ -114,7 +114,8 @@ def test_the_best_are_trained_again(tiny: str) -> None:
     again = _sweep("run", "tiny.yaml")
     assert (0, "") == (again.returncode, again.stderr)
     assert "6 finished" in again.stdout
-    assert "Confirmed" in pd.ExcelFile(f"{tiny}/best.xlsx").sheet_names
+    with pd.ExcelFile(f"{tiny}/best.xlsx") as best:
+        assert "Confirmed" in best.sheet_names
 
 
 def test_a_limit_stops_it_and_the_same_command_goes_on(tiny: str) -> None:

@@ -142,10 +142,13 @@ def test_a_signal_at_the_end_costs_no_message(monkeypatch: pytest.MonkeyPatch, n
 
     monkeypatch.setattr(drive, "train_at", _raise(WorkersError("no worker starts")))
     monkeypatch.setattr(cli, "_summary_of", interrupted)
-    code, told = _end("run tiny.yaml")
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        code, told = _end("run tiny.yaml")
+    finally:
+        signal.signal(signal.SIGHUP, before)  # the command leaves it ignored
     assert told
     assert (7, 7, 3) == (code, told["exit_code"], told["n_finished"])
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # one that came stays ignored
 
 
 def test_what_breaks_the_message_changes_no_exit_code(
