@@ -24,7 +24,7 @@ from mnist_sweep.ledger import Ledger, pending, replay
 from mnist_sweep.locks import locked
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import Trial
-from mnist_sweep.reports.build import get_ready, write_page, write_reports
+from mnist_sweep.reports.build import get_ready, load_libraries, write_page, write_reports
 from mnist_sweep.reports.plot_library import Plotter
 from mnist_sweep.streams import path_words
 from mnist_sweep.summary import Summary, summarize
@@ -123,6 +123,7 @@ def write_all(
     Returns:
         The summary, where each report was written, by its name, and what is missing, in words.
     """
+    load_libraries()
     summary = summarize(plan, ledger)
     written, missing = write_reports(summary, path_words(home.path), home.reports, home.plots, plotter)
     for name, path in written.items():
@@ -222,6 +223,7 @@ def _live_page(plan: Plan, home: Home) -> Listener:
         if began < due or not isinstance(event, Finished | Failed):
             return
         try:
+            load_libraries()
             write_page(summarize(plan, ledger), path_words(home.path), home.reports["page"], refresh_s=_REFRESH_S)
         finally:
             took = time.monotonic() - began

@@ -7,6 +7,8 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,22 @@ def test_the_command_ends_in_words_under_a_limit_on_the_address_space(tmp_path: 
     assert str(home / "best.xlsx") in done.stdout
     assert 9 == done.returncode
     assert all(path.is_file() for path in Home(home).reports.values())
+
+
+def test_two_threads_never_import_the_libraries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who wants to write reports waits for who gets ready: of packages that import in a circle two would get halves."""
+    importing, seen = threading.Lock(), []
+
+    def import_slowly(name: str) -> None:
+        alone = importing.acquire(blocking=False)
+        seen.append((name, alone))
+        time.sleep(0.02)
+        if alone:
+            importing.release()
+
+    monkeypatch.setattr(build, "import_module", import_slowly)
+    with Plotter(_artist(monkeypatch, "time.sleep(600)"), patience_s=1) as plotter:
+        build.get_ready(plotter)
+        build.load_libraries()
+    assert {True} == {alone for _, alone in seen}
+    assert 2 == [name for name, _ in seen].count("pandas")

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 
 from mnist_sweep.errors import StorageError
 from mnist_sweep.files import write_whole
@@ -37,17 +37,25 @@ RENDERERS: Mapping[str, Renderer] = {
 }
 
 
-def get_ready(plotter: Plotter) -> None:
-    """Start what takes long before there is anything to render, beside other work; what fails here is tried again."""
+_loading = Lock()
 
-    def load() -> None:
-        with suppress(Exception):
-            for name in ("pandas", "lxml.etree", "openpyxl.chart", "scipy.stats"):
+
+def load_libraries() -> None:
+    """Import what reports are made with; what fails here fails again, in words, where it is used.
+
+    By one thread at a time: of packages whose modules import one another in a circle, two threads may get halves.
+    """
+    with _loading:
+        for name in ("pandas", "lxml.etree", "openpyxl.chart", "scipy.stats"):
+            with suppress(Exception):
                 import_module(name)
 
+
+def get_ready(plotter: Plotter) -> None:
+    """Start what takes long before there is anything to render, beside other work; what fails here is tried again."""
     with suppress(OSError, RuntimeError):
         plotter.start()
-        Thread(target=load, daemon=True).start()
+        Thread(target=load_libraries, daemon=True).start()
 
 
 def write_reports(
