@@ -1,0 +1,338 @@
+"""Programs on JAX. test_jax.py runs these tests in a process of their own, since a process has one Keras backend."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from mnist_sweep.keras_names import OPTIMIZERS
+from mnist_sweep.recipe import CompileKey, Seeds
+from mnist_sweep.training import jax_program
+from mnist_sweep.training.data import Mnist
+from mnist_sweep.training.jax_network import Network, build_model, build_optimizer
+from mnist_sweep.training.jax_program import JaxBackend, JaxProgram
+from mnist_sweep.training.jax_runtime import jax
+from reference import OPTIMIZERS as COMPARED
+from reference import SIZE, STEPS, a_shape, logits_of, small_net, some_images
+
+jax()
+
+_N = 430  # four steps and a smaller one
+_DATA = some_images(600)
+_RICH = partial(small_net, normalised=True, dropout=0.2)
+Weights = list[npt.NDArray[Any]]
+
+
+@pytest.fixture(scope="module")
+def rich() -> JaxBackend:
+    """Trains the net with batch normalisation and dropout."""
+    return JaxBackend(_DATA, _RICH)
+
+
+def _order(seeds: Seeds, epoch: int) -> npt.NDArray[np.int32]:
+    return np.random.default_rng([seeds.order, epoch]).permutation(600)[:_N].astype(np.int32)
+
+
+def _rate(seeds: Seeds) -> npt.NDArray[np.float32]:
+    return np.linspace(0.002, 0.0005 * (1 + seeds.weights), 5, dtype=np.float32)
+
+
+def _train(program: JaxProgram, members: list[Seeds], *epochs: int) -> list[tuple[float, int]]:
+    """Train the first members; what the last epoch told."""
+    told = []
+    for epoch in epochs:
+        orders = np.stack([_order(seeds, epoch) for seeds in members])
+        told = program.train(orders, np.stack([_rate(seeds) for seeds in members]), epoch)
+    return told
+
+
+def _begin(program: JaxProgram, members: list[Seeds]) -> None:
+    for i, seeds in enumerate(members):
+        program.reset(i, seeds)
+
+
+def _some(n: int) -> list[Seeds]:
+    return [Seeds(weights=i, split=0, order=50 + i) for i in range(1, n + 1)]
+
+
+def _distance(a: Weights, b: Weights) -> float:
+    return max(float(np.abs(x - y).max()) for x, y in zip(a, b, strict=True))
+
+
+def _equal(a: Weights, b: Weights) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _alone(seeds: Seeds, n_epochs: int) -> tuple[list[tuple[float, int]], Weights]:
+    """The last epoch's loss and right answers, and the weights, of a lone training by a new backend."""
+    program = JaxBackend(_DATA, _RICH).program(a_shape(_N), 1)
+    program.reset(0, seeds)
+    return _train(program, [seeds], *range(1, n_epochs + 1)), program.kept(0)
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_a_training_begins_with_keras_weights_and_learns(n: int) -> None:
+    """Weights are those of set_random_seed and the layers; each epoch's loss falls, its counts are of all images."""
+    keras = importlib.import_module("keras")
+    backend, members, shape = JaxBackend(_DATA), _some(n), a_shape(_N)
+    program = backend.program(shape, n)
+    _begin(program, members)
+    for i, seeds in enumerate(members):
+        keras.utils.set_random_seed(seeds.weights)
+        layers = [keras.layers.Dense(w, f) for w, f in zip(shape.hidden_widths, shape.hidden_funcs, strict=True)]
+        model = keras.Sequential([keras.Input((784,)), *layers, keras.layers.Dense(10)])
+        assert _equal(model.get_weights(), program.kept(i))
+    first, last = _train(program, members, 1), _train(program, members, *range(2, 9))
+    assert n == len(first) == len(last)
+    for (before, _), (after, n_right) in zip(first, last, strict=True):
+        assert after < before / 2
+        assert 0.6 * _N < n_right <= _N
+    assert 1 == backend.n_compiled
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_evaluations_are_those_of_keras(rich: JaxBackend, n: int) -> None:
+    """Loss and predictions on given images, and on all test images, are those of a Keras model with what is kept."""
+    members, rng = _some(n), np.random.default_rng(8)
+    program = rich.program(a_shape(_N), n)
+    _begin(program, members)
+    _train(program, members, 1)
+    indices = np.stack([rng.permutation(600)[:170].astype(np.int32) for _ in members])
+    for i, seen in enumerate(program.validate(indices)):
+        model = _RICH(a_shape(_N), 0)
+        model.set_weights(program.kept(i))
+        x, y = _DATA.x_train[indices[i]], _DATA.y_train[indices[i]]
+        for one, images, labels in ((seen, x, y), (program.test(i), _DATA.x_test, _DATA.y_test)):
+            logits = logits_of(model, images).astype(np.float64)
+            losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(labels)), labels]
+            assert pytest.approx(losses.mean(), abs=1e-5) == one.loss
+            assert np.array_equal(logits.argmax(1), one.predicted)
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_what_is_kept_is_restored_and_nothing_else_remembered(rich: JaxBackend, n: int) -> None:
+    """Kept weights and moving averages come back to the bit; a reset leaves nothing of the training before it."""
+    members = _some(n)
+    program = rich.program(a_shape(_N), n)
+    _begin(program, members)
+    _train(program, members, 1)
+    kept, seen = program.kept(n - 1), program.test(n - 1).loss
+    assert not np.allclose(0, kept[3])  # a moving mean
+    told = _train(program, members, 2)
+    assert not _equal(kept, program.kept(n - 1))
+    program.restore(n - 1, kept)
+    assert _equal(kept, program.kept(n - 1))
+    assert seen == program.test(n - 1).loss
+    _begin(program, members)
+    assert told == _train(program, members, 1, 2)
+
+
+def test_a_stack_of_one_gives_the_same_bits_always(rich: JaxBackend) -> None:
+    """In a new program and in one that trained other stacks before."""
+    seeds = _some(2)[1]
+    rich.program(a_shape(_N), 4)
+    program = rich.program(a_shape(_N), 1)
+    program.reset(0, seeds)
+    told = _train(program, [seeds], 1, 2)
+    expected, weights = _alone(seeds, 2)
+    assert expected == told
+    assert _equal(weights, program.kept(0))
+
+
+def test_nothing_but_rounding_comes_from_the_company(rich: JaxBackend) -> None:
+    """Each of three members in a stack filled up to four, with dropout and batch normalisation, agrees with its lone
+    training, although another member diverges.
+    """
+    members = _some(3)
+    program = rich.program(a_shape(_N), 3)
+    assert 4 == program.n_members
+    _begin(program, members)
+    orders, rates = np.stack([_order(s, 1) for s in members]), np.stack([_rate(s) for s in members])
+    rates[2] = np.nan
+    told = program.train(orders, rates, 1)
+    assert np.isnan(told[2][0])
+    for i in range(2):
+        ((loss, _),), weights = _alone(members[i], 1)
+        assert pytest.approx(loss, abs=1e-5) == told[i][0]
+        assert _distance(weights, program.kept(i)) < 1e-4
+
+
+def test_a_member_goes_on_in_the_place_of_another(rich: JaxBackend) -> None:
+    """Moved to the front of a smaller stack, it ends as it does alone: optimizer, masks and averages went with it."""
+    members = _some(4)
+    program = rich.program(a_shape(_N), 4)
+    _begin(program, members)
+    _train(program, members, 1)
+    program.move(3, 0)
+    program = rich.program(a_shape(_N), 1)
+    assert 1 == program.n_members
+    told = _train(program, members[3:], 2)
+    expected, weights = _alone(members[3], 2)
+    assert pytest.approx(expected[0][0], abs=1e-4) == told[0][0]
+    assert _distance(weights, program.kept(0)) < 1e-3
+
+
+def test_a_rate_belongs_to_a_step_and_a_member() -> None:
+    """A member whose rates are 0 stays; in the other the last, smaller batch alone moves the weights, by its rate."""
+    keras = importlib.import_module("keras")
+    program, members = JaxBackend(_DATA).program(a_shape(_N, "sgd"), 2), _some(2)
+    _begin(program, members)
+    before = [program.kept(i) for i in range(2)]
+    rates = np.zeros((2, 5), np.float32)
+    rates[1, -1] = 0.5
+    orders = np.stack([_order(s, 1) for s in members])
+    program.train(orders, rates, 1)
+    assert _equal(before[0], program.kept(0))
+    model = build_model(a_shape(_N), 0)
+    model.set_weights(before[1])
+    model.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
+    last = orders[1][400:]
+    model.train_on_batch(_DATA.x_train[last].astype("float32") / 255, _DATA.y_train[last])
+    assert _distance(model.get_weights(), program.kept(1)) < 1e-5
+    assert _distance(before[1], program.kept(1)) > 1e-3
+
+
+def _only_dropout(_: CompileKey, seed: int) -> Any:
+    keras = importlib.import_module("keras")
+    layers = [keras.layers.Dropout(0.5, seed=seed), keras.layers.Dropout(0.5, seed=seed)]
+    return keras.Sequential([keras.Input((784,)), *layers, keras.layers.Dense(10, "softmax", kernel_initializer="zeros")])
+
+
+def test_masks_follow_from_seeds_epoch_step_and_layer_alone() -> None:
+    """Pixels that a step's mask let through are those whose weights moved from zero."""
+    white = Mnist(*[np.full((9, 784), 255, np.uint8), np.zeros(9, np.uint8)] * 2, source="made up")
+    backend, shape = JaxBackend(white, _only_dropout), a_shape(3, "sgd", batch_size=1)
+
+    def masks(members: list[Seeds], epoch: int, step: int) -> list[npt.NDArray[np.bool_]]:
+        program = backend.program(shape, len(members))
+        _begin(program, members)
+        rates = np.zeros((len(members), 3), np.float32)
+        rates[:, step] = 1.0
+        program.train(np.zeros((len(members), 3), np.int32), rates, epoch)
+        return [program.kept(i)[0].any(axis=1) for i in range(len(members))]
+
+    seeds = Seeds(1, 2, 3)
+    others = [seeds, Seeds(1, 9, 3), Seeds(2, 2, 3), Seeds(1, 2, 4)]
+    here, split, weights, order = masks(others, 1, 0)
+    assert 0.2 < here.mean() < 0.3  # of two masks of a half; one mask twice would leave a half
+    assert np.array_equal(here, split)
+    different = [here, weights, order, *masks([seeds], 2, 0), *masks([seeds], 1, 1), *masks([seeds], 1, 2)]
+    assert len(different) == len({mask.tobytes() for mask in different})
+    assert np.array_equal(here, masks([seeds], 1, 0)[0])
+    backend = JaxBackend(white, _only_dropout)
+    assert np.array_equal(here, masks([seeds], 1, 0)[0])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_begin_as_keras_has_them_begin(name: str) -> None:
+    """Also those whose slots begin as the weights."""
+    shape = a_shape(_N, name)
+    fresh = Network(shape, build_model).fresh(3).optimizer
+    expected = build_optimizer(shape, build_model(shape, 3).trainable_variables).variables
+    assert _equal([np.asarray(variable.value) for variable in expected], [np.asarray(value) for value in fresh])
+
+
+@pytest.mark.parametrize(
+    ("precision", "asked"), [("float32", "highest"), ("tf32", "tensorfloat32"), ("mixed_bfloat16", "highest")]
+)
+def test_products_are_as_precise_as_the_recipe_says(precision: str, asked: str) -> None:
+    """JAX is asked for it wherever the net is compiled; bfloat16 is Keras's policy, with weights in float32."""
+    keras = importlib.import_module("keras")
+    seen: list[tuple[str, str]] = []
+
+    def build(shape: CompileKey, seed: int) -> Any:
+        model = build_model(shape, seed)
+        model.layers[0].activation = lambda x: (
+            seen.append((jax().config.jax_default_matmul_precision, x.dtype.name)) or keras.ops.relu(x)
+        )
+        return model
+
+    program = JaxBackend(_DATA, build).program(a_shape(_N, precision=precision), 1)
+    program.reset(0, _some(1)[0])
+    ((loss, _),) = _train(program, _some(1), 1)
+    program.test(0)
+    assert {(asked, "bfloat16" if precision == "mixed_bfloat16" else "float32")} == set(seen)
+    assert all(weight.dtype == np.float32 for weight in program.kept(0))
+    assert 0 < loss < 2.5
+
+
+def test_where_memory_is_short_the_stack_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When nothing is lost by it at once, else by an error and for the next time; what does not fit alone says so."""
+    most = 4
+    prepare, run_out = JaxProgram._prepare, jax().errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    def full(program: JaxProgram, size: int) -> bool:
+        if size > most:
+            raise run_out
+        return prepare(program, size)
+
+    def fails(*_: Any) -> None:
+        raise run_out
+
+    monkeypatch.setattr(JaxProgram, "_prepare", full)
+    backend, shape, members = JaxBackend(_DATA), a_shape(_N), _some(4)
+    program = backend.program(shape, 16)
+    assert 4 == program.n_members
+    _begin(program, members)
+    with monkeypatch.context() as patched:
+        patched.setitem(program._epochs, 4, fails)
+        with pytest.raises(MemoryError, match="no room for 4 models of this shape at once"):
+            _train(program, members, 1)
+    program = backend.program(shape, 4)
+    assert 2 == program.n_members
+    _begin(program, members[:2])
+    assert 2 == len(_train(program, members[:2], 1))
+    most = 0
+    with pytest.raises(MemoryError, match="no room for 1 model of"):
+        JaxBackend(_DATA).program(a_shape(200), 2)
+
+
+def test_the_shapes_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shape that was pushed out is compiled again, one at hand is not; nor is a stack of a size that was used."""
+    monkeypatch.setattr(jax_program, "_MAX_PROGRAMS", 2)
+    monkeypatch.setattr(JaxProgram, "_prepare", lambda program, size: program._epochs.setdefault(size, size) is None)
+    backend = JaxBackend(_DATA)
+    first = backend.program(a_shape(100), 1)
+    backend.program(a_shape(200), 1)
+    assert first is backend.program(a_shape(100), 1)
+    second = backend.program(a_shape(300), 1)
+    assert first is backend.program(a_shape(100), 2)
+    assert second is backend.program(a_shape(300), 1)
+    backend.program(a_shape(200), 1)
+    assert first is not backend.program(a_shape(100), 1)
+
+
+def test_tensorflow_is_not_needed() -> None:
+    """Nothing here imported it, and Keras computes on JAX."""
+    assert "tensorflow" not in sys.modules
+    assert "jax" == importlib.import_module("keras").backend.backend()
+    execution = JaxBackend(_DATA).execution()
+    assert ("CPU", 1) == (execution["device"], execution["threads"])
+    assert {"jax", "jaxlib", "keras", "numpy"} == set(execution["versions"])
+
+
+@pytest.mark.parametrize("n_steps", STEPS)
+@pytest.mark.parametrize("normalised", [False, True], ids=["dense", "normalised"])
+@pytest.mark.parametrize("name", COMPARED)
+def test_steps_equal_those_of_tensorflow(name: str, *, normalised: bool, n_steps: int) -> None:
+    """One step gives the same loss and logits to 1e-5, twenty to 1e-4."""
+    data, reference = some_images(), np.load(os.environ["MNIST_SWEEP_REFERENCE"])
+    label, build = f"{name} {normalised}", partial(small_net, normalised=normalised)
+    shape = a_shape(SIZE * n_steps, name)
+    program = JaxBackend(data, build).program(shape, 1)
+    program.reset(0, Seeds(1, 2, 3))
+    program.restore(0, [reference[key] for key in reference if key.startswith(f"{label} weights")])
+    orders, rates = np.arange(SIZE * n_steps, dtype=np.int32)[None], np.full((1, n_steps), COMPARED[name][0], np.float32)
+    ((loss, _),) = program.train(orders, rates, 1)
+    model = build(shape, 0)
+    model.set_weights(program.kept(0))
+    tolerance = 1e-5 if n_steps == 1 else 1e-4
+    assert abs(reference[f"{label} {n_steps} loss"] - loss) < tolerance
+    assert np.abs(reference[f"{label} {n_steps} logits"] - logits_of(model, data.x_test)).max() < tolerance
