@@ -13,7 +13,9 @@ import numpy.typing as npt
 from mnist_sweep.recipe import CompileKey
 from mnist_sweep.training.data import Mnist
 
-SIZE, STEPS = 100, (1, 20)
+SIZE = 100
+STEPS = (1, 20)
+"""After how many steps things are compared."""
 OPTIMIZERS: Mapping[str, tuple[float, Mapping[str, float]]] = {
     "adam": (0.001, {}),
     "sgd": (0.1, {"momentum": 0.9}),
@@ -68,7 +70,7 @@ def logits_of(model: Any, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float
 
 
 def _steps() -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    """First weights, then the mean loss and the logits after so many steps, of each net and optimizer."""
+    """First weights, then a step's loss and the logits after it, of each net and optimizer."""
     keras = importlib.import_module("keras")
     data = some_images()
     for normalised in (False, True):
@@ -77,14 +79,14 @@ def _steps() -> Iterator[tuple[str, npt.NDArray[Any]]]:
             label = f"{name} {normalised}"
             yield from ((f"{label} weights {i}", weight) for i, weight in enumerate(model.get_weights()))
             optimizer = keras.optimizers.get({"class_name": name, "config": {"learning_rate": rate, **config}})
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
             model.layers[-1].activation = keras.activations.linear
-            model.compile(optimizer, loss)
-            for step in range(1, STEPS[-1] + 1):
+            model.compile(optimizer, criterion)
+            for step in range(1, max(STEPS) + 1):
                 batch = slice((step - 1) * SIZE, step * SIZE)
-                mean_loss = model.train_on_batch(data.x_train[batch].astype("float32") / 255, data.y_train[batch])
+                loss = model.train_on_batch(data.x_train[batch].astype("float32") / 255, data.y_train[batch])
                 if step in STEPS:
-                    yield f"{label} {step} loss", np.asarray(mean_loss)
+                    yield f"{label} {step} loss", np.asarray(loss)
                     yield f"{label} {step} logits", logits_of(model, data.x_test)
 
 

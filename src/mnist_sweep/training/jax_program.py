@@ -189,7 +189,8 @@ class JaxProgram:
 
     def _empty(self, size: int) -> State:
         numpy = jax().numpy
-        return jax().tree.map(lambda value: numpy.zeros((size, *value.shape), value.dtype), self._network.first)
+        state: State = jax().tree.map(lambda value: numpy.zeros((size, *value.shape), value.dtype), self._network.first)
+        return state
 
     def _filled(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """One row for each place: those behind the members train on what the first one trains on, and nobody looks."""
@@ -207,7 +208,8 @@ class JaxProgram:
 
         def together(stack: State, given: tuple[Any, Any, Any]) -> tuple[State, Any]:
             chosen, rates, step = given
-            return jax().vmap(one, in_axes=(0, 0, 0, 0, None))(stack, chosen, rates, keys, step)
+            after: tuple[State, Any] = jax().vmap(one, in_axes=(0, 0, 0, 0, None))(stack, chosen, rates, keys, step)
+            return after
 
         n_whole, n_left_over = divmod(n_images, size)
         batches = orders[:, : n_whole * size].reshape(n_members, n_whole, size).swapaxes(0, 1)
@@ -229,7 +231,8 @@ class JaxProgram:
             return numpy.where(chosen == _NOBODY, 0, losses).sum(), predicted
 
         parts = parts.reshape(n_members, -1, _N_EVALUATED).swapaxes(0, 1)
-        return jax().lax.map(lambda part: jax().vmap(one)(stack, part), parts)
+        told: tuple[Any, Any] = jax().lax.map(lambda part: jax().vmap(one)(stack, part), parts)
+        return told
 
     def _evaluations(self, stack: State | None, images: _Images, indices: npt.NDArray[np.int32]) -> list[Evaluation]:
         import numpy as np
@@ -256,8 +259,8 @@ class JaxProgram:
             raise MemoryError(f"the device has no room for {counted(size, 'model')} of this shape at once") from error
 
 
-def _key(seeds: Seeds, epoch: int) -> npt.NDArray[np.uint32]:
-    """The key (2,) from which a member's random layers draw in an epoch, the same in any company."""
+def _key(seeds: Seeds, epoch: int) -> npt.NDArray[Any]:
+    """The key, uint32 (2,), from which a member's random layers draw in an epoch, the same in any company."""
     import numpy as np
 
     return np.random.SeedSequence([seeds.weights, seeds.order, epoch]).generate_state(2)
@@ -293,10 +296,7 @@ class JaxBackend:
         self.n_compiled += program.resize(n_members)
         return program
 
-    @staticmethod
-    def execution() -> dict[str, Any]:
-        """On what and how trials are trained here: recorded with each, no part of its identity."""
-        return jax_runtime.execution()
+    execution = staticmethod(jax_runtime.execution)
 
 
 def _on_device(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> _Images:
