@@ -94,4 +94,4 @@ if __name__ == "__main__":
     from mnist_sweep.training.runtime import tensorflow
 
     tensorflow()
-    np.savez(sys.argv[1], **dict(_steps()))
+    np.savez(sys.argv[1], allow_pickle=False, **dict(_steps()))

@@ -71,7 +71,7 @@ class Network:
         self._kept = [places[id(weight)] for weight in self._model.weights]
         self._generators = [i for i, variable in enumerate(kinds[1]) if variable.name == "seed_generator_state"]
         self._rate = next(i for i, variable in enumerate(kinds[2]) if variable is self._optimizer._learning_rate)  # noqa: SLF001
-        self._initializers = {
+        self._initializers: dict[int, Any] = {
             places[id(weight)][1]: initializer
             for layer in self._model.layers
             for weight in layer.trainable_weights

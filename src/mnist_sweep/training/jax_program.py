@@ -65,19 +65,20 @@ class JaxProgram:
     """A shape's stack and its compiled epochs."""
 
     def __init__(self, shape: CompileKey, training: _Images, test: _Images, build: Build) -> None:
-        jit = jax().jit
+        jit, tree, zeros = jax().jit, jax().tree, jax().numpy.zeros
         self._shape, self._training, self._test = shape, training, test
         self._network = Network(shape, build)
         self._stack: State | None = None
         self._seeds: list[Seeds] = []
         self._epochs: dict[int, Any] = {}
         self._largest = _MAX_STACK
-        self._take = jit(lambda stack, i: jax().tree.map(lambda values: values[i], stack))
-        self._first = jit(lambda stack, size: jax().tree.map(lambda values: values[:size], stack), static_argnums=1)
-        self._put = jit(
-            lambda stack, i, member: jax().tree.map(lambda values, value: values.at[i].set(value), stack, member),
-            donate_argnums=0,
+        first = self._network.first
+        self._empty = jit(
+            lambda n: tree.map(lambda value: zeros((n, *value.shape), value.dtype), first), static_argnums=0
         )
+        self._take = jit(lambda stack, i: tree.map(lambda values: values[i], stack))
+        self._first = jit(lambda stack, n: tree.map(lambda values: values[:n], stack), static_argnums=1)
+        self._put = jit(lambda stack, i, one: tree.map(lambda a, b: a.at[i].set(b), stack, one), donate_argnums=0)
         self._evaluate = jit(self._evaluate_on)
 
     @property
@@ -100,7 +101,7 @@ class JaxProgram:
             with self._memory(size):
                 if not shrinks:
                     self._stack, self._seeds = None, [_NO_SEEDS] * size  # the old stack makes room first
-                    self._stack = jax().jit(self._empty, static_argnums=0)(size)
+                    self._stack = self._empty(size)
                 elif size < self.n_members:
                     self._stack, self._seeds = self._first(self._stack, size), self._seeds[:size]
                 return self._prepare(size)
@@ -186,11 +187,6 @@ class JaxProgram:
             self._epochs[size] = train.lower(self._stack, self._training, orders, rates, keys).compile()
         self._evaluations(self._stack, self._training, np.zeros((size, n_images - shape.n_training), np.int32))
         return True
-
-    def _empty(self, size: int) -> State:
-        numpy = jax().numpy
-        state: State = jax().tree.map(lambda value: numpy.zeros((size, *value.shape), value.dtype), self._network.first)
-        return state
 
     def _filled(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """One row for each place: those behind the members train on what the first one trains on, and nobody looks."""
