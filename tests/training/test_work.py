@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import platform
 import subprocess
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from mnist_sweep.events import Cause, Failed, Finished, Progress, Record, record
 from mnist_sweep.keras_names import ACTIVATIONS, OPTIMIZERS
 from mnist_sweep.recipe import EarlyStopping, Seeds, Trial, compile_key, loop_version
 from mnist_sweep.training.data import MNIST_DIGEST, Mnist
+from mnist_sweep.training.fingerprint import fingerprint
 from mnist_sweep.training.loop import Program
 from mnist_sweep.training.model import build_model, initial_weights
 from mnist_sweep.training.runtime import tensorflow
@@ -238,10 +240,11 @@ def test_each_shape_is_compiled_once(mnist: Mnist) -> None:
 
 
 def test_results_say_how_they_were_trained(trainer: Trainer) -> None:
-    """Device, kind of program, threads, stack and versions stand with every result; the stack as it was."""
+    """Host, rounding, device, program, threads, stack and versions stand with every result; the stack as it was."""
     execution = _finish(trainer, _trial(max_epochs=1)).result.execution
     assert ("CPU", "graph", 1, 1) == tuple(execution[name] for name in ("device", "program", "threads", "stack"))
     assert {"tensorflow", "keras", "numpy"} == set(execution["versions"])
+    assert (platform.node(), fingerprint()) == (execution["host"], execution["fingerprint"])
     pair = (_trial(max_epochs=1), _trial(replace(_SEEDS, weights=12), max_epochs=2))
     assert [2, 2] == [event.result.execution["stack"] for event in trainer(pair) if isinstance(event, Finished)]
 

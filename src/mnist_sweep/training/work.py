@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mnist_sweep.clock import running_s
 from mnist_sweep.events import BFLOAT16, Cause, Curves, Failed, Finished, Progress, Result
 from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, CompileKey, Trial, compile_key, exact_accuracy
+from mnist_sweep.training.fingerprint import fingerprint
 from mnist_sweep.training.loop import Evaluation, Program, Programs
 from mnist_sweep.training.runtime import set_precision, tensorflow
 from mnist_sweep.training.shared import Handle, attach
@@ -258,6 +260,8 @@ def execution() -> dict[str, Any]:
     gpus = tf.config.list_physical_devices("GPU")
     device = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else "CPU"
     return {
+        "host": platform.node(),
+        "fingerprint": fingerprint(),
         "device": device,
         "program": "graph",
         "threads": 1,
