@@ -31,15 +31,22 @@ def _trial(recipe: Any, repeat: int) -> Any:
     return Trial(recipe, repeat, Seeds(repeat, 100, 100), MNIST_DIGEST, loop_version(recipe))
 
 
+def _trainer() -> Any:
+    from mnist_sweep.training.data import load
+    from mnist_sweep.training.tensorflow_program import TensorFlowBackend
+    from mnist_sweep.training.work import Trainer
+
+    data = load()
+    return Trainer(data, TensorFlowBackend(data))
+
+
 def engine(precision: str, epochs: int = 5) -> list[float]:
     """Seconds an epoch, validation included, of one worker as a sweep has it, by shape; its median epoch."""
     from statistics import median
 
     from mnist_sweep.events import Finished
-    from mnist_sweep.training.data import load
-    from mnist_sweep.training.work import Trainer
 
-    trainer, seconds = Trainer(load()), []
+    trainer, seconds = _trainer(), []
     for width, batch_size in SHAPES:
         (result,) = (
             event.result
@@ -178,11 +185,10 @@ def accuracies(n: int, epochs: int = 5) -> dict[str, list[float]]:
     from mnist_sweep.events import Finished
     from mnist_sweep.recipe import compile_key
     from mnist_sweep.training.data import load
-    from mnist_sweep.training.model import build_model
-    from mnist_sweep.training.work import Trainer, epoch_order, split
+    from mnist_sweep.training.model import build_model, initialize, initializer_seeds
+    from mnist_sweep.training.work import epoch_order, split
 
-    data = load()
-    trainer = Trainer(data)
+    data, trainer = load(), _trainer()
     results: dict[str, list[float]] = {"engine": [], "bfloat16": [], "fit": []}
     for precision, name in (("float32", "engine"), ("mixed_bfloat16", "bfloat16")):
         for repeat in range(1, n + 1):
@@ -192,7 +198,8 @@ def accuracies(n: int, epochs: int = 5) -> dict[str, list[float]]:
     x, y = data.x_train.astype("float32") / 255, data.y_train.astype("int32")
     x_test = data.x_test.astype("float32") / 255
     for repeat in range(1, n + 1):
-        model = build_model(compile_key(_recipe(64, 100, epochs)), repeat)
+        model = build_model(compile_key(_recipe(64, 100, epochs)))
+        initialize(model, initializer_seeds(model, repeat))
         model.compile("adam", "sparse_categorical_crossentropy")
         for epoch in range(1, epochs + 1):
             order = epoch_order(training, 100, epoch)
@@ -208,17 +215,20 @@ def growth(n_shapes: int = 63, n_repeats: int = 8) -> dict[str, float]:
 
     from mnist_sweep.recipe import Recipe
     from mnist_sweep.training.data import load
+    from mnist_sweep.training.tensorflow_program import TensorFlowBackend
     from mnist_sweep.training.work import Trainer
 
     def mebibytes() -> float:
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
 
-    trainer, sizes = Trainer(load()), []
+    data = load()
+    backend, sizes = TensorFlowBackend(data), list[float]()
+    trainer = Trainer(data, backend)
     for width in range(1, n_shapes + 1):
         for repeat in range(1, n_repeats + 1):
             list(trainer((_trial(Recipe((width,), ("relu",), 20, 0.001, "adam", 1, None, 0.999), repeat),)))
             sizes.append(mebibytes())
-    return {"trials": len(sizes), "shapes": trainer.programs.n_compiled, "after 50": sizes[49], "at the end": sizes[-1]}
+    return {"trials": len(sizes), "shapes": backend.n_compiled, "after 50": sizes[49], "at the end": sizes[-1]}
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 # Hash order, threads and colours of the machine that runs the tests must not decide their outcome.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["NO_COLOR"] = "1"
+# Nor must signals that nohup, or a shell's background, has had ignored: commands that tests start would inherit that.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

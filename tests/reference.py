@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -35,16 +36,22 @@ def some_images(n_training: int = 2_500, n_test: int = 700) -> Mnist:
     return Mnist(*parts, source="made up")
 
 
-def small_net(shape: CompileKey, seed: int, *, normalised: bool = False, dropout: float = 0.0) -> Any:
+def small_net(shape: CompileKey, *, normalised: bool = False, dropout: float = 0.0) -> Any:
     """Two dense layers, if asked for each with batch normalisation, which makes a bias idle, and with dropout."""
     keras = importlib.import_module("keras")
-    keras.utils.set_random_seed(seed)
+    generators = map(keras.random.SeedGenerator, count())
+
+    def dense(width: int, **options: Any) -> Any:
+        return keras.layers.Dense(
+            width, kernel_initializer=keras.initializers.GlorotUniform(next(generators)), **options
+        )
+
     layers: list[Any] = [keras.Input((784,))]
     for width, func in zip(shape.hidden_widths, shape.hidden_funcs, strict=True):
-        layers += [keras.layers.Dense(width, use_bias=not normalised)]
+        layers += [dense(width, use_bias=not normalised)]
         layers += [keras.layers.BatchNormalization()] * normalised
         layers += [keras.layers.Activation(func), keras.layers.Dropout(dropout, seed=1)]
-    return keras.Sequential([*layers, keras.layers.Dense(10, "softmax")])
+    return keras.Sequential([*layers, dense(10, activation="softmax")])
 
 
 def a_shape(n_training: int, optimizer: str = "adam", **changes: Any) -> CompileKey:
@@ -75,7 +82,7 @@ def _steps() -> Iterator[tuple[str, npt.NDArray[Any]]]:
     data = some_images()
     for normalised in (False, True):
         for name, (rate, config) in OPTIMIZERS.items():
-            model = small_net(a_shape(SIZE), 7, normalised=normalised)
+            model = small_net(a_shape(SIZE), normalised=normalised)
             label = f"{name} {normalised}"
             yield from ((f"{label} weights {i}", weight) for i, weight in enumerate(model.get_weights()))
             optimizer = keras.optimizers.get({"class_name": name, "config": {"learning_rate": rate, **config}})

@@ -127,7 +127,7 @@ _MAY_IMPORT = {
         "words",
     },
     "execution": {"child", "clock", "errors", "events", "interpreter", "quiet", "recipe"},
-    "engine": {"execution", "interpreter", "machine", "recipe", "sweep", "training"},
+    "engine": {"errors", "execution", "interpreter", "machine", "recipe", "sweep", "training"},
     "training": {"clock", "errors", "events", "files", "interpreter", "quiet", "recipe"},
     "reports": {
         "advice",

@@ -314,14 +314,12 @@ def _bits(home: str) -> dict[str, Any]:
     return results
 
 
-def test_a_stack_trains_all_its_members() -> None:
-    """Repeats trained side by side all finish, near what each reaches alone."""
-    config = _write_tiny()
-    assert 0 == _sweep("run", config, "--output", "alone", "--quiet").returncode
-    assert 0 == _sweep("run", config, "--output", "stacked", "--stack", "2", "--quiet").returncode
-    alone, stacked = _full("alone/tiny"), _full("stacked/tiny")
-    assert list(alone["Seed"]) == list(stacked["Seed"])
-    assert (alone["Test Accuracy"] - stacked["Test Accuracy"]).abs().max() < 0.01
+def test_a_stack_is_refused_before_anything_is_done() -> None:
+    """Trials cannot be trained side by side on TensorFlow: the user hears why, and no folder is made."""
+    refused = _sweep("run", _write_tiny(), "--stack", "2")
+    assert 2 == refused.returncode
+    assert "--stack: found 2, allowed: 1; on TensorFlow a program trains one model" in refused.stderr
+    assert not Path("output").exists()
 
 
 def test_many_shapes_say_nothing_but_their_lines() -> None:

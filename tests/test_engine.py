@@ -9,6 +9,7 @@ import pytest
 
 from builders import a_trial
 from mnist_sweep.engine import Wishes, training, usable_gpus
+from mnist_sweep.errors import UsageError
 from mnist_sweep.execution.pool import run_in_pool
 from mnist_sweep.execution.serial import run_serially
 from mnist_sweep.machine import Gpu, arithmetic, devices_words, environment, n_cores, visible_gpus
@@ -82,19 +83,26 @@ def test_usable_gpus_are_used_without_a_word() -> None:
         (Wishes(), 100, n_cores(), 1),
         (Wishes(), 1, 1, 1),
         (Wishes(n_workers=5), 100, 5, 1),
-        (Wishes(n_workers=5, stack=4), 12, 3, 4),
+        (Wishes(n_workers=5, stack=1), 3, 3, 1),
         (Wishes(executor="serial", n_workers=5), 100, 1, 1),
     ],
 )
 def test_workers_and_stack(
     monkeypatch: pytest.MonkeyPatch, wishes: Wishes, n_trials: int, n_workers: int, stack: int
 ) -> None:
-    """A CPU gets a worker a core and trials one at a time, unless the user says otherwise; none more than needed."""
+    """A CPU gets a worker a core, unless the user says otherwise, and none more than needed; trials one at a time."""
     monkeypatch.setenv("PATH", "")
-    with training(wishes, [a_trial()] * n_trials, repeats=3, stop=lambda: False, say=print) as ready:
+    with training(wishes, [a_trial()] * n_trials, stop=lambda: False, say=print) as ready:
         assert (n_workers, stack) == (ready.limits.n_workers, ready.limits.stack)
         assert ready.execute is (run_serially if wishes.executor == "serial" else run_in_pool)
         assert {"machine", "versions", "arithmetic", "workers", "stack"} == set(ready.environment)
+
+
+def test_a_stack_is_refused_with_the_reason() -> None:
+    """On TensorFlow nobody gets trials side by side; one at a time may be asked for."""
+    assert 1 == Wishes(stack=1).stack
+    with pytest.raises(UsageError, match="--stack: found 2, allowed: 1; on TensorFlow a program trains one model"):
+        Wishes(stack=2)
 
 
 def test_what_decides_bits_is_recorded_in_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import pytest
 from mnist_sweep.journal import Journal, read_records
 from mnist_sweep.ledger import pending, recorded_plan, replay
 from mnist_sweep.plan import make_plan
+from mnist_sweep.provenance import rounding_words
 from mnist_sweep.recipe import Trial
 from mnist_sweep.reports.build import RENDERERS, WORKBOOKS
 from mnist_sweep.summary import Status, summarize
@@ -25,6 +26,7 @@ _TRIALS = {
     "format-1-loop-2": (8, 0),
     "format-1-loop-3": (8, 0),
     "format-1-checksums": (16, 6),
+    "format-1-fingerprint": (4, 0),
 }
 """How many trials each of them has, and how many of these failed."""
 _COMMAND = [sys.executable, "-m", "mnist_sweep"]
@@ -52,7 +54,7 @@ def test_every_old_journal_gives_its_whole_sweep(path: Path) -> None:
 def test_only_journals_of_before_have_lines_without_a_checksum(path: Path) -> None:
     """The journals here show both ways in which lines have been written."""
     n_sums = sum(line.endswith(b'"}') and b',"crc":"' in line for line in path.read_bytes().splitlines())
-    assert (46 if path.stem == "format-1-checksums" else 0) == n_sums
+    assert {"format-1-checksums": 46, "format-1-fingerprint": 16}.get(path.stem, 0) == n_sums
 
 
 @pytest.mark.parametrize("path", _JOURNALS, ids=lambda path: path.stem)
@@ -62,6 +64,13 @@ def test_an_old_journal_can_be_gone_on_with(path: Path, tmp_path: Path) -> None:
     shutil.copy(path, copy)
     Journal(copy).close()
     assert path.read_bytes() == copy.read_bytes()
+
+
+def test_rounding_is_told_of_results_that_have_a_fingerprint() -> None:
+    """Two hosts rounded alike, a third did not (oneDNN was held to SSE4.1 there); of older results nothing is said."""
+    words = {path.stem: rounding_words(replay(read_records(path)).executions) for path in _JOURNALS}
+    assert "(efdb0cc4 on alpha, gamma; 6d03c48e on beta)" in words.pop("format-1-fingerprint")
+    assert {""} == set(words.values())
 
 
 def _home_of(stem: str) -> Path:

@@ -16,6 +16,7 @@ from mnist_sweep.recipe import Seeds, Trial
 from mnist_sweep.terminal import Look, tell_emulation
 from mnist_sweep.training import work
 from mnist_sweep.training.data import MNIST_DIGEST, Mnist
+from mnist_sweep.training.tensorflow_program import TensorFlowBackend
 from mnist_sweep.training.work import Trainer
 
 _AVX2 = "fpu avx avx2 fma"
@@ -100,8 +101,9 @@ def _train(trainer: Trainer, trial: Trial) -> Finished:
 
 def test_bfloat16_is_compared_before_any_trial_begins(mnist: Mnist) -> None:
     """A trainer is ready with both programs compiled, all its results hold the factor; the numbers stay."""
-    compares, plain = Trainer(mnist, _trial("mixed_bfloat16")), Trainer(mnist)
-    assert (2, 0) == (compares.programs.n_compiled, plain.programs.n_compiled)
+    backend = TensorFlowBackend(mnist)
+    compares, plain = Trainer(mnist, backend, _trial("mixed_bfloat16")), Trainer(mnist, TensorFlowBackend(mnist))
+    assert 2 == backend.n_compiled
     for trial in (_trial("float32"), _trial("mixed_bfloat16")):
         outcome, alone = _train(compares, trial), _train(plain, trial).result
         measured = outcome.result.execution[BFLOAT16]
@@ -109,7 +111,7 @@ def test_bfloat16_is_compared_before_any_trial_begins(mnist: Mnist) -> None:
         assert measured["factor"] > 0
         assert BFLOAT16 not in alone.execution
         assert (alone.test_loss, alone.curves.val_loss) == (outcome.result.test_loss, outcome.result.curves.val_loss)
-    assert 2 == compares.programs.n_compiled
+    assert 2 == backend.n_compiled
 
 
 def test_one_worker_alone_compares_where_bfloat16_is_emulated(
@@ -117,13 +119,14 @@ def test_one_worker_alone_compares_where_bfloat16_is_emulated(
 ) -> None:
     """The first worker gets the first trial in bfloat16 to compare; no worker where nobody asks for it, or has it."""
     made: list[Trial | None] = []
-    monkeypatch.setattr(work, "Trainer", lambda _, compared: made.append(compared))
+    monkeypatch.setattr(work, "Trainer", lambda _data, _backend, compared: made.append(compared))
+    monkeypatch.setattr(work, "TensorFlowBackend", lambda _: None)
     monkeypatch.setattr(work, "attach", lambda _: None)
     monkeypatch.setattr(engine, "visible_gpus", list)
     plain, first, second = _trial("float32"), _trial("mixed_bfloat16"), _trial("mixed_bfloat16", 9)
     for words, trials in ((_AVX2, [plain, first, second]), (_AVX2, [plain]), (f"{_AVX2} amx_bf16", [first])):
         flags(words)
-        with engine.training(Wishes(), trials, repeats=1, stop=lambda: False, say=print) as ready:
+        with engine.training(Wishes(), trials, stop=lambda: False, say=print) as ready:
             for number in (0, 1):
                 ready.make_work(number)
     assert [first, None, None, None, None, None] == made
@@ -132,5 +135,5 @@ def test_one_worker_alone_compares_where_bfloat16_is_emulated(
 def test_a_comparison_that_breaks_stops_no_worker(mnist: Mnist, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shape that cannot be trained fails as its own trial, and the trainer is ready for the others."""
     monkeypatch.setattr(Trainer, "_compare", lambda *_: 1 / 0)
-    outcome = _train(Trainer(mnist, _trial("mixed_bfloat16")), _trial("float32"))
+    outcome = _train(Trainer(mnist, TensorFlowBackend(mnist), _trial("mixed_bfloat16")), _trial("float32"))
     assert BFLOAT16 not in outcome.result.execution

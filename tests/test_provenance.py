@@ -1,4 +1,4 @@
-"""A sweep that goes on with other settings or versions says so, and its workbook can tell."""
+"""A sweep that goes on with other settings, versions or rounding says so, and its reports can tell."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from mnist_sweep.events import Event, Finished, Record, RunStarted, record_from_
 from mnist_sweep.execution.executor import Limits
 from mnist_sweep.execution.serial import run_serially
 from mnist_sweep.ledger import Ledger
-from mnist_sweep.provenance import differences
+from mnist_sweep.provenance import differences, rounding_words
 from mnist_sweep.recipe import Trial
+from mnist_sweep.reports.page import report_html
+from mnist_sweep.reports.plot_library import Made
 from mnist_sweep.reports.xlsx import hyperparams_xlsx
 from mnist_sweep.summary import summarize
 from mnist_sweep.sweep import Training, run_sweep
@@ -53,9 +55,11 @@ def test_the_record_of_a_run_is_kept_whole() -> None:
         assert record == record_from_dict(record_to_dict(record))
 
 
-def _run(environment: dict[str, Any], max_trials: int) -> tuple[list[str], Ledger]:
+def _run(
+    environment: dict[str, Any], max_trials: int, execution: dict[str, str] | None = None
+) -> tuple[list[str], Ledger]:
     def trains(trials: tuple[Trial, ...]) -> Iterator[Finished]:
-        yield from map(finished, trials)
+        yield from (finished(trial, execution={"device": "CPU", **(execution or {})}) for trial in trials)
 
     def stamp(event: Event) -> Record:
         return Record("2026-01-02T03:04:05Z", 0.0, event)
@@ -83,3 +87,44 @@ def test_going_on_elsewhere_is_said_once_and_told_by_the_workbook() -> None:
     (row,) = rows_of(sheet_of(hyperparams_xlsx(summarize(a_plan(), ledger))))
     assert "instructions avx2 fma avx512f instead of avx2 fma" == row["Changed since the start"]
     assert [] == _run(_NOW, 1)[0]
+
+
+def _by(fingerprint: str, host: str) -> dict[str, str]:
+    return {"fingerprint": fingerprint, "host": host}
+
+
+_ALIKE = "Not all results of this sweep were rounded alike, as their fingerprints tell"
+_UP_TO = "with equal seeds they agree up to rounding only"
+
+
+def test_only_another_fingerprint_is_another_rounding() -> None:
+    """Another host is none, and results from before there were fingerprints are none either."""
+    assert "" == rounding_words([])
+    assert "" == rounding_words([{"device": "CPU"}, _by("11", "a"), _by("11", "b")])
+    ways = [_by("22", "b"), {"device": "CPU"}, _by("11", "a"), _by("22", "b"), _by("22", "c")]
+    assert f"{_ALIKE} (22 on b, c; 11 on a): {_UP_TO}" == rounding_words(ways)
+
+
+def test_going_on_with_another_rounding_is_said_once_and_told_by_the_reports() -> None:
+    """The first result with another fingerprint says it, later ones nothing; workbook and page have the same words."""
+    assert [] == _run(_NOW, 1)[0]
+    assert [] == _run(_NOW, 1, _by("11", "a"))[0]
+    said, ledger = _run(_NOW, 2, _by("22", "b"))
+    words = f"{_ALIKE} (11 on a; 22 on b): {_UP_TO}"
+    assert [words] == said
+    summary = summarize(a_plan(), ledger)
+    (row,) = rows_of(sheet_of(hyperparams_xlsx(summary)))
+    assert words == row["Changed since the start"]
+    assert 1 == report_html(summary, "output/test", lambda: Made({})).decode().count(f"<li>{words}.</li>")
+
+
+def test_a_host_that_rounds_alike_is_nothing_to_say() -> None:
+    """Neither terminal nor reports speak of it; nor of a fingerprint that the sweep has had before."""
+    for execution in (_by("11", "a"), _by("11", "b")):
+        said, ledger = _run(_NOW, 1, execution)
+        assert [] == said
+    summary = summarize(a_plan(), ledger)
+    assert rows_of(sheet_of(hyperparams_xlsx(summary)))[0]["Changed since the start"] is None
+    assert "fingerprint" not in report_html(summary, "output/test", lambda: Made({})).decode().split("<script>")[0]
+    assert 1 == len(_run(_NOW, 1, _by("22", "b"))[0])
+    assert [] == _run(_NOW, 1, _by("11", "a"))[0]

@@ -129,7 +129,7 @@ _TRAINING_OPTIONS = (
         "--stack",
         type=_COUNT,
         metavar="N",
-        help="Trials that a process trains side by side.  [default: 1 on a CPU, the repeats on a GPU]",
+        help="Trials that a process trains side by side: 1 on TensorFlow.  [default: 1]",
     ),
     click.option("--trial-timeout", type=_POSITIVE, metavar="SECONDS", help="A trial that takes longer has failed."),
     click.option(

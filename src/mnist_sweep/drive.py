@@ -158,13 +158,12 @@ def _train(
     stamp: Callable[[Event], Record],
 ) -> Ledger:
     """Train what is left; the keys of the trials that ended now go into `ended`."""
-    repeats = max((trial.repeat for trial in confirmations), default=plan.spec.repeats)
     n_asked, begun = 0, set[str]()
 
     def prepare(trials: Sequence[Trial]) -> AbstractContextManager[Training]:
         nonlocal n_asked
         n_asked = len(trials)
-        return training(how.wishes, trials, repeats=repeats, stop=how.stop, say=how.look.tell)
+        return training(how.wishes, trials, stop=how.stop, say=how.look.tell)
 
     def count(event: TrialEvent, _ledger: Ledger) -> None:
         if isinstance(event, Finished | Failed):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from mnist_sweep.errors import UsageError
 from mnist_sweep.execution.executor import Executor, Limits
 from mnist_sweep.execution.pool import run_in_pool
 from mnist_sweep.execution.serial import run_serially
@@ -23,29 +24,36 @@ EXECUTORS: Mapping[str, Executor] = {"pool": run_in_pool, "serial": run_serially
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the user asked for; None leaves it to the machine."""
+    """What the user asked for; None leaves it to the machine.
+
+    Raises:
+        UsageError: when it cannot be done.
+    """
 
     executor: str = "pool"
     n_workers: int | None = None
     stack: int | None = None
     trial_timeout_s: float | None = None
 
+    def __post_init__(self) -> None:
+        if (self.stack or 1) > 1:
+            raise UsageError(f"--stack: found {self.stack}, allowed: 1; on TensorFlow a program trains one model")
+
 
 @contextmanager
 def training(
-    wishes: Wishes, trials: Sequence[Trial], *, repeats: int, stop: Callable[[], bool], say: Callable[[str], None]
+    wishes: Wishes, trials: Sequence[Trial], *, stop: Callable[[], bool], say: Callable[[str], None]
 ) -> Iterator[Training]:
     """Ready to train: the data shared, the device chosen.
 
-    A GPU gets one worker and, unless the user says otherwise, the repeats of a combination side by side, since
-    launching small kernels takes most of its time; a CPU gets one worker a core and one trial at a time. Neither
-    depends on a measurement or on what is left to do.
+    A GPU gets one worker, a CPU one a core, unless the user says otherwise; each trains one trial at a time. None of
+    this depends on a measurement.
 
     Args:
         say: hears what the user should know.
     """
     gpus = usable_gpus(visible_gpus(), say)
-    stack = wishes.stack or (repeats if gpus else 1)
+    stack = wishes.stack or 1
     n_workers = 1 if wishes.executor == "serial" else wishes.n_workers or len(gpus) or n_cores()
     n_workers = min(n_workers, -(-len(trials) // stack))
     ids = tuple(gpus[i % len(gpus)].id for i in range(n_workers)) if gpus else ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from mnist_sweep.events import Failed, Finished, Planned, Record, RunStarted, Started
 from mnist_sweep.plan import Plan, SweepSpec, make_plan
@@ -75,6 +76,12 @@ class Ledger:
             return {}
         now, stack = self.runs[-1].seconds + since_s, int(str(self.runs[-1].environment.get("stack", 1)))
         return {key: max(now - self.begun_s[key], 0.0) / stack for key in self.running}
+
+    @property
+    def executions(self) -> list[Mapping[str, Any]]:
+        """On what and how each result was computed, in the order of the journal; confirmations come last."""
+        outcomes = (*self.outcomes.values(), *self.confirmations.values())
+        return [outcome.result.execution for outcome in outcomes if isinstance(outcome, Finished)]
 
     @property
     def n_workers(self) -> int:

@@ -29,6 +29,26 @@ def differences(earlier: Iterable[Mapping[str, Any]], now: Mapping[str, Any]) ->
     ]
 
 
+def fingerprints(executions: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The hosts by the fingerprint of their rounding, in the order of the results; old results have neither."""
+    hosts: dict[str, dict[str, None]] = {}
+    for execution in executions:
+        if "fingerprint" in execution:
+            hosts.setdefault(execution["fingerprint"], {})[execution["host"]] = None
+    return {fingerprint: list(names) for fingerprint, names in hosts.items()}
+
+
+def rounding_words(executions: Iterable[Mapping[str, Any]]) -> str:
+    """That results were computed with different rounding, and where; empty where all were rounded alike."""
+    ways = [f"{fingerprint} on {', '.join(hosts)}" for fingerprint, hosts in fingerprints(executions).items()]
+    return (
+        f"Not all results of this sweep were rounded alike, as their fingerprints tell ({'; '.join(ways)}): "
+        "with equal seeds they agree up to rounding only"
+        if len(ways) > 1
+        else ""
+    )
+
+
 def _facts(environment: Mapping[str, Any]) -> dict[str, Any]:
     versions = environment.get("versions", {})
     stack = {"stack": environment["stack"]} if "stack" in environment else {}

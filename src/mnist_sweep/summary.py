@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from statistics import fmean, stdev
+from typing import Any
 
 from mnist_sweep.effects import AXES, Design, Effects, Measured, axis_value, effects
 from mnist_sweep.events import Curves, Failed, Finished, Result
@@ -293,6 +294,7 @@ class Summary:
     picks: tuple[Pick, ...]
     runs: tuple[Run, ...]
     confirmed: tuple[Confirmed, ...] = ()
+    executions: tuple[Mapping[str, Any], ...] = ()  # of all results, in the order of the journal
     _rankings: dict[str, Ranking] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -424,7 +426,8 @@ def summarize(plan: Plan, ledger: Ledger) -> Summary:
     )
     picks = _picks(combinations)
     confirmed = _confirmed(plan, combinations, ledger)
-    return Summary(plan.spec, combinations, plan.n_duplicates, picks, tuple(ledger.runs), confirmed)
+    runs, executions = tuple(ledger.runs), tuple(ledger.executions)
+    return Summary(plan.spec, combinations, plan.n_duplicates, picks, runs, confirmed, executions)
 
 
 def _confirmed(plan: Plan, combinations: Iterable[Combination], ledger: Ledger) -> tuple[Confirmed, ...]:

@@ -15,7 +15,7 @@ from mnist_sweep.execution.executor import Executor, Limits, MakeWork, TrialEven
 from mnist_sweep.journal import Journal
 from mnist_sweep.ledger import Ledger, pending, replay
 from mnist_sweep.plan import Plan, SweepSpec
-from mnist_sweep.provenance import differences
+from mnist_sweep.provenance import differences, fingerprints, rounding_words
 from mnist_sweep.recipe import CompileKey, Trial, compile_key, loop_changes, loop_version
 
 Listener = Callable[[TrialEvent, Ledger], None]
@@ -80,13 +80,14 @@ def run_sweep(
             if other:
                 say(f"{_OTHER_BITS}: {'; '.join(other)}")
             note(RunStarted(training.environment, confirms=bool(confirmations)))
+            hearers = (*listeners, _rounding_teller(ledger, say))
             streak = _Streak({compile_key(trial.recipe) for trial in todo})
             try:
                 with closing(training.execute(iter(todo), training.make_work, training.limits)) as events:
                     for event in events:
                         if not isinstance(event, Progress):
                             note(event)
-                        for hear in listeners:
+                        for hear in hearers:
                             hear(event, ledger)
                         streak.see(event)
             finally:
@@ -98,6 +99,21 @@ _OTHER_BITS = (
     "This sweep goes on with other settings or versions than it began with, so that its new results agree with the old "
     "ones up to rounding only"
 )
+
+
+def _rounding_teller(ledger: Ledger, say: Callable[[str], None]) -> Listener:
+    """Says so when a result is rounded otherwise than those before it, once for each other fingerprint."""
+    known = set(fingerprints(ledger.executions))
+
+    def hear(event: TrialEvent, ledger: Ledger) -> None:
+        new = fingerprints([event.result.execution]).keys() - known if isinstance(event, Finished) else ()
+        known.update(new)
+        if new and len(known) > 1:
+            say(rounding_words(ledger.executions))
+
+    return hear
+
+
 _STREAK = 10
 
 

@@ -17,10 +17,12 @@ import json
 from builders import a_recipe
 from mnist_sweep.recipe import Seeds, Trial
 from mnist_sweep.training.data import MNIST_DIGEST, load
+from mnist_sweep.training.tensorflow_program import TensorFlowBackend
 from mnist_sweep.training.work import Trainer
 
 recipe = a_recipe(max_epochs=1, validation_fraction=0.95, hidden_funcs=("relu", "tanh"), batch_size=100)
-*_, finished = Trainer(load())((Trial(recipe, 1, Seeds(11, 100, 100), MNIST_DIGEST, 2),))
+data = load()
+*_, finished = Trainer(data, TensorFlowBackend(data))((Trial(recipe, 1, Seeds(11, 100, 100), MNIST_DIGEST, 2),))
 print(json.dumps([finished.result.curves.train_loss, finished.result.curves.val_loss, finished.result.test_loss]))
 """
 

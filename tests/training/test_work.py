@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
+import platform
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,17 +12,20 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from builders import a_recipe
 from mnist_sweep.events import Cause, Failed, Finished, Progress, Record, record_to_dict
 from mnist_sweep.keras_names import ACTIVATIONS, OPTIMIZERS
-from mnist_sweep.recipe import EarlyStopping, Seeds, Trial, compile_key, loop_version
+from mnist_sweep.recipe import CompileKey, EarlyStopping, Seeds, Trial, loop_version
 from mnist_sweep.training.data import MNIST_DIGEST, Mnist
-from mnist_sweep.training.loop import Program
-from mnist_sweep.training.model import build_model, initial_weights
-from mnist_sweep.training.runtime import tensorflow
-from mnist_sweep.training.work import Trainer, epoch_order, split
+from mnist_sweep.training.fingerprint import fingerprint
+from mnist_sweep.training.program import Evaluation
+from mnist_sweep.training.tensorflow_program import TensorFlowBackend, TensorFlowProgram
+from mnist_sweep.training.work import Trainer, epoch_order, learning_rates, split
+
+Ints = npt.NDArray[np.int32]
 
 _SEEDS = Seeds(weights=11, split=100, order=100)
 
@@ -30,7 +33,7 @@ _SEEDS = Seeds(weights=11, split=100, order=100)
 @pytest.fixture(scope="module")
 def trainer(mnist: Mnist) -> Trainer:
     """One process's trainer, kept warm as in a sweep."""
-    return Trainer(mnist)
+    return Trainer(mnist, TensorFlowBackend(mnist))
 
 
 def _trial(seeds: Seeds = _SEEDS, **changes: Any) -> Trial:
@@ -75,8 +78,9 @@ def test_no_validation_image_is_ever_trained_on(mnist: Mnist) -> None:
     _, held_out = split(60_000, 0.1, _SEEDS.split)
     images = mnist.x_train.copy()
     images[held_out] = np.random.default_rng(0).integers(0, 256, (len(held_out), 784), np.uint8)
-    clean = _finish(Trainer(mnist), trial).result
-    noisy = _finish(Trainer(replace(mnist, x_train=images)), trial).result
+    other = replace(mnist, x_train=images)
+    clean = _finish(Trainer(mnist, TensorFlowBackend(mnist)), trial).result
+    noisy = _finish(Trainer(other, TensorFlowBackend(other)), trial).result
     assert clean.curves.train_loss == noisy.curves.train_loss
     assert clean.curves.val_loss != noisy.curves.val_loss
     assert clean.test_loss == noisy.test_loss
@@ -89,7 +93,7 @@ def test_equal_trials_give_equal_bits_whatever_came_before(mnist: Mnist, trainer
     _finish(trainer, _trial(Seeds(12, 100, 100), learning_rate=0.1))
     _finish(trainer, _trial(batch_size=1000, optimizer="rmsprop"))
     assert first == _bits(_finish(trainer, trial))
-    assert first == _bits(_finish(Trainer(mnist), trial))
+    assert first == _bits(_finish(Trainer(mnist, TensorFlowBackend(mnist)), trial))
 
 
 @pytest.mark.parametrize("seeds", [Seeds(12, 100, 100), Seeds(11, 101, 100), Seeds(11, 100, 101)])
@@ -143,25 +147,6 @@ def test_divergence_is_a_failure_with_its_curves(trainer: Trainer) -> None:
     json.dumps(record_to_dict(Record("", 0, failed)), allow_nan=False)
 
 
-def test_weights_are_those_of_the_classic_model() -> None:
-    """The initial weights are what anyone gets with set_random_seed and a Sequential model of Dense layers."""
-    tensorflow()
-    keras = importlib.import_module("keras")
-    keras.utils.set_random_seed(77)
-    layers = keras.layers
-    classic = keras.Sequential(
-        [keras.Input((784,)), layers.Dense(20, "relu"), layers.Dense(30, "tanh"), layers.Dense(10, "softmax")]
-    )
-    shape = compile_key(a_recipe(hidden_widths=(20, 30), hidden_funcs=("relu", "tanh")))
-    ours = build_model(shape, 77)
-    for expected, built, alone in zip(
-        classic.get_weights(), ours.get_weights(), initial_weights(shape, 77), strict=True
-    ):
-        assert np.array_equal(expected, built)
-        assert np.array_equal(expected, alone.numpy())
-    assert 784 * 20 + 20 + 20 * 30 + 30 + 30 * 10 + 10 == ours.count_params()
-
-
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_trains_the_same_twice(trainer: Trainer, optimizer: str) -> None:
     """Each optimizer that a sweep file may name trains, and starts anew when its compiled program is used again."""
@@ -193,8 +178,58 @@ def _of(trial: Trial, events: list[Any]) -> Finished:
     return event
 
 
-def test_a_stack_ends_each_member_by_its_own_rule(trainer: Trainer) -> None:
-    """Members of a stack stop on their own, the others go on, and each ends about where it ends alone."""
+class _Side:
+    """Programs that know each other for nothing: what members of one program must not differ from."""
+
+    def __init__(self, shape: CompileKey, mnist: Mnist, n: int) -> None:
+        backends = [TensorFlowBackend(mnist) for _ in range(n)]
+        self._lone = [backend.program(shape, 1) for backend in backends]
+
+    def reset(self, member: int, seeds: Seeds) -> None:
+        self._lone[member].reset(0, seeds)
+
+    def train(self, orders: Ints, rates: npt.NDArray[np.float32], epoch: int) -> list[tuple[float, int]]:
+        return [self._lone[i].train(orders[i : i + 1], rates[i : i + 1], epoch)[0] for i in range(len(orders))]
+
+    def validate(self, indices: Ints) -> list[Evaluation]:
+        return [self._lone[i].validate(indices[i : i + 1])[0] for i in range(len(indices))]
+
+    def test(self, member: int) -> Evaluation:
+        return self._lone[member].test(0)
+
+    def kept(self, member: int) -> list[npt.NDArray[Any]]:
+        return self._lone[member].kept(0)
+
+    def restore(self, member: int, kept: list[npt.NDArray[Any]]) -> None:
+        self._lone[member].restore(0, kept)
+
+    def move(self, source: int, target: int) -> None:
+        self._lone[target] = self._lone[source]
+
+
+class _SideBySide:
+    """A backend on which trials train side by side."""
+
+    n_compiled = 0
+
+    def __init__(self, mnist: Mnist) -> None:
+        self._mnist = mnist
+
+    def program(self, shape: CompileKey, n_members: int) -> _Side:
+        return _Side(shape, self._mnist, n_members)
+
+    def execution(self) -> dict[str, Any]:
+        return {}
+
+
+@pytest.fixture
+def stacking(mnist: Mnist) -> Trainer:
+    """A trainer whose backend trains several members."""
+    return Trainer(mnist, _SideBySide(mnist))
+
+
+def test_a_stack_ends_each_member_by_its_own_rule(trainer: Trainer, stacking: Trainer) -> None:
+    """Members of a stack stop on their own, the others go on, and each ends where it ends alone."""
     rule = EarlyStopping("val_loss", 0.0, 1, restore_best_weights=True)
     rough: dict[str, Any] = {"learning_rate": 0.03, "batch_size": 500, "early_stopping": rule}
     trials = (
@@ -202,61 +237,64 @@ def test_a_stack_ends_each_member_by_its_own_rule(trainer: Trainer) -> None:
         _trial(Seeds(2, 100, 100), **{**rough, "learning_rate": 0.001}, max_epochs=3),
         _trial(Seeds(3, 101, 102), **rough, max_epochs=1),
     )
-    events = list(trainer(trials))
+    events = list(stacking(trials))
     assert [1, 3] == [len(_of(trial, events).result.curves.seconds) for trial in reversed(trials[1:])]
-    for trial in trials[1:]:
+    for trial in trials:
         alone, stacked = _finish(trainer, trial).result, _of(trial, events).result
-        assert pytest.approx(alone.curves.val_loss, abs=2e-3) == stacked.curves.val_loss
-        assert abs(alone.test_accuracy - stacked.test_accuracy) < 0.003
+        assert 3 == stacked.execution["stack"]
+        assert alone.curves.val_loss == stacked.curves.val_loss
+        assert (alone.test_loss, alone.kept_epoch) == (stacked.test_loss, stacked.kept_epoch)
 
 
-def test_a_diverging_member_leaves_the_others_alone(trainer: Trainer) -> None:
+def test_a_diverging_member_leaves_the_others_alone(trainer: Trainer, stacking: Trainer) -> None:
     """A member whose loss is no number any more fails; the others of its stack finish as usual."""
     good = _trial(optimizer="sgd", hidden_funcs=("exponential",), learning_rate=0.001, max_epochs=2)
     bad = _trial(optimizer="sgd", hidden_funcs=("exponential",), learning_rate=1e6, max_epochs=2)
-    outcomes = [event for event in trainer((bad, good)) if not isinstance(event, Progress)]
+    outcomes = [event for event in stacking((bad, good)) if not isinstance(event, Progress)]
     assert [Failed, Finished] == [type(event) for event in outcomes]
     alone = _finish(trainer, good).result
-    stacked = _of(good, outcomes).result
-    assert pytest.approx(alone.curves.train_loss, abs=1e-3) == stacked.curves.train_loss
+    assert alone.curves.train_loss == _of(good, outcomes).result.curves.train_loss
 
 
 def test_each_shape_is_compiled_once(mnist: Mnist) -> None:
     """Repeats, seeds, learning rates, stopping rules and more epochs reuse the compiled program of their shape."""
-    fresh = Trainer(mnist)
+    backend = TensorFlowBackend(mnist)
+    fresh = Trainer(mnist, backend)
     tiny: dict[str, Any] = {"validation_fraction": 0.97, "batch_size": 100}
     rule = EarlyStopping("val_accuracy", 0.1, 0, restore_best_weights=False)
     for seeds in (Seeds(1, 100, 100), Seeds(2, 5, 6)):
         for changes in ({}, {"learning_rate": 0.1}, {"early_stopping": rule}, {"max_epochs": 1}):
             _finish(fresh, _trial(seeds, **{**tiny, **changes}))
-    assert 1 == fresh.programs.n_compiled
+    assert 1 == backend.n_compiled
     _finish(fresh, _trial(**{**tiny, "batch_size": 90}))
-    assert 2 == fresh.programs.n_compiled
-    for _ in range(2):
-        list(fresh((_trial(Seeds(1, 1, 1), **tiny), _trial(Seeds(2, 2, 2), **tiny))))
-    assert 3 == fresh.programs.n_compiled
+    assert 2 == backend.n_compiled
 
 
 def test_results_say_how_they_were_trained(trainer: Trainer) -> None:
-    """Device, kind of program, threads, stack and versions stand with every result; the stack as it was."""
+    """Host, rounding, device, kind of program, threads, stack and versions stand with every result."""
     execution = _finish(trainer, _trial(max_epochs=1)).result.execution
     assert ("CPU", "graph", 1, 1) == tuple(execution[name] for name in ("device", "program", "threads", "stack"))
+    assert (platform.node(), fingerprint()) == (execution["host"], execution["fingerprint"])
     assert {"tensorflow", "keras", "numpy"} == set(execution["versions"])
-    pair = (_trial(max_epochs=1), _trial(replace(_SEEDS, weights=12), max_epochs=2))
-    assert [2, 2] == [event.result.execution["stack"] for event in trainer(pair) if isinstance(event, Finished)]
+
+
+def test_a_rate_for_each_step() -> None:
+    """Every step of an epoch has the recipe's learning rate, the one with the partial batch too."""
+    rates = learning_rates(a_recipe(batch_size=130, validation_fraction=0.1, learning_rate=0.003))
+    assert [np.float32(0.003)] * 416 == rates.tolist()
 
 
 def test_seconds_of_an_epoch_are_those_in_which_it_was_trained(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An epoch in whose middle the process was stopped for three seconds has not taken them."""
-    train = Program.train
+    train = TensorFlowProgram.train
 
     def interrupted(*args: Any) -> Any:
         subprocess.run(["sh", "-c", f"kill -STOP {os.getpid()}; sleep 3; kill -CONT {os.getpid()}"], check=True)
         return train(*args)
 
-    monkeypatch.setattr(Program, "train", interrupted)
+    monkeypatch.setattr(TensorFlowProgram, "train", interrupted)
     events = trainer((_trial(max_epochs=1),))
     began = time.monotonic()
     next(events)

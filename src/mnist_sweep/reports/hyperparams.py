@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from mnist_sweep.provenance import differences
+from mnist_sweep.provenance import differences, rounding_words
 from mnist_sweep.reports.tables import (
     AS_WRITTEN,
     COUNT,
@@ -65,10 +65,10 @@ def _machine(summary: Summary) -> Cell:
 
 
 def _changes(summary: Summary) -> Cell:
-    """What runs differed in from those before them, each difference once; what old journals lack is no difference."""
+    """What runs differed in, each difference once, and results in rounding; what old journals lack is none."""
     environments: list[Any] = [run.environment for run in summary.runs]
     found = (text for i, now in enumerate(environments) for text in differences(environments[:i], now))
-    return "; ".join(dict.fromkeys(found)) or None
+    return "; ".join(filter(None, [*dict.fromkeys(found), rounding_words(summary.executions)])) or None
 
 
 def _when(summary: Summary) -> Cell:
@@ -132,7 +132,7 @@ _HYPERPARAMS = (
     Column(
         "Changed since the start",
         TEXT,
-        "Settings and versions by which the last bits of some results differ from those of the first run.",
+        "Settings, versions and rounding by which the last bits of some results differ from those of the first run.",
         _changes,
     ),
     Column("Name", TEXT, "The sweep.", lambda s: s.spec.name),

@@ -8,6 +8,7 @@ from html import escape
 from mnist_sweep import conclusions
 from mnist_sweep.conclusions import model_words
 from mnist_sweep.counts import counted
+from mnist_sweep.provenance import rounding_words
 from mnist_sweep.reports.charts import (
     MOST_EPOCHS,
     MOST_REPEATS_DRAWN,
@@ -226,9 +227,16 @@ def _missing(page: Page) -> Iterator[str]:
 
 
 def _how_to_read(page: Page) -> Iterator[str]:
-    summary = page.summary
+    rounding = rounding_words(page.summary.executions)
+    sentences = [*_reading(page.summary), f"{rounding}." if rounding else ""]
+    if any(sentences):
+        yield section("reading", "How to read this", bullets(list(filter(None, sentences))))
+
+
+def _reading(summary: Summary) -> list[str]:
+    """What the ranking rests on; some sentences may be empty."""
     if not summary.ranked:
-        return
+        return []
     telling = summary.ranking().telling
     tied = (
         ""
@@ -238,15 +246,13 @@ def _how_to_read(page: Page) -> Iterator[str]:
             "combinations of equal worth would often show (Tukey's test, 95% for all of them together)."
         )
     )
-    image_words = conclusions.images_words(summary)
-    sentences = [
+    return [
         "The choice goes by validation images alone. Whoever picks the best test accuracy out of many picks luck too.",
         conclusions.noise_words(summary),
         tied,
         conclusions.power_words(summary),
-        *image_words,
+        *conclusions.images_words(summary),
     ]
-    yield section("reading", "How to read this", bullets([sentence for sentence in sentences if sentence]))
 
 
 SECTIONS: tuple[Callable[[Page], Iterator[str]], ...] = (

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mnist_sweep.counts import counted
 from mnist_sweep.recipe import N_CLASSES, N_PIXELS, CompileKey, Seeds
 from mnist_sweep.training import jax_runtime
-from mnist_sweep.training.jax_network import Build, Network, State, build_model
+from mnist_sweep.training.jax_network import Network, State
 from mnist_sweep.training.jax_runtime import jax
-from mnist_sweep.training.loop import Evaluation
+from mnist_sweep.training.model import build_model
+from mnist_sweep.training.program import Evaluation, layer_seeds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,15 +65,15 @@ class _Images(NamedTuple):
 class JaxProgram:
     """A shape's stack and its compiled epochs."""
 
-    def __init__(self, shape: CompileKey, training: _Images, test: _Images, build: Build) -> None:
+    def __init__(self, shape: CompileKey, training: _Images, test: _Images) -> None:
         jit, tree, zeros = jax().jit, jax().tree, jax().numpy.zeros
         self._shape, self._training, self._test = shape, training, test
-        self._network = Network(shape, build)
+        self._network = Network(shape, build_model(shape))
         self._stack: State | None = None
         self._seeds: list[Seeds] = []
         self._epochs: dict[int, Any] = {}
         self._largest = _MAX_STACK
-        first = self._network.first
+        first = self._network.fresh(0)
         self._empty = jit(
             lambda n: tree.map(lambda value: zeros((n, *value.shape), value.dtype), first), static_argnums=0
         )
@@ -134,9 +135,10 @@ class JaxProgram:
         """
         import numpy as np
 
-        keys = np.stack([_key(seeds, epoch) for seeds in self._seeds])
+        n_steps, generators = rates.shape[1], self._network.generators
+        drawn = [layer_seeds(seeds, epoch, n_steps, generators).astype(np.uint32) for seeds in self._seeds]
         with self._memory(self.n_members):
-            inputs = self._training, self._filled(orders), self._filled(rates), keys
+            inputs = self._training, self._filled(orders), self._filled(rates), np.stack(drawn)
             self._stack, sums = self._epochs[self.n_members](self._stack, *inputs)
             losses, n_correct = jax().device_get(sums)
         means = losses.sum(0, np.float64) / orders.shape[1]
@@ -181,10 +183,10 @@ class JaxProgram:
         shape, n_images = self._shape, len(self._training.y)
         orders = np.zeros((size, shape.n_training), np.int32)
         rates = np.zeros((size, -(-shape.n_training // shape.batch_size)), np.float32)
-        keys = np.zeros((size, 2), np.uint32)
+        seeds = np.zeros((*rates.shape, len(self._network.generators), 2), np.uint32)
         train = jax().jit(self._train_on, donate_argnums=0)
         with self._precision():
-            self._epochs[size] = train.lower(self._stack, self._training, orders, rates, keys).compile()
+            self._epochs[size] = train.lower(self._stack, self._training, orders, rates, seeds).compile()
         self._evaluations(self._stack, self._training, np.zeros((size, n_images - shape.n_training), np.int32))
         return True
 
@@ -194,24 +196,24 @@ class JaxProgram:
 
         return np.concatenate([rows, np.repeat(rows[:1], self.n_members - len(rows), axis=0)])
 
-    def _train_on(self, stack: State, images: _Images, orders: Any, rates: Any, keys: Any) -> tuple[State, Any]:
+    def _train_on(self, stack: State, images: _Images, orders: Any, rates: Any, seeds: Any) -> tuple[State, Any]:
         """The stack after an epoch; sums of losses and numbers of right answers, each (steps, members)."""
         numpy, size = jax().numpy, self._shape.batch_size
         n_members, n_images = orders.shape
 
-        def one(member: State, chosen: Any, rate: Any, key: Any, step: Any) -> tuple[State, Any]:
-            return self._network.step(member, *images.batch(chosen), rate, jax().random.fold_in(key, step))
+        def one(member: State, chosen: Any, rate: Any, seeds: Any) -> tuple[State, Any]:
+            return self._network.step(member, *images.batch(chosen), rate, seeds)
 
         def together(stack: State, given: tuple[Any, Any, Any]) -> tuple[State, Any]:
-            chosen, rates, step = given
-            after: tuple[State, Any] = jax().vmap(one, in_axes=(0, 0, 0, 0, None))(stack, chosen, rates, keys, step)
+            after: tuple[State, Any] = jax().vmap(one)(stack, *given)
             return after
 
         n_whole, n_left_over = divmod(n_images, size)
         batches = orders[:, : n_whole * size].reshape(n_members, n_whole, size).swapaxes(0, 1)
-        stack, sums = jax().lax.scan(together, stack, (batches, rates[:, :n_whole].T, numpy.arange(n_whole)))
+        given = batches, rates[:, :n_whole].swapaxes(0, 1), seeds[:, :n_whole].swapaxes(0, 1)
+        stack, sums = jax().lax.scan(together, stack, given)
         if n_left_over:
-            stack, last = together(stack, (orders[:, n_whole * size :], rates[:, n_whole], n_whole))
+            stack, last = together(stack, (orders[:, n_whole * size :], rates[:, n_whole], seeds[:, n_whole]))
             sums = jax().tree.map(lambda values, value: numpy.concatenate([values, value[None]]), sums, last)
         return stack, sums
 
@@ -255,24 +257,12 @@ class JaxProgram:
             raise MemoryError(f"the device has no room for {counted(size, 'model')} of this shape at once") from error
 
 
-def _key(seeds: Seeds, epoch: int) -> npt.NDArray[Any]:
-    """The key, uint32 (2,), from which a member's random layers draw in an epoch, the same in any company."""
-    import numpy as np
-
-    return np.random.SeedSequence([seeds.weights, seeds.order, epoch]).generate_state(2)
-
-
 class JaxBackend:
-    """Makes programs on JAX, over images that lie on the device once.
+    """Makes programs on JAX, over images that lie on the device once."""
 
-    Args:
-        build: makes models.
-    """
-
-    def __init__(self, data: Mnist, build: Build = build_model) -> None:
+    def __init__(self, data: Mnist) -> None:
         self._training = _on_device(data.x_train, data.y_train)
         self._test = _on_device(data.x_test, data.y_test)
-        self._build = build
         self._by_shape: dict[CompileKey, JaxProgram] = {}
         self.n_compiled = 0
 
@@ -284,7 +274,7 @@ class JaxBackend:
         Raises:
             MemoryError: when there is no room for one.
         """
-        program = self._by_shape.pop(shape, None) or JaxProgram(shape, self._training, self._test, self._build)
+        program = self._by_shape.pop(shape, None) or JaxProgram(shape, self._training, self._test)
         self._by_shape[shape] = program
         if len(self._by_shape) > _MAX_PROGRAMS:
             del self._by_shape[next(iter(self._by_shape))]
@@ -292,7 +282,9 @@ class JaxBackend:
         self.n_compiled += program.resize(n_members)
         return program
 
-    execution = staticmethod(jax_runtime.execution)
+    def execution(self) -> dict[str, Any]:
+        """Host, rounding, device, kind of program, threads and versions."""
+        return jax_runtime.execution()
 
 
 def _on_device(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> _Images:

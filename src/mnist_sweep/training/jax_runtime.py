@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
 import warnings
 from functools import cache
 from importlib.metadata import version
@@ -15,7 +16,8 @@ from types import ModuleType
 from typing import Any
 
 from mnist_sweep.training.data import cache_folder
-from mnist_sweep.training.runtime import _KEPT, _REMOVED
+from mnist_sweep.training.fingerprint import fingerprint
+from mnist_sweep.training.runtime import pin_variables, without_keras_json
 
 _SETTINGS = {
     "KERAS_BACKEND": "jax",
@@ -24,7 +26,6 @@ _SETTINGS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "XLA_FLAGS": "--xla_gpu_deterministic_ops=true",  # no measured choice of kernels either: https://openxla.org/xla
 }
-_ONLY_MEMORY = tuple(f"XLA_PYTHON_CLIENT_{name}" for name in ("ALLOCATOR", "MEM_FRACTION", "PREALLOCATE"))
 _MAX_CACHE_BYTES = 2**28
 _NO_GPU = ("", "-1")
 
@@ -32,16 +33,13 @@ _NO_GPU = ("", "-1")
 @cache
 def jax() -> ModuleType:
     """JAX with one thread on a CPU, Keras on top of it in float32; on a GPU compiled programs are kept on the disk."""
-    _pin_variables()
-    home = os.environ.get("KERAS_HOME")
-    os.environ["KERAS_HOME"] = os.devnull  # no keras.json, which may be damaged or ask for another epsilon or float
-    try:
+    pin_variables(_SETTINGS)
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if gpus is not None:  # else JAX would quietly train on the CPU where the GPU that was asked for does not start
+        os.environ["JAX_PLATFORMS"] = "cpu" if gpus in _NO_GPU else "cuda"
+    with without_keras_json():
         module = importlib.import_module("jax")
         importlib.import_module("keras")
-    finally:
-        del os.environ["KERAS_HOME"]
-        if home is not None:
-            os.environ["KERAS_HOME"] = home  # MNIST lies there too
     warnings.filterwarnings("ignore", module=r"keras\.")  # advice on models, such as softmax over a width of 1
     if device().platform != "cpu":
         _keep_programs(module)
@@ -57,6 +55,8 @@ def execution() -> dict[str, Any]:
     """On what and how trials are trained here: recorded with each, no part of its identity."""
     jax()
     return {
+        "host": platform.node(),
+        "fingerprint": fingerprint(),
         "device": "CPU" if device().platform == "cpu" else device().device_kind,
         "program": "xla",
         "threads": 1,
@@ -67,17 +67,6 @@ def execution() -> dict[str, Any]:
 def matmul_precision(precision: str) -> str:
     """What JAX calls a recipe's precision: on a GPU its products are in TensorFloat-32 unless it is told otherwise."""
     return "tensorfloat32" if precision == "tf32" else "highest"
-
-
-def _pin_variables() -> None:
-    """Let no variable of the user's decide how numbers are computed; the libraries read them when they are imported."""
-    for name in [name for name in os.environ if name.startswith((*_REMOVED, "JAX_"))]:
-        if name not in (*_KEPT, *_ONLY_MEMORY):
-            del os.environ[name]
-    os.environ.update(_SETTINGS)
-    gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if gpus is not None:  # else JAX would quietly train on the CPU where the GPU that was asked for does not start
-        os.environ["JAX_PLATFORMS"] = "cpu" if gpus in _NO_GPU else "cuda"
 
 
 def _keep_programs(module: ModuleType) -> None:

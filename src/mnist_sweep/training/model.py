@@ -1,77 +1,93 @@
-"""From a recipe to Keras: the classic dense model and its optimizer."""
+"""From a recipe to Keras: the network, its first weights and its optimizer, on whichever backend Keras runs."""
 
 from __future__ import annotations
 
 import importlib
-from itertools import pairwise
+import random
+from itertools import count
 from typing import Any
 
 from mnist_sweep.recipe import N_CLASSES, N_PIXELS, CompileKey
-from mnist_sweep.training.runtime import tensorflow
 
-OUTPUT = "output"
-
-
-def layer_names(shape: CompileKey) -> list[str]:
-    """The name of each layer that has weights: an optimizer may treat the output's otherwise than the others'."""
-    return [*(f"hidden_{i}" for i in range(1, len(shape.hidden_widths) + 1)), OUTPUT]
+_OUTPUT = "output"
 
 
-def build_model(shape: CompileKey, seed: int) -> Any:
-    """The Keras model: 784 inputs in [0, 1], dense hidden layers, softmax over 10 classes; weights drawn from `seed`.
+def build_model(shape: CompileKey) -> Any:
+    """The Keras model: 784 inputs in [0, 1], dense hidden layers, softmax over 10 classes; `initialize` it.
 
-    The weights are those that anyone gets who calls keras.utils.set_random_seed(seed) and builds the model.
+    Whatever is random in it has a seed generator of its own, so that nothing draws from Python's global `random`; each
+    starts from another seed, so that no kernels are equal, from which an optimizer's variables could not be told apart.
     """
-    tensorflow()
     keras = importlib.import_module("keras")
-    keras.utils.set_random_seed(seed)
+    generators = map(keras.random.SeedGenerator, count())
+
+    def dense(width: int, func: str, dtype: str, name: str) -> Any:
+        kernels = keras.initializers.GlorotUniform(next(generators))
+        return keras.layers.Dense(width, func, kernel_initializer=kernels, dtype=dtype, name=name)
+
     inner = "mixed_bfloat16" if shape.precision == "mixed_bfloat16" else "float32"
-    *names, last = layer_names(shape)
-    layers = [
-        keras.layers.Dense(width, activation=func, dtype=inner, name=name)
-        for width, func, name in zip(shape.hidden_widths, shape.hidden_funcs, names, strict=True)
-    ]
-    output = keras.layers.Dense(N_CLASSES, activation="softmax", dtype="float32", name=last)
-    return keras.Sequential([keras.Input((N_PIXELS,)), *layers, output])
+    hidden = zip(shape.hidden_widths, shape.hidden_funcs, strict=True)
+    layers = [dense(width, func, inner, f"hidden_{i}") for i, (width, func) in enumerate(hidden, 1)]
+    return keras.Sequential([keras.Input((N_PIXELS,)), *layers, dense(N_CLASSES, "softmax", "float32", _OUTPUT)])
 
 
-def initial_weights(shape: CompileKey, seed: int) -> list[Any]:
-    """The weights of `build_model(shape, seed)`, kernel and bias by layer as tf.float32, without the model."""
-    tf = tensorflow()
-    keras = importlib.import_module("keras")
-    keras.utils.set_random_seed(seed)
-    kernels = [keras.initializers.GlorotUniform()(dimensions) for dimensions in pairwise(_sizes(shape))]
-    return [tensor for kernel in kernels for tensor in (kernel, tf.zeros(kernel.shape[-1]))]
+def initializer_seeds(model: Any, seed: int) -> list[int]:
+    """The seeds that the model's random initializers get, in the order of its layers.
+
+    With them it has the weights that anyone gets who calls keras.utils.set_random_seed(seed) and builds it: Keras draws
+    these seeds from Python's global `random`.
+    """
+    chance = random.Random(seed)  # noqa: S311  nothing secret
+    return [chance.randint(1, int(1e9)) for _, initializer in _initializers(model) if hasattr(initializer, "seed")]
 
 
-def build_variables(shape: CompileKey) -> list[Any]:
-    """Keras variables of zeros with the shapes and names of the model's weights, without the model."""
-    tf = tensorflow()
-    keras = importlib.import_module("keras")
-    variables = []
-    for name, (n_in, n_out) in zip(layer_names(shape), pairwise(_sizes(shape)), strict=True):
-        with keras.name_scope(name):
-            variables += [
-                keras.Variable(tf.zeros((n_in, n_out)), name="kernel"),
-                keras.Variable(tf.zeros(n_out), name="bias"),
-            ]
-    return variables
+def initialize(model: Any, seeds: Any) -> None:
+    """Give a model its first weights and moving averages; can be compiled.
+
+    Args:
+        seeds: those of `initializer_seeds`, also as a list of tensors.
+    """
+    following = iter(seeds)
+    for weight, initializer in _initializers(model):
+        if hasattr(initializer, "seed"):
+            initializer.seed.state.assign([next(following), 0])
+        weight.assign(initializer(weight.shape, weight.dtype))
 
 
-def _sizes(shape: CompileKey) -> tuple[int, ...]:
-    """The width of each layer, input and output counted."""
-    return (N_PIXELS, *shape.hidden_widths, N_CLASSES)
+def _initializers(model: Any) -> list[tuple[Any, Any]]:
+    """Each weight and moving average with its initializer."""
+    return [(w, getattr(layer, f"{w.name}_initializer")) for layer in model.layers for w in layer.weights]
+
+
+def seed_generators(model: Any) -> dict[tuple[int, int], Any]:
+    """The states of its random layers' seed generators, integers (2,), by the layer's index and by their own in it."""
+    return {
+        (i, j): state
+        for i, layer in enumerate(model.layers)
+        for j, state in enumerate(v for v in layer.variables if v.name == "seed_generator_state")
+    }
 
 
 def build_optimizer(shape: CompileKey, learning_rate: float, variables: list[Any]) -> Any:
     """The Keras optimizer in its first state for these variables."""
-    tensorflow()
     keras = importlib.import_module("keras")
     config: dict[str, Any] = {"learning_rate": learning_rate}
     if shape.optimizer == "sgd":
         config["momentum"] = shape.momentum
     if shape.optimizer == "muon":  # not for the output layer, says https://keras.io/api/optimizers/muon/
-        config["exclude_layers"] = [OUTPUT]
+        config["exclude_layers"] = [_OUTPUT]
     optimizer = keras.optimizers.get({"class_name": shape.optimizer, "config": config})
     optimizer.build(variables)
     return optimizer
+
+
+def optimizer_starts(optimizer: Any, weights: list[Any]) -> list[Any]:
+    """What a new optimizer's variables start from: the weight that one equals, as it is then; otherwise its value.
+
+    Args:
+        weights: those that it was built for, no two kernels equal.
+    """
+    import numpy as np
+
+    values = [variable.numpy() for variable in optimizer.variables]
+    return [next((w for w in weights if np.array_equal(value, w.numpy())), value) for value in values]

@@ -6,18 +6,14 @@ import math
 from typing import Any, Protocol
 
 from mnist_sweep.recipe import CompileKey
-from mnist_sweep.training.model import build_optimizer
+from mnist_sweep.training.model import build_optimizer, optimizer_starts
 from mnist_sweep.training.runtime import tensorflow
 
 
 class Optimizer(Protocol):
-    """The optimizer of one member: its state, and one step of it as part of a graph."""
+    """The optimizer of a model, as parts of graphs."""
 
-    @property
-    def state(self) -> list[Any]:
-        """Every variable that a training leaves behind in it."""
-
-    def reset(self, learning_rate: float) -> None:
+    def reset(self) -> None:
         """Become as new for the weights as they are now."""
 
     def apply(self, gradients: list[Any], learning_rate: Any, step: Any) -> None:
@@ -49,13 +45,10 @@ class _Fused:
         self._weights = [weight.value for weight in weights]
         self._slots = [[tf.Variable(tf.zeros_like(weight)) for weight in self._weights] for _ in range(n_slots)]
 
-    @property
-    def state(self) -> list[Any]:
-        return [variable for slot in self._slots for variable in slot]
-
-    def reset(self, learning_rate: float) -> None:  # noqa: ARG002  the rate comes with each step
-        for variable in self.state:
-            variable.assign(tensorflow().zeros_like(variable))
+    def reset(self) -> None:
+        for slot in self._slots:
+            for variable in slot:
+                variable.assign(tensorflow().zeros_like(variable))
 
 
 class _Adam(_Fused):
@@ -100,7 +93,7 @@ class _Sgd(_Fused):
         super().__init__(weights, n_slots=1 if momentum else 0)
         self._momentum = momentum
 
-    def apply(self, gradients: list[Any], learning_rate: Any, step: Any) -> None:  # noqa: ARG002  the rate is constant
+    def apply(self, gradients: list[Any], learning_rate: Any, step: Any) -> None:  # noqa: ARG002  no step differs
         raw = tensorflow().raw_ops
         for i, (weight, gradient) in enumerate(zip(self._weights, gradients, strict=True)):
             if self._momentum:
@@ -120,7 +113,7 @@ class _RmsProp(_Fused):
     def __init__(self, weights: list[Any]) -> None:
         super().__init__(weights, n_slots=2)
 
-    def apply(self, gradients: list[Any], learning_rate: Any, step: Any) -> None:  # noqa: ARG002  the rate is constant
+    def apply(self, gradients: list[Any], learning_rate: Any, step: Any) -> None:  # noqa: ARG002  no step differs
         for weight, square, momentum, gradient in zip(self._weights, *self._slots, gradients, strict=True):
             tensorflow().raw_ops.ResourceApplyRMSProp(
                 var=weight.handle,
@@ -135,21 +128,17 @@ class _RmsProp(_Fused):
 
 
 class _OfKeras:
-    """Any other optimizer, as Keras has it."""
+    """Any other optimizer, as Keras has it; some start from the weights themselves."""
 
     def __init__(self, shape: CompileKey, weights: list[Any]) -> None:
-        self._shape, self._weights = shape, weights
+        self._weights = weights
         self._optimizer = build_optimizer(shape, 0.001, weights)
+        self._starts = optimizer_starts(self._optimizer, weights)
 
-    @property
-    def state(self) -> list[Any]:
-        return [variable.value for variable in self._optimizer.variables]
+    def reset(self) -> None:
+        for variable, start in zip(self._optimizer.variables, self._starts, strict=True):
+            variable.assign(start)
 
-    def reset(self, learning_rate: float) -> None:
-        # Some optimizers start from the weights themselves, so the fresh state is taken after those are set.
-        fresh = build_optimizer(self._shape, learning_rate, self._weights).variables
-        for variable, value in zip(self._optimizer.variables, fresh, strict=True):
-            variable.assign(value)
-
-    def apply(self, gradients: list[Any], learning_rate: Any, step: Any) -> None:  # noqa: ARG002  it keeps both itself
+    def apply(self, gradients: list[Any], learning_rate: Any, step: Any) -> None:  # noqa: ARG002  it counts itself
+        self._optimizer.learning_rate = learning_rate
         self._optimizer.apply(gradients, self._weights)

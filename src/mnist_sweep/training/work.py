@@ -9,16 +9,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnist_sweep.clock import running_s
 from mnist_sweep.events import BFLOAT16, Cause, Curves, Failed, Finished, Progress, Result
-from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, CompileKey, Trial, compile_key, exact_accuracy
-from mnist_sweep.training.loop import Evaluation, Program, Programs
-from mnist_sweep.training.runtime import set_precision, tensorflow
+from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, CompileKey, Recipe, Trial, compile_key, exact_accuracy
+from mnist_sweep.training.program import Backend, Evaluation, Program
 from mnist_sweep.training.shared import Handle, attach
 from mnist_sweep.training.stopping import Stopper
+from mnist_sweep.training.tensorflow_program import TensorFlowBackend
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,13 +43,12 @@ def epoch_order(training: npt.NDArray[np.int32], seed: int, epoch: int) -> npt.N
     return np.random.default_rng([seed, epoch]).permutation(training)
 
 
-@dataclass(frozen=True, slots=True)
-class LabelledImages:
-    """Images on the device, with their labels there and here."""
+def learning_rates(recipe: Recipe) -> npt.NDArray[np.float32]:
+    """The learning rate of each step of an epoch."""
+    import numpy as np
 
-    images: Any  # tf.uint8 (n, 784)
-    labels: Any  # tf.int32 (n,)
-    truth: npt.NDArray[np.uint8]  # (n,)
+    n_steps = -(-(N_TRAINING_IMAGES - recipe.n_validation) // recipe.batch_size)
+    return np.full(n_steps, recipe.learning_rate, np.float32)
 
 
 @dataclass(slots=True)
@@ -60,10 +58,11 @@ class _Member:
     trial: Trial
     stack: int  # members that began together, itself among them
     training: npt.NDArray[np.int32]  # indices of the images that it is trained on
-    validation: LabelledImages
+    held_out: npt.NDArray[np.int32]  # indices of the images that it is validated on
+    truth: npt.NDArray[np.uint8]  # the labels of these
     stopper: Stopper
     curves: Curves = field(default_factory=Curves)
-    best_weights: list[npt.NDArray[np.float32]] | None = None
+    best: list[npt.NDArray[Any]] | None = None
 
     def order(self, epoch: int) -> npt.NDArray[np.int32]:
         """The images in the order in which this epoch visits them."""
@@ -76,19 +75,18 @@ class _Member:
 
 
 class Trainer:
-    """Trains trials on the data it holds; compiled programs are kept from one trial to the next.
+    """Trains trials: split, order, rates, stopping and results; what computes is the backend's.
 
     Args:
+        data: what the backend was made with.
         compared: a trial in bfloat16 whose epoch is compared with that of float32 before any trial begins; all results
             hold by how much it takes longer.
     """
 
-    def __init__(self, data: Mnist, compared: Trial | None = None) -> None:
-        self._train = _on_device(data.x_train, data.y_train)
-        self._test = _on_device(data.x_test, data.y_test)
-        self.programs = Programs(self._train.images, self._train.labels)
-        self._execution = execution()
-        self._held_out = lru_cache(maxsize=2)(self._take)
+    def __init__(self, data: Mnist, backend: Backend, compared: Trial | None = None) -> None:
+        self._labels, self._truth = data.y_train, data.y_test
+        self._backend = backend
+        self._execution = backend.execution()
         if compared:
             with suppress(Exception):  # what breaks here breaks that trial too, which tells why
                 self._execution |= {BFLOAT16: self._compare(compared)}
@@ -96,9 +94,7 @@ class Trainer:
     def __call__(self, trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
         """Train trials of one shape side by side: a Progress after every epoch of each, then its Finished or Failed."""
         members = [self._member(trial, len(trials)) for trial in trials]
-        set_precision(trials[0].recipe.precision)
-        pairs = [(part.images, part.labels) for part in (members[0].validation, self._test)]
-        program = self._ready(compile_key(trials[0].recipe), members, pairs)
+        program = self._ready(compile_key(trials[0].recipe), members)
         epoch = 0
         while members:
             epoch += 1
@@ -112,20 +108,18 @@ class Trainer:
                 _close_ranks(program, left)
             members = [members[i] for i in left]
 
-    def _ready(self, shape: CompileKey, members: list[_Member], pairs: list[tuple[Any, Any]]) -> Program:
+    def _ready(self, shape: CompileKey, members: list[_Member]) -> Program:
         """The program of a shape at the beginning of these members' trainings."""
-        program = self.programs.get(shape, len(members), *pairs)
+        program = self._backend.program(shape, len(members))
         for i, member in enumerate(members):
-            program.reset(i, member.trial.seeds.weights, member.trial.recipe.learning_rate)
+            program.reset(i, member.trial.seeds)
         return program
 
     def _compare(self, trial: Trial) -> dict[str, Any]:
         """Measure how many times as long as in float32 an epoch of this trial takes in bfloat16."""
         members, seconds = [self._member(trial, 1)], []
-        pairs = [(part.images, part.labels) for part in (members[0].validation, self._test)]
         for precision in ("float32", "mixed_bfloat16"):
-            set_precision(precision)
-            program = self._ready(replace(compile_key(trial.recipe), precision=precision), members, pairs)
+            program = self._ready(replace(compile_key(trial.recipe), precision=precision), members)
             began = time.process_time()  # what else runs here must not decide it
             _epoch(program, members, 1)
             seconds.append(time.process_time() - began)
@@ -133,24 +127,23 @@ class Trainer:
         return {"factor": seconds[1] / seconds[0], "widths": recipe.hidden_widths, "batch_size": recipe.batch_size}
 
     def _member(self, trial: Trial, stack: int) -> _Member:
-        fraction, seed = trial.recipe.validation_fraction, trial.seeds.split
-        training, _ = split(N_TRAINING_IMAGES, fraction, seed)
-        return _Member(trial, stack, training, self._held_out(fraction, seed), Stopper(trial.recipe.early_stopping))
+        training, held_out = split(N_TRAINING_IMAGES, trial.recipe.validation_fraction, trial.seeds.split)
+        return _Member(trial, stack, training, held_out, self._labels[held_out], Stopper(trial.recipe.early_stopping))
 
     def _see(self, program: Program, i: int, member: _Member, values: EpochValues) -> Finished | Failed | None:
         """Take in an epoch of the i-th member; its outcome if that was its last."""
         member.curves = member.curves.add(*values)
         if not (math.isfinite(values.train_loss) and math.isfinite(values.val_loss)):
             return Failed(member.trial, Cause.DIVERGED, _divergence(member), member.curves)
-        val_accuracy = exact_accuracy(values.val_accuracy, len(member.validation.truth))
+        val_accuracy = exact_accuracy(values.val_accuracy, len(member.truth))
         if member.stopper.see(values.val_loss, val_accuracy) and member.stopper.restores:
-            member.best_weights = program.get_weights(i)
+            member.best = program.kept(i)
         return self._outcome(program, i, member) if member.complete else None
 
     def _outcome(self, program: Program, i: int, member: _Member) -> Finished | Failed:
-        if member.best_weights is not None:
-            program.set_weights(i, member.best_weights)
-        test, truth = program.evaluate(i, self._test.images, self._test.labels), self._test.truth
+        if member.best is not None:
+            program.restore(i, member.best)
+        test, truth = program.test(i), self._truth
         if not math.isfinite(test.loss):
             return Failed(member.trial, Cause.DIVERGED, "the test loss was no finite number", member.curves)
         stopper, wrong = member.stopper, (test.predicted != truth).nonzero()[0]
@@ -166,19 +159,12 @@ class Trainer:
         )
         return Finished(member.trial, result)
 
-    def _take(self, fraction: float, seed: int) -> LabelledImages:
-        tf = tensorflow()
-        _, indices = split(N_TRAINING_IMAGES, fraction, seed)
-        images, labels = tf.gather(self._train.images, indices), tf.gather(self._train.labels, indices)
-        return LabelledImages(images, labels, self._train.truth[indices])
-
 
 def _close_ranks(program: Program, left: list[int]) -> None:
     """Move the members that are left to the first places, so that those that ended cost nothing more."""
     for target, source in enumerate(left):
         if target != source:
             program.move(source, target)
-    program.compile(len(left))
 
 
 def _confusion(truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.int32]) -> tuple[tuple[int, ...], ...]:
@@ -206,7 +192,8 @@ class MakeTrainer:
     def __call__(self, number: int) -> Trainer:
         """The trainer of the worker with this number, on its own device."""
         os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus[number] if self.gpus else "-1"
-        return Trainer(attach(self.data), self.compared if number == 0 else None)
+        data = attach(self.data)
+        return Trainer(data, TensorFlowBackend(data), self.compared if number == 0 else None)
 
 
 class EpochValues(NamedTuple):
@@ -225,8 +212,9 @@ def _epoch(program: Program, members: list[_Member], epoch: int) -> list[EpochVa
 
     began = running_s()
     orders = np.stack([member.order(epoch) for member in members])
-    trained = program.train(orders, [member.trial.recipe.learning_rate for member in members], epoch)
-    validated = [program.evaluate(i, m.validation.images, m.validation.labels) for i, m in enumerate(members)]
+    rates = np.stack([learning_rates(member.trial.recipe) for member in members])
+    trained = program.train(orders, rates, epoch)
+    validated = program.validate(np.stack([member.held_out for member in members]))
     seconds = (running_s() - began) / len(members)
     return [
         EpochValues(loss, n_correct / orders.shape[1], one.loss, _accuracy(one, member), seconds)
@@ -235,7 +223,7 @@ def _epoch(program: Program, members: list[_Member], epoch: int) -> list[EpochVa
 
 
 def _accuracy(evaluation: Evaluation, member: _Member) -> float:
-    return float((evaluation.predicted == member.validation.truth).mean())
+    return float((evaluation.predicted == member.truth).mean())
 
 
 def _divergence(member: _Member) -> str:
@@ -245,21 +233,3 @@ def _divergence(member: _Member) -> str:
         f"the {part} loss was no finite number in epoch {len(curves.seconds)}; "
         f"a learning rate below {member.trial.recipe.learning_rate:g} may train"
     )
-
-
-def _on_device(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> LabelledImages:
-    tf = tensorflow()
-    return LabelledImages(tf.constant(images), tf.constant(labels, tf.int32), labels)
-
-
-def execution() -> dict[str, Any]:
-    """On what and how trials are trained here: recorded with each, no part of its identity."""
-    tf = tensorflow()
-    gpus = tf.config.list_physical_devices("GPU")
-    device = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else "CPU"
-    return {
-        "device": device,
-        "program": "graph",
-        "threads": 1,
-        "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")},
-    }

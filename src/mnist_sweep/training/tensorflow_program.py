@@ -1,0 +1,216 @@
+"""The compiled epoch on TensorFlow: one call trains on all batches, one evaluates, and no data crosses in between."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from mnist_sweep.recipe import N_TRAINING_IMAGES, CompileKey, Seeds
+from mnist_sweep.training.fingerprint import fingerprint
+from mnist_sweep.training.model import build_model, initialize, initializer_seeds, seed_generators
+from mnist_sweep.training.optimizers import make_optimizer
+from mnist_sweep.training.program import Evaluation, layer_seeds
+from mnist_sweep.training.runtime import set_precision, tensorflow
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from mnist_sweep.training.data import Mnist
+
+_MAX_PROGRAMS = 8
+"""Compiled shapes kept at a time; executors bring the trials of a shape one after the other."""
+
+
+class TensorFlowProgram:
+    """One model of Keras's layers with its compiled epochs, ready: traced, and with a step of each kind behind it.
+
+    Args:
+        train: tf.uint8 (60000, 784) images and their tf.int32 (60000,) labels.
+        test: the same of (10000, 784) and (10000,).
+    """
+
+    def __init__(self, shape: CompileKey, train: tuple[Any, Any], test: tuple[Any, Any]) -> None:
+        tf = tensorflow()
+        self._shape, self._train_images, self._test_images = shape, train, test
+        self._model = _of_logits(build_model(shape))
+        self._optimizer = make_optimizer(shape, self._model.trainable_variables)
+        self._generators = seed_generators(self._model)
+        self._n_whole, self._n_left_over = divmod(shape.n_training, shape.batch_size)
+        self._n_partial = int(self._n_left_over > 0)
+        self._begin = tf.function(self._begin_from, autograph=False)
+        self._epoch = tf.function(self._train_on, autograph=False)
+        self._evaluate = tf.function(self._evaluate_on, autograph=False)
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Trace, and take a step of each kind, since a program's first one costs extra: no epoch's time holds them."""
+        tf = tensorflow()
+        self.reset(0, Seeds(0, 0, 0))
+        n_steps = self._n_whole + self._n_partial
+        orders = tf.zeros((1, N_TRAINING_IMAGES), tf.int32)
+        n_training, one = self._shape.n_training, tf.constant(min(1, self._n_whole))
+        seeds = tf.zeros((n_steps, len(self._generators), 2), tf.int64)
+        n_partial, none_before = tf.constant(self._n_partial), tf.constant(0.0)
+        self._epoch(orders[0, :n_training], tf.zeros(n_steps), seeds, (one, n_partial), none_before)
+        self.validate(orders[:, n_training:].numpy())
+        self.test(0)
+
+    def reset(self, member: int, seeds: Seeds) -> None:  # noqa: ARG002  it has one member
+        """Begin a training."""
+        tf = tensorflow()
+        self._seeds = seeds
+        self._begin(tf.constant(initializer_seeds(self._model, seeds.weights), tf.int64))
+
+    def train(
+        self, orders: npt.NDArray[np.int32], rates: npt.NDArray[np.float32], epoch: int
+    ) -> list[tuple[float, int]]:
+        """Train for an epoch."""
+        tf = tensorflow()
+        n_steps = self._n_whole + self._n_partial
+        seeds = layer_seeds(self._seeds, epoch, n_steps, list(self._generators))
+        steps = tf.constant(self._n_whole), tf.constant(self._n_partial)
+        inputs = map(tf.constant, (orders[0], rates[0], seeds))
+        loss_sum, n_correct = self._epoch(*inputs, steps, tf.constant(float((epoch - 1) * n_steps)))
+        return [(float(loss_sum) / orders.shape[1], int(n_correct))]
+
+    def validate(self, indices: npt.NDArray[np.int32]) -> list[Evaluation]:
+        """Evaluate on some of the training images."""
+        tf = tensorflow()
+        loss, predicted = self._evaluate(*(tf.gather(part, indices[0]) for part in self._train_images))
+        return [Evaluation(float(loss), predicted.numpy())]
+
+    def test(self, member: int) -> Evaluation:  # noqa: ARG002
+        """Evaluate on all test images."""
+        loss, predicted = self._evaluate(*self._test_images)
+        return Evaluation(float(loss), predicted.numpy())
+
+    def kept(self, member: int) -> list[npt.NDArray[Any]]:  # noqa: ARG002
+        """Copies of weights and moving averages."""
+        weights: list[npt.NDArray[Any]] = self._model.get_weights()
+        return weights
+
+    def restore(self, member: int, kept: list[npt.NDArray[Any]]) -> None:  # noqa: ARG002
+        """Put them back."""
+        self._model.set_weights(kept)
+
+    def move(self, source: int, target: int) -> None:
+        """The one member stays where it is."""
+
+    def _begin_from(self, seeds: Any) -> None:
+        initialize(self._model, tensorflow().unstack(seeds))
+        self._optimizer.reset()
+
+    def _train_on(self, order: Any, rates: Any, seeds: Any, n_steps: Any, steps_before: Any) -> tuple[Any, Any]:
+        """As many steps with whole batches and with a partial one as `n_steps` says; rates and seeds are by step."""
+        tf = tensorflow()
+        n_whole, n_partial = n_steps
+        size = self._shape.batch_size
+
+        def whole(i: Any, loss_sum: Any, n_correct: Any) -> tuple[Any, Any, Any]:
+            return add(i, loss_sum, n_correct, i, tf.slice(order, [i * size], [size]))
+
+        def partial(i: Any, loss_sum: Any, n_correct: Any) -> tuple[Any, Any, Any]:
+            return add(i, loss_sum, n_correct, -1, order[-self._n_left_over :])
+
+        def add(i: Any, loss_sum: Any, n_correct: Any, place: Any, batch: Any) -> tuple[Any, Any, Any]:
+            step = steps_before + tf.cast(i + 1, tf.float32)
+            loss, correct = self._step(batch, rates[place], seeds[place], step)
+            return i + 1, loss_sum + loss, n_correct + correct
+
+        state = (0, tf.constant(0.0, tf.float64), tf.constant(0))
+        state = tf.while_loop(lambda i, *_: i < n_whole, whole, state, parallel_iterations=1)
+        if self._n_left_over:
+            state = tf.while_loop(lambda i, *_: i < n_whole + n_partial, partial, state, parallel_iterations=1)
+        return state[1], state[2]
+
+    def _step(self, batch: Any, rate: Any, seeds: Any, step: Any) -> tuple[Any, Any]:
+        """One step on a batch (images,); summed losses and right answers."""
+        tf = tensorflow()
+        for state, seed in zip(self._generators.values(), tf.unstack(seeds), strict=True):
+            state.assign(seed)
+        images, labels = self._train_images
+        y = tf.gather(labels, batch)
+        weights = [variable.value for variable in self._model.trainable_variables]
+        with tf.GradientTape() as tape:
+            logits = self._model(_scaled(tf.gather(images, batch)), training=True)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+            mean = tf.reduce_sum(losses) / batch.shape[0]
+        self._optimizer.apply(tape.gradient(mean, weights), rate, step)
+        correct = tf.equal(tf.argmax(logits, 1, output_type=tf.int32), y)
+        return tf.reduce_sum(tf.cast(losses, tf.float64)), tf.math.count_nonzero(correct, dtype=tf.int32)
+
+    def _evaluate_on(self, images: Any, labels: Any) -> tuple[Any, Any]:
+        tf = tensorflow()
+        logits = self._model(_scaled(images), training=False)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        return tf.reduce_mean(tf.cast(losses, tf.float64)), tf.argmax(logits, 1, output_type=tf.int32)
+
+
+def _of_logits(model: Any) -> Any:
+    """The model without its last activation, and with each other one that rounds kept apart from the product before it.
+
+    TensorFlow would compute both in one kernel, with an approximation of its own of tanh and the like.
+    """
+    activations = importlib.import_module("keras").activations
+    *hidden, output = (layer for layer in model.layers if hasattr(layer, "activation"))
+    output.activation = activations.linear
+    for layer in hidden:
+        if layer.activation is not activations.relu:  # which does not round
+            layer.activation = _apart(layer.activation)
+    return model
+
+
+def _apart(activation: Any) -> Any:
+    """The same function; an axis of length 1 stands between it and what was computed before."""
+    return lambda x: activation(x[tensorflow().newaxis])[0]
+
+
+def _scaled(images: Any) -> Any:
+    """Bytes 0 to 255 as float32 in [0, 1]."""
+    tf = tensorflow()
+    return tf.cast(images, tf.float32) / 255.0
+
+
+class TensorFlowBackend:
+    """Keeps the programs that were used last; each shape is compiled once while it is kept."""
+
+    def __init__(self, data: Mnist) -> None:
+        tf = tensorflow()
+        self._train = tf.constant(data.x_train), tf.constant(data.y_train, tf.int32)
+        self._test = tf.constant(data.x_test), tf.constant(data.y_test, tf.int32)
+        self._programs: dict[CompileKey, TensorFlowProgram] = {}
+        self.n_compiled = 0
+
+    def program(self, shape: CompileKey, n_members: int) -> TensorFlowProgram:
+        """The program of a shape."""
+        if n_members > 1:
+            raise ValueError("on TensorFlow a program trains one model")
+        set_precision(shape.precision)
+        program = self._programs.pop(shape, None)
+        if program is None:
+            program = TensorFlowProgram(shape, self._train, self._test)
+            self.n_compiled += 1
+        self._programs[shape] = program
+        if len(self._programs) > _MAX_PROGRAMS:
+            del self._programs[next(iter(self._programs))]
+            gc.collect()  # graphs and their variables refer to each other
+        return program
+
+    def execution(self) -> dict[str, Any]:
+        """Host, rounding, device, kind of program, threads and versions."""
+        config = tensorflow().config
+        gpus = config.list_physical_devices("GPU")
+        device = config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else "CPU"
+        versions = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
+        return {
+            "host": platform.node(),
+            "fingerprint": fingerprint(),
+            "device": device,
+            "program": "graph",
+            "threads": 1,
+            "versions": versions,
+        }
