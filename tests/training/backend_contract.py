@@ -125,8 +125,7 @@ def _classic(seed: int) -> list[Any]:
     model = keras.Sequential(
         [keras.Input((784,)), layers.Dense(20, "relu"), layers.Dense(30, "relu"), layers.Dense(10)]
     )
-    weights: list[Any] = model.get_weights()
-    return weights
+    return [np.asarray(weight.value) for weight in model.weights]  # get_weights warns of NumPy 2 on JAX
 
 
 @pytest.fixture

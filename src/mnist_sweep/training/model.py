@@ -89,5 +89,5 @@ def optimizer_starts(optimizer: Any, weights: list[Any]) -> list[Any]:
     """
     import numpy as np
 
-    values = [variable.numpy() for variable in optimizer.variables]
-    return [next((w for w in weights if np.array_equal(value, w.numpy())), value) for value in values]
+    values = [np.asarray(variable.value) for variable in optimizer.variables]
+    return [next((w for w in weights if np.array_equal(value, w.value)), value) for value in values]
