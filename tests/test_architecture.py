@@ -27,7 +27,7 @@ _PURE = (
     "provenance",
 )
 _LATE_IN_PURE = {"numpy", "scipy"}
-_HEAVY = {"tensorflow", "keras", "pandas", "openpyxl", "numpy", "rich", "vl_convert", "scipy"}
+_HEAVY = {"tensorflow", "keras", "jax", "pandas", "openpyxl", "numpy", "rich", "vl_convert", "scipy"}
 _MAY_IMPORT = {
     "counts": set(),  # which all may import
     "screen": set(),

@@ -36,6 +36,7 @@ def make(mnist: Mnist) -> Any:
     """Makes a backend; a test that has other models needs one that has not compiled its shape."""
     module, _, name = os.environ["MNIST_SWEEP_BACKEND"].partition(":")
     backend = getattr(importlib.import_module(module), name)
+    backend(mnist)  # sets Keras up before a test imports it
     return lambda: backend(mnist)
 
 
@@ -124,8 +125,7 @@ def _classic(seed: int) -> list[Any]:
     model = keras.Sequential(
         [keras.Input((784,)), layers.Dense(20, "relu"), layers.Dense(30, "relu"), layers.Dense(10)]
     )
-    weights: list[Any] = model.get_weights()
-    return weights
+    return [np.asarray(weight.value) for weight in model.weights]  # get_weights warns of NumPy 2 on JAX
 
 
 @pytest.fixture

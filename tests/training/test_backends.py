@@ -12,12 +12,12 @@ import pytest
 _HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("backend", ["mnist_sweep.training.tensorflow_program:TensorFlowBackend"])
+@pytest.mark.parametrize("backend", ["tensorflow_program:TensorFlowBackend", "jax_program:JaxBackend"])
 def test_a_backend_keeps_the_contract(mnist: object, backend: str) -> None:
     """Every test of the contract passes, and none is skipped."""
     assert mnist
     options = ["-q", "-n0", "--no-cov", "--no-skips", "-p", "no:cacheprovider", "--rootdir", str(_HERE.parents[1])]
     command = [sys.executable, "-m", "pytest", *options, str(_HERE / "backend_contract.py")]
-    environment = {**os.environ, "MNIST_SWEEP_BACKEND": backend}
+    environment = {**os.environ, "MNIST_SWEEP_BACKEND": f"mnist_sweep.training.{backend}"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stdout

@@ -79,3 +79,15 @@ def build_optimizer(shape: CompileKey, learning_rate: float, variables: list[Any
     optimizer = keras.optimizers.get({"class_name": shape.optimizer, "config": config})
     optimizer.build(variables)
     return optimizer
+
+
+def optimizer_starts(optimizer: Any, weights: list[Any]) -> list[Any]:
+    """What a new optimizer's variables start from: the weight that one equals, as it is then; otherwise its value.
+
+    Args:
+        weights: those that it was built for, no two kernels equal.
+    """
+    import numpy as np
+
+    values = [np.asarray(variable.value) for variable in optimizer.variables]
+    return [next((w for w in weights if np.array_equal(value, w.value)), value) for value in values]

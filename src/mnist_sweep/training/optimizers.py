@@ -6,7 +6,7 @@ import math
 from typing import Any, Protocol
 
 from mnist_sweep.recipe import CompileKey
-from mnist_sweep.training.model import build_optimizer
+from mnist_sweep.training.model import build_optimizer, optimizer_starts
 from mnist_sweep.training.runtime import tensorflow
 
 
@@ -133,7 +133,7 @@ class _OfKeras:
     def __init__(self, shape: CompileKey, weights: list[Any]) -> None:
         self._weights = weights
         self._optimizer = build_optimizer(shape, 0.001, weights)
-        self._starts = [_start(variable, weights) for variable in self._optimizer.variables]
+        self._starts = optimizer_starts(self._optimizer, weights)
 
     def reset(self) -> None:
         for variable, start in zip(self._optimizer.variables, self._starts, strict=True):
@@ -142,11 +142,3 @@ class _OfKeras:
     def apply(self, gradients: list[Any], learning_rate: Any, step: Any) -> None:  # noqa: ARG002  it counts itself
         self._optimizer.learning_rate = learning_rate
         self._optimizer.apply(gradients, self._weights)
-
-
-def _start(variable: Any, weights: list[Any]) -> Any:
-    """What a new optimizer's variable starts from: the weight that it equals, as that is then; otherwise its value."""
-    import numpy as np
-
-    value = variable.numpy()
-    return next((weight for weight in weights if np.array_equal(value, weight.numpy())), value)

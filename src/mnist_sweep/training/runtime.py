@@ -1,4 +1,4 @@
-"""TensorFlow, imported late, quietly, and set up so that equal trials give equal bits."""
+"""TensorFlow, imported late, quietly, and set up so that equal trials give equal bits; what other backends need too."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import gc
 import importlib
 import os
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 
@@ -20,6 +22,7 @@ _REMOVED = (
     "CUBLAS",
     "CUDNN_",
     "DNNL_",
+    "JAX_",
     "KERAS_",
     "KMP_",
     "MKL_",
@@ -30,14 +33,24 @@ _REMOVED = (
     "XLA_",
 )
 """How the names of variables begin that can choose other kernels, threads or formats, and so give other bits."""
-_KEPT = frozenset({"KERAS_HOME", "TF_GPU_ALLOCATOR", "TF_FORCE_UNIFIED_MEMORY", "TF_PER_DEVICE_MEMORY_LIMIT_MB"})
+_KEPT = frozenset(
+    {
+        "KERAS_HOME",
+        "TF_GPU_ALLOCATOR",
+        "TF_FORCE_UNIFIED_MEMORY",
+        "TF_PER_DEVICE_MEMORY_LIMIT_MB",
+        "XLA_PYTHON_CLIENT_ALLOCATOR",
+        "XLA_PYTHON_CLIENT_MEM_FRACTION",
+        "XLA_PYTHON_CLIENT_PREALLOCATE",
+    }
+)
 """Of those the ones that only say where things lie."""
 
 
 @cache
 def tensorflow() -> ModuleType:
     """TensorFlow with one thread inside on a CPU, Keras on top of it in float32; it chatters on stderr."""
-    _pin_variables()
+    pin_variables(_SETTINGS)
     tf = _libraries()
     # The number of threads decides how sums are split, hence their last bits.
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -51,27 +64,35 @@ def tensorflow() -> ModuleType:
     return tf
 
 
-def _pin_variables() -> None:
+def pin_variables(settings: Mapping[str, str]) -> None:
     """Let no variable of the user's decide how numbers are computed; the libraries read them when they are imported."""
     for name in [name for name in os.environ if name.startswith(_REMOVED) and name not in _KEPT]:
         del os.environ[name]
-    os.environ.update(_SETTINGS)
+    os.environ.update(settings)
 
 
-def _libraries() -> ModuleType:
-    """TensorFlow and Keras without a keras.json, which may be damaged, or ask for another epsilon, format or float."""
+@contextmanager
+def without_keras_json() -> Iterator[None]:
+    """Keras, imported in the block, finds no keras.json, which may be damaged or ask for another epsilon or float."""
     home = os.environ.get("KERAS_HOME")
     os.environ["KERAS_HOME"] = os.devnull
-    gc.disable()  # it would look for garbage among hundreds of thousands of objects that stay, which takes seconds
     try:
-        tf = importlib.import_module("tensorflow")
-        importlib.import_module("keras")
+        yield
     finally:
-        gc.freeze()
-        gc.enable()
         del os.environ["KERAS_HOME"]
         if home is not None:
             os.environ["KERAS_HOME"] = home  # MNIST lies there too
+
+
+def _libraries() -> ModuleType:
+    gc.disable()  # it would look for garbage among hundreds of thousands of objects that stay, which takes seconds
+    try:
+        with without_keras_json():
+            tf = importlib.import_module("tensorflow")
+            importlib.import_module("keras")
+    finally:
+        gc.freeze()
+        gc.enable()
     return tf
 
 
