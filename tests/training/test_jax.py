@@ -15,7 +15,7 @@ from mnist_sweep.recipe import CompileKey
 from mnist_sweep.training.jax_program import stack_size
 
 _HERE = Path(__file__).parent
-_on_jax = pytest.mark.skipif(find_spec("jax") is None, reason="needs JAX: pip install '.[jax]'")
+_on_jax = pytest.mark.skipif(find_spec("jax") is None, reason="needs JAX: make test installs it")
 _beside_tensorflow = pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs TensorFlow to compare with")
 _COMPARES = "test_steps_equal_those_of_tensorflow"
 _LOSS = """
