@@ -18,9 +18,9 @@ _TENSORFLOW = "from mnist_sweep.training.runtime import tensorflow; tensorflow()
 _HELD = """
 import os
 from mnist_sweep.training import runtime
-runtime._pin_variables()
+runtime.pin_variables(runtime._SETTINGS)
 os.environ["ONEDNN_MAX_CPU_ISA"] = "SSE41"
-runtime._pin_variables = lambda: None
+runtime.pin_variables = lambda _: None
 runtime.tensorflow()
 """
 _JAX = "import os; os.environ['KERAS_BACKEND'] = 'jax'"
