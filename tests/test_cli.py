@@ -283,7 +283,7 @@ def test_a_sweep_is_told_and_compared() -> None:
 
 def test_a_live_page_is_there_from_the_first_trial_on() -> None:
     """With --live the page is written while the sweep runs, and stops reloading itself when it ends."""
-    config = _write_tiny(max_epochs=400, text=_TINY + "  early_stopping: off\n")
+    config = _write_tiny(max_epochs=10, text=_TINY + "  early_stopping: off\n")
     page = Path("output/tiny/report.html")
     with subprocess.Popen(_command("run", config, "--live", "--workers", "1"), stdout=-3, stderr=-3) as process:
         while not page.exists():
