@@ -3,10 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench soak check lock clean
+.PHONY: help setup jax jax-cuda tensorflow-cuda run test bench soak check lock clean
 
 help: ## Show what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 setup: $(VENV)/.ready ## Make .venv with exactly the versions of requirements.lock
 
@@ -26,10 +26,14 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 IMPORT_ALL := import mnist_sweep.cli, pandas, openpyxl, lxml.etree, scipy.stats, vl_convert, rich.progress; \
 	from mnist_sweep.quiet import held_stderr; held = held_stderr(); held.__enter__(); import tensorflow, keras; held.__exit__(None, None, None)
 
-$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
-	$(INSTALL) --require-hashes --requirement requirements-dev.lock
+$(VENV)/.ready-%: $(VENV)/.ready requirements-%.lock
+	$(INSTALL) --require-hashes --requirement requirements-$*.lock
 	$(BIN)/python -m pip check
 	touch $@
+
+jax: $(VENV)/.ready-jax ## Add JAX for the CPU to .venv
+jax-cuda: $(VENV)/.ready-jax-cuda ## Add JAX for GPUs of NVIDIA to .venv
+tensorflow-cuda: $(VENV)/.ready-tensorflow-cuda ## Add what TensorFlow needs for GPUs of NVIDIA to .venv
 
 run: setup ## Train configs/quickstart.yaml for real, ending with where best.xlsx lies
 	$(BIN)/mnist-sweep run configs/quickstart.yaml
@@ -49,11 +53,13 @@ check: $(VENV)/.ready-dev ## Lint, check formats and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-lock: ## Renew both locks from pyproject.toml, for users and for developers
+lock: ## Renew all locks from pyproject.toml
 	$(PYTHON) -m venv --clear .tools
 	.tools/bin/python -m pip install --quiet uv
 	$(COMPILE) --output-file requirements.lock
-	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	for extra in dev jax jax-cuda tensorflow-cuda; do \
+		$(COMPILE) --extra $$extra --constraint requirements.lock --output-file requirements-$$extra.lock || exit; \
+	done
 
 COMPILE := .tools/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--custom-compile-command 'make lock' --upgrade pyproject.toml

@@ -43,7 +43,8 @@ _MAY_IMPORT = {
     "summary": {"effects", "events", "ledger", "noise", "plan", "recipe"},
     "files": {"errors"},
     "home": {"errors"},
-    "machine": set(),
+    "machine": {"recipe"},
+    "backends": {"errors", "ledger", "machine", "plan", "recipe"},
     "clock": set(),
     "interpreter": set(),
     "child": {"interpreter"},
@@ -61,6 +62,7 @@ _MAY_IMPORT = {
     "comparison": {"noise", "recipe", "summary"},
     "findings": {"advice", "comparison", "conclusions", "screen", "summary", "words"},
     "drive": {
+        "backends",
         "boundary",
         "clock",
         "engine",
@@ -127,7 +129,7 @@ _MAY_IMPORT = {
         "words",
     },
     "execution": {"child", "clock", "errors", "events", "interpreter", "quiet", "recipe"},
-    "engine": {"errors", "execution", "interpreter", "machine", "recipe", "sweep", "training"},
+    "engine": {"backends", "errors", "execution", "interpreter", "machine", "recipe", "sweep", "training"},
     "training": {"clock", "errors", "events", "files", "interpreter", "quiet", "recipe"},
     "reports": {
         "advice",

@@ -43,6 +43,7 @@ _TOP_KEYS = [
     "split_seed",
     "order_seed",
     "validation_fraction",
+    "backend",
     "grid",
 ]
 _GRID_KEYS = [
@@ -649,6 +650,7 @@ def _valid_files(draw: st.DrawFn) -> dict[str, Any]:
             "split_seed": seed | st.just("each_repeat"),
             "order_seed": seed | st.just("each_repeat"),
             "validation_fraction": st.floats(0.001, 0.9),
+            "backend": st.sampled_from(["tensorflow", "jax"]),
         },
     )
     grid = {name: n_hidden + 2 if name == "num_layers" else draw(axes[name]) for name in names}
@@ -662,6 +664,7 @@ def test_any_file_of_valid_values_is_read(tree: dict[str, Any]) -> None:
     spec = parse_spec(json.dumps(tree, ensure_ascii=False).encode(), "any.yaml")
 
     assert (tree["name"], tree.get("goal", ""), tree.get("repeats", 3)) == (spec.name, spec.goal, spec.repeats)
+    assert tree.get("backend") == spec.backend
     assert list(tree["grid"]) == [axis.name for axis in spec.axes[: len(tree["grid"])]]
     assert all(axis.choices for axis in spec.axes)
 

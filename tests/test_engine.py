@@ -60,20 +60,21 @@ def test_no_driver_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert [] == visible_gpus()
 
 
-def test_a_gpu_that_tensorflow_cannot_use_is_told_with_its_remedy() -> None:
-    """The user hears that there is a GPU, and which command lets TensorFlow use it."""
+@pytest.mark.parametrize(("backend", "name"), [("tensorflow", "TensorFlow"), ("jax", "JAX")])
+def test_a_gpu_that_the_backend_cannot_use_is_told_with_its_remedy(backend: str, name: str) -> None:
+    """The user hears that there is a GPU, and which command lets the backend use it."""
     said: list[str] = []
-    assert [] == usable_gpus([Gpu("0", "NVIDIA H200")], said.append, count=lambda: 0)
-    assert "NVIDIA H200: there is a GPU, but TensorFlow sees 0 of 1" in said[0]
-    assert "pip install '.[gpu]'" in said[0]
+    assert [] == usable_gpus([Gpu("0", "NVIDIA H200")], backend, said.append, count=lambda _: 0)
+    assert f"NVIDIA H200: there is a GPU, but {name} sees 0 of 1" in said[0]
+    assert f"make {backend}-cuda" in said[0]
 
 
 def test_usable_gpus_are_used_without_a_word() -> None:
     """When TensorFlow sees them all, they are taken, and nothing is said."""
     said: list[str] = []
     gpus = [Gpu("0", "A"), Gpu("1", "B")]
-    assert gpus == usable_gpus(gpus, said.append, count=lambda: 2)
-    assert [] == usable_gpus([], said.append, count=lambda: 0)
+    assert gpus == usable_gpus(gpus, "jax", said.append, count=lambda _: 2)
+    assert [] == usable_gpus([], "jax", said.append, count=lambda _: 0)
     assert [] == said
 
 
@@ -100,9 +101,10 @@ def test_workers_and_stack(
 
 def test_a_stack_is_refused_with_the_reason() -> None:
     """On TensorFlow nobody gets trials side by side; one at a time may be asked for."""
-    assert 1 == Wishes(stack=1).stack
+    Wishes(stack=1).check("tensorflow")
+    Wishes(stack=2).check("jax")
     with pytest.raises(UsageError, match="--stack: found 2, allowed: 1; on TensorFlow a program trains one model"):
-        Wishes(stack=2)
+        Wishes(stack=2).check("tensorflow")
 
 
 def test_what_decides_bits_is_recorded_in_words(monkeypatch: pytest.MonkeyPatch) -> None:

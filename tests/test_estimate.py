@@ -173,7 +173,7 @@ def test_a_failure_without_an_epoch_measures_nothing(
     assert before
     assert after
     assert after.likely > before.likely / 2 > 10
-    print_plan(plan, ledger, "out")
+    print_plan(plan, ledger, "out", "by default")
     shown = " ".join(capsys.readouterr().out.split())
     assert "by short products of matrices here" in shown
     assert "measured trials" not in shown

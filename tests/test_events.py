@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import a_spec, a_trial, finished
+from builders import a_plan, a_trial, finished
 from mnist_sweep.events import (
     Cause,
     Curves,
@@ -39,7 +39,7 @@ def _through_json(record: Record) -> Record:
     [
         RunStarted({"host": "Käse", "gpus": [], "cores": 8}),
         RunEnded(),
-        Planned(a_spec()),
+        Planned(a_plan().spec),
         Started(a_trial()),
         Started(a_trial(early_stopping=None, optimizer="sgd", momentum=0.9)),
         Started(a_trial(hidden_widths=(), hidden_funcs=())),
@@ -67,7 +67,7 @@ def test_every_kind_of_event_survives_json(event: Event) -> None:
 )
 def test_plan_survives_json(grid: str) -> None:
     """A spec with every form of value is the same after it was written as an event and read again."""
-    spec = a_spec(grid)
+    spec = a_plan(grid).spec
     back = _through_json(Record(_AT, 0.0, Planned(spec))).event
 
     assert isinstance(back, Planned)

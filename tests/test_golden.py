@@ -6,13 +6,14 @@ import io
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import openpyxl
 import pytest
 
 from mnist_sweep.journal import Journal, read_records
-from mnist_sweep.ledger import pending, recorded_plan, replay
+from mnist_sweep.ledger import Outcome, pending, recorded_plan, replay
 from mnist_sweep.plan import make_plan
 from mnist_sweep.provenance import rounding_words
 from mnist_sweep.recipe import Trial
@@ -27,6 +28,7 @@ _TRIALS = {
     "format-1-loop-3": (8, 0),
     "format-1-checksums": (16, 6),
     "format-1-fingerprint": (4, 0),
+    "format-1-backend": (8, 0),
 }
 """How many trials each of them has, and how many of these failed."""
 _COMMAND = [sys.executable, "-m", "mnist_sweep"]
@@ -54,7 +56,7 @@ def test_every_old_journal_gives_its_whole_sweep(path: Path) -> None:
 def test_only_journals_of_before_have_lines_without_a_checksum(path: Path) -> None:
     """The journals here show both ways in which lines have been written."""
     n_sums = sum(line.endswith(b'"}') and b',"crc":"' in line for line in path.read_bytes().splitlines())
-    assert {"format-1-checksums": 46, "format-1-fingerprint": 16}.get(path.stem, 0) == n_sums
+    assert {"format-1-checksums": 46, "format-1-fingerprint": 16, "format-1-backend": 20}.get(path.stem, 0) == n_sums
 
 
 @pytest.mark.parametrize("path", _JOURNALS, ids=lambda path: path.stem)
@@ -64,6 +66,15 @@ def test_an_old_journal_can_be_gone_on_with(path: Path, tmp_path: Path) -> None:
     shutil.copy(path, copy)
     Journal(copy).close()
     assert path.read_bytes() == copy.read_bytes()
+
+
+def test_a_backend_other_than_tensorflow_is_in_plan_and_keys() -> None:
+    """Trials of before have TensorFlow, which stands nowhere in them; all of the newest were trained on JAX."""
+    found = {path.stem: {outcome.trial.backend for outcome in _outcomes(path.stem)} for path in _JOURNALS}
+    assert {"jax"} == found.pop("format-1-backend")
+    assert all(backends == {"tensorflow"} for backends in found.values())
+    trial = _outcomes("format-1-backend")[0].trial
+    assert replace(trial, backend="tensorflow").key != trial.key
 
 
 def test_rounding_is_told_of_results_that_have_a_fingerprint() -> None:
@@ -82,8 +93,12 @@ def _home_of(stem: str) -> Path:
     return home
 
 
+def _outcomes(stem: str) -> list[Outcome]:
+    return list(replay(read_records(_FOLDER / f"{stem}.jsonl")).outcomes.values())
+
+
 def _trials(stem: str) -> list[Trial]:
-    return [outcome.trial for outcome in replay(read_records(_FOLDER / f"{stem}.jsonl")).outcomes.values()]
+    return [outcome.trial for outcome in _outcomes(stem)]
 
 
 def _sweep(*arguments: str) -> subprocess.CompletedProcess[str]:

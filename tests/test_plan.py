@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -233,7 +234,7 @@ def test_a_spec_survives_json(spec: SweepSpec) -> None:
     """A spec that went through a file makes the same plan."""
     copy = spec_from_dict(json.loads(json.dumps(spec_to_dict(spec))))
 
-    assert spec == copy
+    assert replace(spec, backend=spec.backend or "tensorflow") == copy
     assert make_plan(spec, DATA).trials == make_plan(copy, DATA).trials
 
 
@@ -246,7 +247,7 @@ def test_a_spec_survives_json(spec: SweepSpec) -> None:
 )
 def test_a_spec_of_longer_forms_survives_json(grid: str) -> None:
     """Inner lists and mappings come back from JSON as they were."""
-    spec = a_spec(grid, shuffle_seed="each_repeat", goal="say ä")
+    spec = a_spec(grid, shuffle_seed="each_repeat", goal="say ä", backend="jax")
 
     assert spec == spec_from_dict(json.loads(json.dumps(spec_to_dict(spec))))
 

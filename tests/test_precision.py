@@ -52,9 +52,9 @@ def test_plan_says_where_bfloat16_is_emulated(
 ) -> None:
     """By the processor's flags; of an unknown processor nothing is said, nor of a sweep in float32."""
     flags(words)
-    print_plan(a_plan("precision: [float32, mixed_bfloat16]"), Ledger(), "out")
+    print_plan(a_plan("precision: [float32, mixed_bfloat16]"), Ledger(), "out", "by default")
     assert emulated == ("mixed_bfloat16 is emulated here" in " ".join(capsys.readouterr().out.split()))
-    print_plan(a_plan(), Ledger(), "out")
+    print_plan(a_plan(), Ledger(), "out", "by default")
     assert "emulated" not in capsys.readouterr().out
 
 
@@ -64,7 +64,7 @@ def test_a_gpu_has_such_products(
     """Where there is a GPU, nothing is said of the processor."""
     flags(_AVX2)
     monkeypatch.setattr(overview, "visible_gpus", lambda: [machine.Gpu("0", "H200")])
-    print_plan(a_plan("precision: mixed_bfloat16"), Ledger(), "out")
+    print_plan(a_plan("precision: mixed_bfloat16"), Ledger(), "out", "by default")
     assert "emulated" not in capsys.readouterr().out
 
 

@@ -16,6 +16,8 @@ from packaging.utils import canonicalize_name
 
 _ROOT = Path(__file__).resolve().parent.parent
 _USERS, _DEVELOPERS = _ROOT / "requirements.lock", _ROOT / "requirements-dev.lock"
+_LOCKS = sorted(_ROOT.glob("requirements*.lock"))
+_EXTRAS = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
 def _pinned(lock: Path) -> dict[str, str]:
@@ -33,13 +35,19 @@ def test_what_is_installed_is_exactly_the_developers_lock() -> None:
     assert installed == _pinned(_DEVELOPERS)
 
 
-def test_developers_use_the_versions_of_users() -> None:
-    """The developers' lock holds the users' with the same versions, and the tools beside it."""
-    assert _pinned(_USERS).items() < _pinned(_DEVELOPERS).items()
+def test_every_extra_uses_the_versions_of_users() -> None:
+    """Each extra has a lock, which holds the users' with the same versions, and what the extra adds."""
+    for extra, wanted in _EXTRAS.items():
+        pinned = _pinned(_ROOT / f"requirements-{extra}.lock")
+        assert _pinned(_USERS).items() < pinned.items()
+        added = [r for r in map(Requirement, wanted) if r.name != "mnist-sweep"]
+        assert all(r.specifier.contains(pinned[canonicalize_name(r.name)]) for r in added)
+    assert _pinned(_ROOT / "requirements-jax.lock").items() < _pinned(_DEVELOPERS).items()
+    assert len(_LOCKS) == 1 + len(_EXTRAS)
     assert "pytest" not in _pinned(_USERS)
 
 
-@pytest.mark.parametrize("lock", [_USERS, _DEVELOPERS], ids=["users", "developers"])
+@pytest.mark.parametrize("lock", _LOCKS, ids=lambda lock: lock.stem)
 def test_a_lock_holds_what_builds_and_runs_the_package(lock: Path) -> None:
     """Nothing has to be fetched beside the lock: neither a dependency nor what builds the package."""
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())
@@ -49,7 +57,7 @@ def test_a_lock_holds_what_builds_and_runs_the_package(lock: Path) -> None:
         assert wanted.specifier.contains(pinned[canonicalize_name(wanted.name)])
 
 
-@pytest.mark.parametrize("lock", [_USERS, _DEVELOPERS], ids=["users", "developers"])
+@pytest.mark.parametrize("lock", _LOCKS, ids=lambda lock: lock.stem)
 def test_every_pin_has_its_hashes(lock: Path) -> None:
     """Each package of a lock is followed by at least one hash of its files."""
     blocks = lock.read_text().split("\n")

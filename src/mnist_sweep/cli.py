@@ -10,6 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +23,13 @@ from mnist_sweep.home import Home, existing_home
 from mnist_sweep.journal import read_records
 from mnist_sweep.ledger import Ledger, recorded_plan, replay
 from mnist_sweep.locks import holder, locked
-from mnist_sweep.plan import MAX_RECORDED_TRIALS, MAX_TRIALS, Plan, count_points, make_plan
-from mnist_sweep.recipe import Trial
+from mnist_sweep.plan import MAX_RECORDED_TRIALS, MAX_TRIALS, Plan, SweepSpec, count_points, make_plan
+from mnist_sweep.recipe import BACKENDS, Trial
 from mnist_sweep.streams import open_streams
 from mnist_sweep.summary import Summary, summarize
 
 if TYPE_CHECKING:
+    from mnist_sweep.backends import Choice
     from mnist_sweep.drive import How
 
 _HOME = click.argument("home", type=click.Path(path_type=Path))
@@ -56,6 +58,11 @@ _OUTPUT = click.option(
 )
 
 
+_BACKEND = click.option(
+    "--backend",
+    type=click.Choice(list(BACKENDS)),
+    help="What Keras computes with.  [default: as the sweep file says, or as before, or what suits the machine]",
+)
 _COMPLETE = "_MNIST_SWEEP_COMPLETE"
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of words, for scripts.")
 
@@ -129,7 +136,7 @@ _TRAINING_OPTIONS = (
         "--stack",
         type=_COUNT,
         metavar="N",
-        help="Trials that a process trains side by side: 1 on TensorFlow.  [default: 1]",
+        help="Trials that a process trains side by side, on JAX.  [default: 1 on a CPU, what fits on a GPU]",
     ),
     click.option("--trial-timeout", type=_POSITIVE, metavar="SECONDS", help="A trial that takes longer has failed."),
     click.option(
@@ -178,10 +185,11 @@ def _notify(command: str, context: Context, code: int) -> None:
 @cli.command()
 @_CONFIG
 @_OUTPUT
+@_BACKEND
 @click.option("--fresh", is_flag=True, help="Move what the sweep has so far aside, and start anew.")
 @_training_options
 @click.pass_obj
-def run(context: Context, config: Path, output: Path, *, fresh: bool, how: How) -> int:
+def run(context: Context, config: Path, output: Path, *, backend: str | None, fresh: bool, how: How) -> int:
     """Train what CONFIG asks for and write the reports.
 
     Running the same command again continues where it stopped; nothing is trained twice.
@@ -193,19 +201,24 @@ def run(context: Context, config: Path, output: Path, *, fresh: bool, how: How) 
       mnist-sweep run configs/grid.yaml --live
       mnist-sweep run configs/grid.yaml --fresh
       mnist-sweep run configs/grid.yaml --workers 4 --trial-timeout 600
+      mnist-sweep run configs/grid.yaml --backend jax --output output/jax
       mnist-sweep run configs/grid.yaml --max-hours 8 --notify 'mail -s sweep me@example.org'
     """
+    from mnist_sweep.backends import choose
     from mnist_sweep.drive import exit_code, train_at
     from mnist_sweep.terminal import say
     from mnist_sweep.words import closing_words
 
-    plan, home = _plan_and_home(config, output, context)
+    spec, home = _spec_and_home(config, output, context)
+    choice = choose(backend, spec, Ledger() if fresh else replay(read_records(home.journal)))
+    how.wishes.check(choice.backend)
+    plan = _plan_of(spec, choice)
     if fresh and home.path.exists():
         with locked(home.lock):
             aside = home.move_aside(datetime.now(UTC))
         click.echo(f"{home.path} is now {aside}", err=True)
     home.create()
-    ending = train_at(home, plan, how)
+    ending = train_at(home, plan, replace(how, backend_why=choice.why))
     context.best = ending.best
     say(closing_words(ending.summary, str(ending.best)))
     return exit_code(ending, home, how, context)
@@ -241,6 +254,7 @@ def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -
 
     context.home = found = existing_home(home)
     plan = _recorded_plan(replay(read_records(found.journal)), found)
+    how.wishes.check(plan.backend)
 
     def choose(ledger: Ledger) -> tuple[Trial, ...]:
         ranked = summarize(plan, ledger).ranked[:top]
@@ -265,10 +279,13 @@ def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -
 @cli.command("plan")
 @_CONFIG
 @_OUTPUT
+@_BACKEND
 @click.option("--list", "list_trials", is_flag=True, help="Print every trial, a line each.")
 @_JSON
 @click.pass_obj
-def show_plan(context: Context, config: Path, output: Path, *, list_trials: bool, as_json: bool) -> None:
+def show_plan(
+    context: Context, config: Path, output: Path, *, backend: str | None, list_trials: bool, as_json: bool
+) -> None:
     """Show what CONFIG would train, what of it is done and how long the rest will take; trains nothing.
 
     \b
@@ -277,19 +294,22 @@ def show_plan(context: Context, config: Path, output: Path, *, list_trials: bool
       mnist-sweep plan configs/grid.yaml --list
       mnist-sweep plan configs/grid.yaml --json
     """
+    from mnist_sweep.backends import choose
     from mnist_sweep.overview import print_plan, print_trials
     from mnist_sweep.sweep import check_continues
 
-    plan, home = _plan_and_home(config, output, context)
+    spec, home = _spec_and_home(config, output, context)
     ledger = replay(read_records(home.journal))
+    choice = choose(backend, spec, ledger)
+    plan = _plan_of(spec, choice)
     if as_json:
         from mnist_sweep.facts import plan_facts, print_json
 
-        print_json("plan", plan_facts(plan, ledger, str(home.path), list_trials=list_trials))
+        print_json("plan", plan_facts(plan, ledger, str(home.path), choice.why, list_trials=list_trials))
     elif list_trials:
         print_trials(plan, ledger)
     else:
-        print_plan(plan, ledger, str(home.path))
+        print_plan(plan, ledger, str(home.path), choice.why)
     check_continues(plan, ledger, home.path)
 
 
@@ -510,9 +530,14 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(), indent=2))
 
 
-def _plan_and_home(config: Path, output: Path, context: Context) -> tuple[Plan, Home]:
-    from mnist_sweep.config import load_spec
+def _plan_of(spec: SweepSpec, choice: Choice) -> Plan:
     from mnist_sweep.training.data import MNIST_DIGEST
+
+    return make_plan(replace(spec, backend=choice.backend), MNIST_DIGEST)
+
+
+def _spec_and_home(config: Path, output: Path, context: Context) -> tuple[SweepSpec, Home]:
+    from mnist_sweep.config import load_spec
 
     context.config = config
     spec = load_spec(config)
@@ -524,7 +549,7 @@ def _plan_and_home(config: Path, output: Path, context: Context) -> tuple[Plan, 
             "has no such name; set PYTHONUTF8=1, or give the sweep a name in ASCII"
         ) from error
     context.home = Home(output / spec.name)
-    return make_plan(spec, MNIST_DIGEST), context.home
+    return spec, context.home
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ from mnist_sweep.plan import (
     count_points,
     layer_mismatches,
 )
-from mnist_sweep.recipe import N_TRAINING_IMAGES
+from mnist_sweep.recipe import BACKENDS, N_TRAINING_IMAGES
 from mnist_sweep.yaml_tree import MAX_BYTES, Document, path_text, read_yaml
 from mnist_sweep.yaml_tree import Path as TreePath
 
@@ -236,6 +236,9 @@ class SweepFile(_Model):
     validation_fraction: Annotated[float, Field(gt=0, lt=1), AfterValidator(_leaves_images)] = Field(
         0.1, description="Part of the 60,000 training images that is held out for validation."
     )
+    backend: Literal["tensorflow", "jax"] | None = Field(
+        None, description="What Keras computes with: tensorflow or jax; left out, what suits the machine."
+    )
     grid: Annotated[Grid, Field(description="What is varied, and what is held.")]
 
 
@@ -250,6 +253,7 @@ _ALLOWED: Mapping[str, str] = {
     "split_seed": f"a whole number from 0 to {_MAX_SEED}, or each_repeat",
     "order_seed": f"a whole number from 0 to {_MAX_SEED}, or each_repeat",
     "validation_fraction": "a number above 0 and below 1 that leaves images to train on and to validate on",
+    "backend": " or ".join(BACKENDS),
     "grid": f"a mapping with at least one of {', '.join(Grid.model_fields)}",
     "num_layers": f"a whole number from 2 to {_MAX_LAYERS} (input and output counted), or a list of them",
     "hidden_width": f"a whole number from 1 to {_MAX_WIDTH}, or a list of numbers and of lists with one width "
@@ -442,6 +446,7 @@ def _resolve(sweep: SweepFile, written: Mapping[str, Any]) -> SweepSpec:
         validation_fraction=sweep.validation_fraction,
         seeds=seeds,
         axes=tuple(Axis(name, _choices(name, sweep.grid, written)) for name in order),
+        backend=sweep.backend,
     )
 
 

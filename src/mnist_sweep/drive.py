@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mnist_sweep.backends import RECORDED
 from mnist_sweep.boundary import Context, Stop, fail
 from mnist_sweep.clock import running_s
 from mnist_sweep.counts import counted
@@ -23,7 +24,7 @@ from mnist_sweep.journal import read_records
 from mnist_sweep.ledger import Ledger, pending, replay
 from mnist_sweep.locks import locked
 from mnist_sweep.plan import Plan
-from mnist_sweep.recipe import Trial
+from mnist_sweep.recipe import BACKENDS, Trial
 from mnist_sweep.reports.build import get_ready, load_libraries, write_page, write_reports
 from mnist_sweep.reports.plot_library import Plotter
 from mnist_sweep.streams import path_words
@@ -45,6 +46,7 @@ class How:
     max_trials: int | None = None
     live: bool = False
     stop: Stop = field(default_factory=Stop)
+    backend_why: str = RECORDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,8 @@ def _train(
     def prepare(trials: Sequence[Trial]) -> AbstractContextManager[Training]:
         nonlocal n_asked
         n_asked = len(trials)
+        if not how.look.quiet:
+            how.look.tell(f"Training on {BACKENDS[plan.backend]}, {how.backend_why}")
         return training(how.wishes, trials, stop=how.stop, say=how.look.tell)
 
     def count(event: TrialEvent, _ledger: Ledger) -> None:

@@ -60,8 +60,12 @@ def plain(value: Any) -> Any:
     return value
 
 
-def plan_facts(plan: Plan, ledger: Ledger, folder: str, *, list_trials: bool) -> Facts:
-    """What a sweep will train, and what of it is done."""
+def plan_facts(plan: Plan, ledger: Ledger, folder: str, backend_why: str, *, list_trials: bool) -> Facts:
+    """What a sweep will train, and what of it is done.
+
+    Args:
+        backend_why: why its backend was chosen.
+    """
     n_left = len(pending(plan.trials, ledger))
     sizes = [recipe.n_parameters for recipe in plan.combinations]
     facts = {
@@ -69,6 +73,8 @@ def plan_facts(plan: Plan, ledger: Ledger, folder: str, *, list_trials: bool) ->
         "goal": plan.spec.goal,
         "folder": folder,
         "axes": {axis.name: axis.choices for axis in plan.spec.axes},
+        "backend": plan.backend,
+        "backend_why": backend_why,
         "n_combinations": len(plan.combinations),
         "n_duplicates": plan.n_duplicates,
         "repeats": plan.spec.repeats,

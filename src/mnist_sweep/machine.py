@@ -5,20 +5,28 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from mnist_sweep.counts import counted
+from mnist_sweep.recipe import BACKENDS, JAX, TENSORFLOW
 
-_PACKAGES = ("mnist-sweep", "tensorflow", "keras", "numpy", "pandas")
+_COMPUTING = {TENSORFLOW: ("tensorflow",), JAX: ("jax", "jaxlib")}
+_PACKAGES = ("keras", "numpy", "pandas")
 
 
-def environment() -> dict[str, Any]:
-    """Machine and versions as plain JSON values."""
+def environment(backends: Iterable[str] = BACKENDS) -> dict[str, Any]:
+    """Machine and versions as plain JSON values.
+
+    Args:
+        backends: whose packages are named, if they are installed.
+    """
+    packages = ["mnist-sweep", *(name for backend in backends for name in _COMPUTING[backend]), *_PACKAGES]
     return {
         "machine": {
             "host": platform.node(),
@@ -27,8 +35,17 @@ def environment() -> dict[str, Any]:
             "cores": counted(n_cores(), "core"),
             **{f"gpu {gpu.id}": gpu.name for gpu in visible_gpus()},
         },
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "versions": {"python": platform.python_version(), **_versions(packages)},
     }
+
+
+def _versions(packages: list[str]) -> dict[str, str]:
+    """The versions of those that are installed."""
+    found = {}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 _INSTRUCTIONS = (
@@ -106,6 +123,11 @@ def devices_words() -> str:
     """What trials can be trained on here."""
     gpus = [f"GPU {gpu.id}: {gpu.name}" for gpu in visible_gpus()]
     return ", ".join([*gpus, counted(n_cores(), "CPU core")])
+
+
+def n_workers_for(gpus: Sequence[Gpu]) -> int:
+    """How many processes train at once where the user does not say: one a GPU, without one as many as cores."""
+    return len(gpus) or n_cores()
 
 
 def n_cores() -> int:

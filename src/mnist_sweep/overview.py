@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import astuple
 from datetime import UTC, datetime
 
 from mnist_sweep.counts import counted
 from mnist_sweep.estimate import Estimate, is_measured, time_left
 from mnist_sweep.events import Failed
 from mnist_sweep.ledger import Ledger, pending
-from mnist_sweep.machine import devices_words, emulates_bfloat16, n_cores, others_load, visible_gpus
+from mnist_sweep.machine import devices_words, emulates_bfloat16, n_workers_for, others_load, visible_gpus
 from mnist_sweep.plan import Plan
-from mnist_sweep.recipe import N_PIXELS, N_TRAINING_IMAGES
+from mnist_sweep.recipe import BACKENDS, JAX, N_PIXELS, N_TRAINING_IMAGES, TENSORFLOW, compile_key
 from mnist_sweep.screen import make_table, show
 from mnist_sweep.summary import Summary
 from mnist_sweep.terminal import say
@@ -21,8 +22,12 @@ from mnist_sweep.words import best_words, cut_words, duration_words, outcome_wor
 _SHOWN_SHAPES = 8
 
 
-def print_plan(plan: Plan, ledger: Ledger, home: str) -> None:
-    """What a sweep will train, as tables on stdout."""
+def print_plan(plan: Plan, ledger: Ledger, home: str, backend_why: str) -> None:
+    """What a sweep will train, as tables on stdout.
+
+    Args:
+        backend_why: why its backend was chosen.
+    """
     from mnist_sweep.reports.tables import axis_words
 
     show(plan.spec.name, style="bold")
@@ -30,11 +35,12 @@ def print_plan(plan: Plan, ledger: Ledger, home: str) -> None:
     for axis in plan.spec.axes:
         table.add_row(axis.name, str(axis_words(plan.spec, axis.name)), style="bold" if len(axis.choices) > 1 else "")
     show(table)
-    for name, text in _facts(plan, ledger, home).items():
+    backend = f"{BACKENDS[plan.backend]}, {backend_why}"
+    for name, text in {**_facts(plan, ledger), "backend": backend, "devices": devices_words(), "home": home}.items():
         show(f"{name:13} {text}", indent=14)
 
 
-def _facts(plan: Plan, ledger: Ledger, home: str) -> dict[str, str]:
+def _facts(plan: Plan, ledger: Ledger) -> dict[str, str]:
     n_trials, n_left = len(plan.trials), len(pending(plan.trials, ledger))
     removed = f" ({counted(plan.n_duplicates, 'duplicate')} removed)" if plan.n_duplicates else ""
     return {
@@ -45,8 +51,6 @@ def _facts(plan: Plan, ledger: Ledger, home: str) -> dict[str, str]:
         "time": _time(plan, ledger),
         **_precision(plan),
         "memory": _memory(plan),
-        "devices": devices_words(),
-        "home": home,
     }
 
 
@@ -61,6 +65,7 @@ def _parameters(plan: Plan) -> str:
 
 _WORKER_BYTES = 700 * 2**20  # TensorFlow with MNIST on the device, before any model
 _START = Estimate(likely=5.0, low=3.0, high=10.0)  # the workers get ready, and the reports are written
+_COMPILE_S = {TENSORFLOW: 0.2, JAX: 4.0}  # for each shape
 _PROBES, _PROBE_S, _PAUSE_S = 6, 0.05, 0.02
 _SIDE = 64  # of the probe's matrices; OpenBLAS works on larger ones with several threads
 _RATE_OF_PROBES = 0.7  # a training's larger products are quicker than the probe's
@@ -69,13 +74,17 @@ _BUSY = 1.25
 
 def _time(plan: Plan, ledger: Ledger) -> str:
     """How long the rest will take, with its range and what that rests on."""
-    busy = busy_words(others_load(), n_cores(), os.cpu_count() or 1)  # asked before the probes add to it
+    n_workers = n_workers_for(visible_gpus())
+    busy = busy_words(others_load(), n_workers, os.cpu_count() or 1)  # asked before the probes add to it
     left = planned_time(plan, ledger)
+    if left is None and pending(plan.trials, ledger):
+        return "not known before the first trials have been trained on the GPU"
     if left is None:
         return "nothing left to train"
     basis = "the measured trials of this folder" if is_measured(ledger) else f"short products of matrices here{busy}"
     likely, low, high = (duration_words(seconds) for seconds in (left.likely, left.low, left.high))
-    return f"about {likely} on {counted(n_cores(), 'core')} ({low} to {high}), by {basis}"
+    devices = counted(n_workers, "GPU" if visible_gpus() else "core")
+    return f"about {likely} on {devices} ({low} to {high}), by {basis}"
 
 
 def _precision(plan: Plan) -> dict[str, str]:
@@ -88,12 +97,18 @@ def _precision(plan: Plan) -> dict[str, str]:
 
 
 def planned_time(plan: Plan, ledger: Ledger) -> Estimate | None:
-    """Seconds that `run` would take for what is left on a machine that does nothing else; None for nothing."""
-    trials = pending(plan.trials, ledger)
-    if not trials:
+    """Seconds that `run` would take for what is left on a machine that does nothing else.
+
+    Returns:
+        None where nothing is left, or nothing tells yet how fast a GPU trains.
+    """
+    trials, gpus = pending(plan.trials, ledger), visible_gpus()
+    if not trials or (gpus and not is_measured(ledger)):
         return None
-    left = time_left(trials, ledger, n_cores(), 0.0 if is_measured(ledger) else _calibrate())
-    return Estimate(_START.likely + left.likely, _START.low + left.low, _START.high + left.high)
+    n_workers = n_workers_for(gpus)
+    left = time_left(trials, ledger, n_workers, 0.0 if is_measured(ledger) else _calibrate())
+    compiling = _COMPILE_S[plan.backend] * len({compile_key(trial.recipe) for trial in trials}) / n_workers
+    return Estimate(*(a + compiling + b for a, b in zip(astuple(_START), astuple(left), strict=True)))
 
 
 def busy_words(load: float, n_workers: int, n_cpus: int) -> str:

@@ -15,7 +15,16 @@ from typing import Any
 
 from mnist_sweep.counts import counted
 from mnist_sweep.plain import from_plain
-from mnist_sweep.recipe import EarlyStopping, Recipe, Seeds, Trial, derive_seed, loop_version
+from mnist_sweep.recipe import (
+    BACKENDS,
+    TENSORFLOW,
+    EarlyStopping,
+    Recipe,
+    Seeds,
+    Trial,
+    derive_seed,
+    loop_version,
+)
 
 EACH_REPEAT = "each_repeat"
 DEFAULT_NUM_LAYERS = 4
@@ -71,7 +80,7 @@ class SeedPolicy:
 
 @dataclass(frozen=True, slots=True)
 class SweepSpec:
-    """A sweep file, resolved: nothing in it depends on a default any more."""
+    """A sweep file, resolved: nothing in it depends on a default any more, but for a backend that it leaves open."""
 
     name: str
     goal: str
@@ -79,6 +88,7 @@ class SweepSpec:
     validation_fraction: float
     seeds: SeedPolicy
     axes: tuple[Axis, ...]
+    backend: str | None = None
 
     def axis(self, name: str) -> Axis:
         """The axis of that name; every spec has all of them."""
@@ -91,8 +101,11 @@ class SweepSpec:
 
 
 def spec_to_dict(spec: SweepSpec) -> dict[str, Any]:
-    """A spec as plain JSON values."""
-    return asdict(spec)
+    """A spec as plain JSON values; TensorFlow, once the only backend, is left out."""
+    tree = asdict(spec)
+    if spec.backend in {None, TENSORFLOW}:
+        del tree["backend"]
+    return tree
 
 
 _LEGACY_AXES = (Axis("precision", ("float32",)),)
@@ -108,7 +121,7 @@ def spec_from_dict(tree: Mapping[str, Any]) -> SweepSpec:
     axes = tuple(Axis(axis["name"], tuple(axis["choices"])) for axis in tree["axes"])
     known = {axis.name for axis in axes}
     axes += tuple(axis for axis in _LEGACY_AXES if axis.name not in known)
-    spec: SweepSpec = from_plain(SweepSpec, {**tree, "axes": axes})
+    spec: SweepSpec = from_plain(SweepSpec, {"backend": TENSORFLOW, **tree, "axes": axes})
     _check(spec)
     return spec
 
@@ -124,6 +137,8 @@ def _check(spec: SweepSpec) -> None:
             raise ValueError(f"{axis.name}: found {wrong[:1] or 'no choice'}")
     if spec.repeats < 1 or not 0 < spec.validation_fraction < 1:
         raise ValueError("repeats or validation_fraction are impossible")
+    if spec.backend not in BACKENDS:
+        raise ValueError(f"backend: found {spec.backend}, allowed: {', '.join(BACKENDS)}")
 
 
 def _is_count(value: Any, least: int = 1) -> bool:
@@ -163,6 +178,11 @@ class Plan:
     trials: tuple[Trial, ...]
     n_duplicates: int
 
+    @property
+    def backend(self) -> str:
+        """What its trials are trained by."""
+        return self.spec.backend or TENSORFLOW
+
     @cached_property
     def keys(self) -> frozenset[str]:
         """The identities of all trials."""
@@ -195,7 +215,7 @@ class LayerMismatchError(ValueError):
 
 
 def make_plan(spec: SweepSpec, data: str, version_of: Callable[[Recipe], int] = loop_version) -> Plan:
-    """Expand a spec into its trials on the data with this digest.
+    """Expand a spec into its trials on the data with this digest; a backend that is left open is TensorFlow.
 
     Args:
         version_of: the version of the training loop that a recipe is trained by.
@@ -205,16 +225,17 @@ def make_plan(spec: SweepSpec, data: str, version_of: Callable[[Recipe], int] = 
     """
     for error in layer_mismatches(spec):
         raise error
+    backend = spec.backend or TENSORFLOW
     points = [recipe for _, recipe in sorted(_points(spec), key=lambda point: point[0])]
     combinations = tuple(dict.fromkeys(points))
     seeds = [(repeat, spec.seeds.of_repeat(repeat)) for repeat in range(1, spec.repeats + 1)]
     versions = [version_of(recipe) for recipe in combinations]
     trials = tuple(
-        Trial(recipe, repeat, s, data, version)
+        Trial(recipe, repeat, s, data, version, backend=backend)
         for recipe, version in zip(combinations, versions, strict=True)
         for repeat, s in seeds
     )
-    return Plan(spec, combinations, trials, len(points) - len(combinations))
+    return Plan(replace(spec, backend=backend), combinations, trials, len(points) - len(combinations))
 
 
 def count_points(spec: SweepSpec) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_VERSIONS = ("tensorflow", "keras", "numpy")
+_VERSIONS = ("tensorflow", "jax", "jaxlib", "keras", "numpy")
 
 
 def differences(earlier: Iterable[Mapping[str, Any]], now: Mapping[str, Any]) -> list[str]:

@@ -26,6 +26,11 @@ PRECISIONS = ("float32", "tf32", "mixed_bfloat16")
 """float32: all of it in float32; tf32: products of matrices on a GPU that has TensorFloat-32 keep 10 bits of the
 mantissa; mixed_bfloat16: hidden layers compute in bfloat16, weights and output stay in float32."""
 
+TENSORFLOW, JAX = "tensorflow", "jax"
+BACKENDS: Mapping[str, str] = {TENSORFLOW: "TensorFlow", JAX: "JAX"}
+"""What Keras can compute with here: its word for each, and the name of the library. TensorFlow was once the only one,
+and is left out of journal and key."""
+
 LEGACY_VALUES: Mapping[str, Any] = {"momentum": 0.0, "precision": "float32"}
 """For each recipe field added after the first journal: what its absence means, for ever. A field that has its legacy
 value is left out of the journal and of the key, so journals written before the field existed keep their keys."""
@@ -160,7 +165,8 @@ class Seeds:
 class Trial:
     """One planned training: the `repeat`-th (from 1) of a recipe, on the data with this digest.
 
-    A trial that confirms trains a recipe again after it was selected; it is no part of the sweep's plan.
+    A trial that confirms trains a recipe again after it was selected; it is no part of the sweep's plan. Backends draw
+    other initial weights from the same seed, hence each has trials of its own.
     """
 
     recipe: Recipe
@@ -169,6 +175,7 @@ class Trial:
     data: str
     loop_version: int
     confirms: bool = False
+    backend: str = TENSORFLOW
 
     @property
     def key(self) -> str:
@@ -193,6 +200,8 @@ def trial_to_dict(trial: Trial) -> dict[str, Any]:
     tree = asdict(trial)
     if not trial.confirms:
         del tree["confirms"]
+    if trial.backend == TENSORFLOW:
+        del tree["backend"]
     recipe = tree["recipe"]
     tree["recipe"] = {k: v for k, v in recipe.items() if k not in LEGACY_VALUES or LEGACY_VALUES[k] != v}
     return tree
@@ -206,4 +215,6 @@ def trial_from_dict(tree: Mapping[str, Any]) -> Trial:
     """
     known = {"loop_version": tree["loop_version"], "recipe": {**LEGACY_VALUES, **tree["recipe"]}}
     trial: Trial = from_plain(Trial, {**tree, **known})
+    if trial.backend not in BACKENDS:
+        raise ValueError(f"backend: found {trial.backend}, allowed: {', '.join(BACKENDS)}")
     return trial

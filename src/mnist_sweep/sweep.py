@@ -213,7 +213,8 @@ def _spec_changes(before: SweepSpec, after: SweepSpec) -> list[str]:
 
 def _settings(spec: SweepSpec) -> dict[str, Any]:
     seeds = {name: getattr(spec.seeds, name) for name in ("seed", "split_seed", "order_seed")}
-    settings = {"repeats": spec.repeats, "validation_fraction": spec.validation_fraction, **seeds}
+    held = {name: getattr(spec, name) for name in ("repeats", "validation_fraction", "backend")}
+    settings: dict[str, Any] = {**held, **seeds}
     for axis in spec.axes:
         (lone, *others) = axis.choices
         if others or axis.name in {"hidden_funcs", "optimizer"} or not isinstance(lone, dict):

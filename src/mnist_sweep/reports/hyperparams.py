@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from mnist_sweep.provenance import differences, rounding_words
+from mnist_sweep.recipe import BACKENDS, TENSORFLOW
 from mnist_sweep.reports.tables import (
     AS_WRITTEN,
     COUNT,
@@ -135,6 +136,7 @@ _HYPERPARAMS = (
         "Settings, versions and rounding by which the last bits of some results differ from those of the first run.",
         _changes,
     ),
+    Column("Backend", TEXT, "What Keras computed with.", lambda s: BACKENDS[s.spec.backend or TENSORFLOW]),
     Column("Name", TEXT, "The sweep.", lambda s: s.spec.name),
     Column("Goal", TEXT, "What it wants to find out.", lambda s: s.spec.goal or None),
 )

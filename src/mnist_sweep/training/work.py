@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnist_sweep.clock import running_s
 from mnist_sweep.events import BFLOAT16, Cause, Curves, Failed, Finished, Progress, Result
-from mnist_sweep.recipe import N_CLASSES, N_TRAINING_IMAGES, CompileKey, Recipe, Trial, compile_key, exact_accuracy
+from mnist_sweep.recipe import JAX, N_CLASSES, N_TRAINING_IMAGES, CompileKey, Recipe, Trial, compile_key, exact_accuracy
 from mnist_sweep.training.program import Backend, Evaluation, Program
 from mnist_sweep.training.shared import Handle, attach
 from mnist_sweep.training.stopping import Stopper
-from mnist_sweep.training.tensorflow_program import TensorFlowBackend
 
 if TYPE_CHECKING:
     import numpy as np
@@ -181,11 +180,13 @@ class MakeTrainer:
 
     Args:
         data: where MNIST lies.
+        backend: what Keras computes with.
         gpus: the GPU of each worker as CUDA_VISIBLE_DEVICES names it; none for the CPU.
         compared: a trial in bfloat16, for the first worker to compare with float32.
     """
 
     data: Handle
+    backend: str
     gpus: tuple[str, ...] = ()
     compared: Trial | None = None
 
@@ -193,7 +194,18 @@ class MakeTrainer:
         """The trainer of the worker with this number, on its own device."""
         os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus[number] if self.gpus else "-1"
         data = attach(self.data)
-        return Trainer(data, TensorFlowBackend(data), self.compared if number == 0 else None)
+        return Trainer(data, make_backend(self.backend, data), self.compared if number == 0 else None)
+
+
+def make_backend(name: str, data: Mnist) -> Backend:
+    """The backend of that name, over these images; its library is imported now, and no other."""
+    if name == JAX:
+        from mnist_sweep.training.jax_program import JaxBackend
+
+        return JaxBackend(data)
+    from mnist_sweep.training.tensorflow_program import TensorFlowBackend
+
+    return TensorFlowBackend(data)
 
 
 class EpochValues(NamedTuple):
