@@ -25,7 +25,7 @@ _HERE = Path(__file__).resolve().parent
 _WHEELS, _SITE = _HERE / "wheels", _HERE / "site"
 _ROOT = _HERE if _WHEELS.is_dir() else _HERE.parent
 _CARRIED = (
-    *("keras", "optree", "namex", "absl-py", "packaging", "rich", "markdown-it-py", "mdurl", "pygments"),
+    *("keras", "optree", "namex", "absl-py", "packaging", "rich", "pygments"),
     *("pydantic", "pydantic-core", "annotated-types", "typing-extensions", "typing-inspection", "pyyaml"),
 )
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
@@ -125,14 +125,13 @@ def _pieces(*, quick: bool) -> dict[str, dict[str, tuple[int, list[_Side]]]]:
     }
 
 
-def _figures(side: _Side) -> dict[str, Any]:
-    """What a side gives, or the reason why it gave nothing."""
+def _figures(side: _Side, *, quick: bool) -> dict[str, Any]:
+    """What a side gives, or the reason why it gave nothing; only a quick look may be taken without a GPU."""
     _, name, arguments = side
     command = [sys.executable, str(_HERE / "gpu_sides.py"), name, json.dumps(arguments)]
+    environ = _environment() if quick else {"CUDA_VISIBLE_DEVICES": "0", **_environment()}
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=_environment(), timeout=_TIMEOUT_S
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ, timeout=_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         return {"asked": arguments, "failed": f"took longer than {_TIMEOUT_S} s"}
     if done.returncode:
@@ -157,7 +156,7 @@ def measure(piece: str, folder: Path, minutes: float, *, quick: bool) -> None:
         for _ in range(turns):
             for side in sides:
                 if not (figures[side[0]] and "failed" in figures[side[0]][-1]):
-                    figures[side[0]].append(_figures(side))
+                    figures[side[0]].append(_figures(side, quick=quick))
         line = json.dumps({name: figures})
         print(line, flush=True)
         with (folder / f"{piece}.jsonl").open("a") as file:
@@ -173,7 +172,7 @@ def main() -> None:
     asked = commands.add_parser("measure")
     asked.add_argument("piece", choices=_pieces(quick=False))
     asked.add_argument("--out", type=Path, required=True)
-    asked.add_argument("--minutes", type=float, default=5, help="begin nothing after so many")
+    asked.add_argument("--minutes", type=float, default=4, help="begin nothing after so many")
     asked.add_argument("--quick", action="store_true", help="small stacks and few epochs, for a CPU")
     chosen = options.parse_args()
     if chosen.command == "measure":

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-_GOAL_RATIO, _GOAL_TRAININGS, _GOAL_STEP = 15, 20_000, 1e-5
+_GOAL_RATIO, _GOAL_TRAININGS, _GOAL_EPOCHS, _GOAL_STEP = 15, 20_000, 10, 1e-5
 
 Turns = list[dict[str, Any]]  # the figures of each turn of a side
 Figures = dict[str, dict[str, Turns]]  # by unit and side
@@ -25,8 +25,8 @@ def report(folder: Path) -> None:
     done = read(folder)
     if not done:
         raise SystemExit(f"{folder}: nothing was measured there")
-    text = "\n".join([*_head(done), *_goals(done), *_grid(done), *_stacks(done), *_torch(done), *_floor(done)])
-    text += "\n" + "\n".join([*_step(done), *_flags(done), *_failures(done)])
+    parts = _head, _goals, _grid, _stacks, _torch, _floor, _step, _flags, _failures
+    text = "\n".join(line for part in parts for line in part(done))
     print(text)
     (folder / "RESULTS-GPU.md").write_text(text)
 
@@ -36,7 +36,7 @@ def _head(done: Figures) -> list[str]:
     versions = sorted({f"{name} {value}" for turn in turns for name, value in turn["versions"].items()})
     epochs = {turn["asked"]["epochs"] for turn in turns if "epochs" in turn["asked"]}
     return [
-        "# Training on a GPU" if any("cpu" not in turn["device"] for turn in turns) else "# gpu.py on a CPU",
+        "# Training on a GPU" if any(turn["device"] != "cpu" for turn in turns) else "# gpu.py on a CPU",
         "",
         f"Written by `benchmarks/gpu.py` on {datetime.now(UTC):%Y-%m-%d}. Device: "
         f"{_one_of({turn['device'] for turn in turns})}. Machine: {_one_of({turn['machine'] for turn in turns})}.",
@@ -53,9 +53,13 @@ def _one_of(names: set[str]) -> str:
 
 
 def _goals(done: Figures) -> list[str]:
-    rates = {name: median(rate) for name, sides in _of_kind(done, "stack") if (rate := _an_hour(sides["engine"]))}
+    rates = {
+        name: median(rate)
+        for name, sides in _of_kind(done, "stack")
+        if (rate := _an_hour([turn for turn in sides["engine"] if turn["asked"]["epochs"] == _GOAL_EPOCHS]))
+    }
     best = {w: max((rate for name, rate in rates.items() if name.split()[0] == w), default=0.0) for w in ("64", "200")}
-    found = [
+    found: list[tuple[str, int, float]] = [
         (f"2×{w}: trainings an hour stacked, by those one at a time", _GOAL_RATIO, best[w] / rates[f"{w} 1"])
         for w in best
         if f"{w} 1" in rates
@@ -63,7 +67,7 @@ def _goals(done: Figures) -> list[str]:
     if best["64"]:
         found.append(("2×64: trainings an hour", _GOAL_TRAININGS, best["64"]))
     rows = [[name, f"{goal:,}", f"**{value:,.1f}**", _reached(value, goal)] for name, goal, value in found]
-    return _table("Goals, for one H100 or H200 and trainings of 10 epochs", "what | goal | found | ", rows)
+    return _table(f"Goals, for one H100 or H200 and trainings of {_GOAL_EPOCHS} epochs", "what | goal | found | ", rows)
 
 
 def _reached(value: float, goal: float) -> str:
@@ -90,14 +94,14 @@ def _stacks(done: Figures) -> list[str]:
     rows = []
     for name, sides in _of_kind(done, "stack"):
         width, stack = name.split()
-        turns, one = sides["engine"], done.get(f"stack {width} 1", {}).get("engine", [])
-        rates = _an_hour(turns)
-        accuracy = f"{turns[0].get('accuracy', 0):.4f}"
-        ratio = _ratio(rates, _an_hour(one))
-        rows.append([f"2×{width}", stack, _spread(_values(turns), 4), _spread(rates, 0), ratio, accuracy])
-    head = (
-        "shape | stack | seconds a model-epoch | trainings an hour, from first weights to test | by stack 1 | accuracy"
-    )
+        turn, one = sides["engine"][0], done.get(f"stack {width} 1", {}).get("engine", [])
+        if "failed" not in turn:
+            rates, n_rounds = _an_hour([turn]), len(turn["round_s"])
+            beside_s = (sum(turn["round_s"]) / int(stack) - sum(turn["epoch_s"])) / n_rounds
+            spreads = [_spread(turn["epoch_s"], 4), _spread(rates, 0)]
+            ratio = _ratio(rates, _an_hour(one))
+            rows.append([f"2×{width}", stack, *spreads, ratio, f"{1000 * beside_s:.1f}", f"{turn['accuracy']:.4f}"])
+    head = "shape | stack | seconds a model-epoch | trainings an hour | by stack 1 | ms a training beside epochs | accuracy"
     return _table("Stacks: how many are trained side by side", head, rows)
 
 
@@ -185,11 +189,5 @@ def _ratio(above: list[float], below: list[float]) -> str:
 
 def _table(title: str, head: str, rows: list[list[str]]) -> list[str]:
     columns = head.split(" | ")
-    lines = [columns, ["---"] * len(columns), *rows]
-    return [
-        f"## {title}",
-        "",
-        *(f"| {' | '.join(line)} |" for line in lines if rows),
-        "" if rows else "Not measured.",
-        "",
-    ]
+    lines = [f"| {' | '.join(cells)} |" for cells in (columns, ["---"] * len(columns), *rows)]
+    return [f"## {title}", "", *(lines if rows else ["Not measured."]), ""]

@@ -20,6 +20,9 @@ from typing import Any
 
 from sides import _recipe, _trial
 
+_ENOUGH_S = 60
+"""After so many seconds no further round begins."""
+
 
 def _about(device: str, *packages: str) -> dict[str, Any]:
     from mnist_sweep.counts import counted
@@ -74,7 +77,9 @@ def engine(
     trainer = _trainer(deterministic=deterministic)
     trials = tuple(_trial(_recipe(width, batch, epochs, precision), i) for i in range(1, stack + 1))
     _train(trainer, tuple(replace(trial, recipe=replace(trial.recipe, max_epochs=1)) for trial in trials))
-    pairs = [_train(trainer, trials) for _ in range(rounds)]
+    pairs: list[tuple[float, list[Any]]] = []
+    while len(pairs) < rounds and sum(seconds for seconds, _ in pairs) < _ENOUGH_S:
+        pairs.append(_train(trainer, trials))
     accuracy = median(result.test_accuracy for _, results in pairs for result in results)
     epoch_s = [value for _, results in pairs for value in results[0].curves.seconds]
     return {"round_s": [seconds for seconds, _ in pairs], "epoch_s": epoch_s, "accuracy": accuracy, **_about_jax()}
