@@ -93,7 +93,7 @@ def test_workers_and_stack(
     """A CPU gets a worker a core, unless the user says otherwise, and none more than needed; trials one at a time."""
     monkeypatch.setenv("PATH", "")
     with training(wishes, [a_trial()] * n_trials, stop=lambda: False, say=print) as ready:
-        assert (n_workers, stack) == (ready.limits.n_workers, ready.limits.stack)
+        assert (n_workers, stack, 1) == (ready.limits.n_workers, ready.environment["stack"], ready.limits.batch)
         assert ready.execute is (run_serially if wishes.executor == "serial" else run_in_pool)
         assert {"machine", "versions", "arithmetic", "workers", "stack"} == set(ready.environment)
 

@@ -60,8 +60,8 @@ def training(
     with share() as data:
         yield Training(
             EXECUTORS[wishes.executor],
-            MakeTrainer(data, ids, None if gpus else _to_compare(trials)),
-            Limits(n_workers, stack, wishes.trial_timeout_s, stop=stop, say=say),
+            MakeTrainer(data, ids, stack, None if gpus else _to_compare(trials)),
+            Limits(n_workers, trial_timeout_s=wishes.trial_timeout_s, stop=stop, say=say),
             {**environment(), "arithmetic": arithmetic(gpus), "workers": n_workers, "stack": stack},
         )
 

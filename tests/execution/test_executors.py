@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +52,10 @@ def _alive(pid: int) -> bool:
 
 
 @_BOTH
-@pytest.mark.parametrize("stack", [1, 2, 3])
-def test_every_trial_starts_goes_on_and_ends(execute: Executor, stack: int) -> None:
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_every_trial_starts_goes_on_and_ends(execute: Executor, batch: int) -> None:
     """Each trial starts, then its epochs are heard of, then its outcome: in this order, once."""
-    events = _run(execute, fake_work.make_trains, stack=stack)
+    events = _run(execute, fake_work.make_trains, batch=batch)
     for trial in _TRIALS:
         mine = [event for event in events if event.trial == trial]
         assert [Started(trial), Progress(trial, 1, 0.3, 0.9), finished(trial)] == mine
@@ -68,20 +68,20 @@ def test_no_trials_make_no_events(execute: Executor) -> None:
 
 
 @_BOTH
-@pytest.mark.parametrize("stack", [1, 3])
-def test_work_that_breaks_is_a_failed_trial(execute: Executor, stack: int) -> None:
+@pytest.mark.parametrize("batch", [1, 3])
+def test_work_that_breaks_is_a_failed_trial(execute: Executor, batch: int) -> None:
     """An exception fails the trial that raised it, with cause and reason, and none that was beside it."""
-    outcomes = _outcomes(_run(execute, fake_work.make_breaks, stack=stack))
+    outcomes = _outcomes(_run(execute, fake_work.make_breaks, batch=batch))
     assert finished(_TRIALS[0]) == outcomes[1]
     assert Failed(_TRIALS[1], Cause.ERROR, "ValueError: no such layer") == outcomes[2]
     assert finished(_TRIALS[2]) == outcomes[3]
 
 
 @_BOTH
-@pytest.mark.parametrize("stack", [1, 3])
-def test_a_trial_that_takes_too_long_has_failed(execute: Executor, stack: int) -> None:
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_trial_that_takes_too_long_has_failed(execute: Executor, batch: int) -> None:
     """A trial over its time fails with that as the reason, and the others, also beside it, are trained."""
-    outcomes = _outcomes(_run(execute, fake_work.make_sleeps, trial_timeout_s=1.5, stack=stack))
+    outcomes = _outcomes(_run(execute, fake_work.make_sleeps, trial_timeout_s=1.5, batch=batch))
     assert Failed(_TRIALS[1], Cause.TIMEOUT, "took longer than the 1.5 s allowed to a trial") == outcomes[2]
     assert {1: finished(_TRIALS[0]), 3: finished(_TRIALS[2])} == {r: outcomes[r] for r in (1, 3)}
 
@@ -107,10 +107,10 @@ def test_trials_are_brought_together_by_shape(execute: Executor) -> None:
 
 
 @_BOTH
-def test_stacks_hold_trials_of_one_shape(execute: Executor) -> None:
-    """Trials are stacked up to the limit, repeats and learning rates together, shapes never."""
+def test_batches_hold_trials_of_one_shape(execute: Executor) -> None:
+    """Trials are handed out together up to the limit, repeats and learning rates together, shapes never."""
     trials = [a_trial(r, learning_rate=rate, batch_size=b) for b in (100, 200) for rate in (0.1, 0.01) for r in (1, 2)]
-    events = _run(execute, fake_work.make_tells_process, trials, stack=3, n_workers=1)
+    events = _run(execute, fake_work.make_tells_process, trials, batch=3, n_workers=1)
     stacks = [event.result.execution["stack"] for event in events if isinstance(event, Finished)]
     assert [3, 3, 3, 1, 3, 3, 3, 1] == stacks
 
@@ -125,21 +125,38 @@ def test_window_is_bounded_and_prefers_the_shape_at_hand() -> None:
             pulled.append(trial)
             yield trial
 
-    window = Window(trials())
-    (first,) = window.take(1)
+    window = Window(trials(), Limits(1))
+    (first,) = window.take()
     shape = compile_key(first.recipe)
     assert len(pulled) < 1000
-    assert shape == compile_key(window.take(1, shape)[0].recipe)
-    assert shape != compile_key(window.take(1, None, frozenset({shape}))[0].recipe)
+    assert shape == compile_key(window.take(shape)[0].recipe)
+    assert shape != compile_key(window.take(None, frozenset({shape}))[0].recipe)
 
 
-def test_what_is_put_back_comes_again_first_and_alone() -> None:
-    """Trials that were put back are handed out before the others, one by one, and the others as many as wanted."""
-    trials = tuple(a_trial(repeat) for repeat in range(1, 6))
-    window = Window(iter(trials))
-    window.put_back(window.take(2))
-    assert [trials[:1], trials[1:2], trials[2:]] == [window.take(3) for _ in range(3)]
+def _repeats(batches: Iterable[tuple[Trial, ...]]) -> list[list[int]]:
+    return [[trial.repeat for trial in batch] for batch in batches]
+
+
+def _all_of(window: Window) -> list[list[int]]:
+    return _repeats(iter(window.take, ()))
+
+
+def test_what_is_put_back_comes_again_first_and_suspects_in_halves() -> None:
+    """Suspects are handed out before all others as two batches, then what had not begun, as if never taken."""
+    window = Window(iter([a_trial(repeat) for repeat in range(1, 12)]), Limits(1, batch=7))
+    taken = window.take()
+    window.put_back(taken[:5], taken[5:])
+    window.put_back(window.take())
+    assert [[1, 2], [3], [4, 5], [6, 7, 8, 9, 10, 11]] == _all_of(window)
     assert not window
+
+
+def test_every_worker_gets_its_share() -> None:
+    """Batches become smaller as the trials run out, so that no worker is idle while another has many; none is split."""
+    window = Window(iter([a_trial(repeat) for repeat in range(1, 15)]), Limits(3, batch=4))
+    assert [4, 4, 2, 2, 1, 1] == list(map(len, _all_of(window)))
+    many = Window(iter([a_trial(repeat) for repeat in range(1, 3001)]), Limits(2, batch=1000))
+    assert [1000, 1000, 500, 250, 125] == [len(many.take()) for _ in range(5)]
 
 
 def test_a_slow_listener_costs_no_trial_its_time() -> None:
@@ -170,23 +187,23 @@ def test_a_worker_that_has_grown_is_replaced() -> None:
     assert [1, 1, 1, 2, 2] == [len(set(processes[: n + 1])) for n in range(5)]
 
 
-@pytest.mark.parametrize("stack", [1, 3])
-def test_a_worker_that_keeps_dying_fails_its_trial_alone(stack: int) -> None:
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_worker_that_keeps_dying_fails_its_trial_alone(batch: int) -> None:
     """A trial that kills its worker is tried up to the limit, then fails with how it died; none beside it is blamed."""
-    events = _run(run_in_pool, fake_work.make_dies, max_attempts=2, stack=stack)
+    events = _run(run_in_pool, fake_work.make_dies, max_attempts=2, batch=batch)
     outcomes = _outcomes(events)
     reason = "the worker process was ended by SIGKILL (often: out of memory), 2 times"
     assert Failed(_TRIALS[1], Cause.WORKER_DIED, reason) == outcomes[2]
     assert {1: finished(_TRIALS[0]), 3: finished(_TRIALS[2])} == {r: outcomes[r] for r in (1, 3)}
     alone = 2
-    assert alone + (stack > 1) == sum(event == Started(_TRIALS[1]) for event in events)
-    assert 1 + (stack > 1) == sum(event == Started(_TRIALS[2]) for event in events)
+    assert alone + (batch > 1) == sum(event == Started(_TRIALS[1]) for event in events)
+    assert 1 + (batch > 1) == sum(event == Started(_TRIALS[2]) for event in events)
 
 
-@pytest.mark.parametrize("stack", [1, 3])
-def test_a_worker_that_dies_once_costs_nothing(stack: int) -> None:
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_worker_that_dies_once_costs_nothing(batch: int) -> None:
     """A trial whose worker died is trained again by the worker that replaces it."""
-    outcomes = _outcomes(_run(run_in_pool, fake_work.make_dies_once, stack=stack))
+    outcomes = _outcomes(_run(run_in_pool, fake_work.make_dies_once, batch=batch))
     assert {trial.repeat: finished(trial) for trial in _TRIALS} == outcomes
 
 

@@ -56,7 +56,7 @@ def _rates(*rates: float) -> npt.NDArray[np.float32]:
 
 def _epochs(program: Program, n: int, seeds: Seeds = _SEEDS) -> list[tuple[float, int]]:
     program.reset(0, seeds)
-    return [program.train(_order(), _rates(*[0.01] * _STEPS), epoch)[0] for epoch in range(1, n + 1)]
+    return [program.train(_order(), _rates(*[0.01] * _STEPS), [epoch])[0] for epoch in range(1, n + 1)]
 
 
 def _equal(first: list[Any], second: list[Any]) -> bool:
@@ -81,7 +81,7 @@ def test_each_step_has_its_own_rate(backend: Backend, optimizer: str) -> None:
     for rates in ((0, 0, 0), (0.01, 0, 0), (0, 0.01, 0), (0, 0, 0.01)):
         program.reset(0, _SEEDS)
         start = program.kept(0)
-        program.train(_order(), _rates(*rates), 1)
+        program.train(_order(), _rates(*rates), [1])
         ends.append(program.kept(0))
     assert _equal(start, ends[0])
     assert not any(_equal(a, b) for i, a in enumerate(ends) for b in ends[:i])
@@ -91,7 +91,7 @@ def test_losses_of_training_and_evaluation_agree(backend: Backend, mnist: Mnist)
     """Where no step moves the weights, an epoch's loss and right answers are those of evaluating its images."""
     program = backend.program(_shape(), 1)
     program.reset(0, _SEEDS)
-    ((loss, n_correct),) = program.train(_order(), _rates(0, 0, 0), 1)
+    ((loss, n_correct),) = program.train(_order(), _rates(0, 0, 0), [1])
     (evaluation,) = program.validate(_order())
     assert pytest.approx(evaluation.loss, abs=1e-6) == loss
     assert n_correct == (evaluation.predicted == mnist.y_train[_order()[0]]).sum()
@@ -103,7 +103,7 @@ def test_kept_weights_can_be_put_back(backend: Backend) -> None:
     program = backend.program(_shape(), 1)
     _epochs(program, 1)
     kept, before = program.kept(0), program.test(0)
-    program.train(_order(), _rates(*[0.01] * _STEPS), 2)
+    program.train(_order(), _rates(*[0.01] * _STEPS), [2])
     assert program.test(0).loss != before.loss
     program.restore(0, kept)
     assert program.test(0).loss == before.loss
@@ -205,7 +205,7 @@ def masks(make: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         program = fresh.program(_shape("sgd", n_steps * _SIZE), 1)
         program.reset(0, seeds)
         for epoch in epochs:
-            program.train(_order(n_steps * _SIZE), _rates(*[0.01] * n_steps), epoch)
+            program.train(_order(n_steps * _SIZE), _rates(*[0.01] * n_steps), [epoch])
         return [values for values in program.kept(0) if values.shape == (_SIZE, 784)]
 
     return draw

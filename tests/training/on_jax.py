@@ -60,7 +60,7 @@ def _train(program: JaxProgram, members: list[Seeds], *epochs: int) -> list[tupl
     told = []
     for epoch in epochs:
         orders = np.stack([_order(seeds, epoch) for seeds in members])
-        told = program.train(orders, np.stack([_rate(seeds) for seeds in members]), epoch)
+        told = program.train(orders, np.stack([_rate(seeds) for seeds in members]), [epoch] * len(members))
     return told
 
 
@@ -148,7 +148,7 @@ def test_nothing_but_rounding_comes_from_the_company(rich: JaxBackend) -> None:
     _begin(program, members)
     orders, rates = np.stack([_order(s, 1) for s in members]), np.stack([_rate(s) for s in members])
     rates[2] = np.nan
-    told = program.train(orders, rates, 1)
+    told = program.train(orders, rates, [1] * len(members))
     assert np.isnan(told[2][0])
     for i, (((loss, _),), weights) in enumerate(lone):
         assert pytest.approx(loss, abs=1e-5) == told[i][0]
@@ -180,7 +180,7 @@ def test_a_rate_belongs_to_a_step_and_a_member() -> None:
     rates = np.zeros((2, 5), np.float32)
     rates[1, -1] = 0.5
     orders = np.stack([_order(s, 1) for s in members])
-    program.train(orders, rates, 1)
+    program.train(orders, rates, [1] * len(members))
     assert _equal(before[0], program.kept(0))
     model = build_model(a_shape(_N))
     model.set_weights(before[1])
@@ -296,7 +296,7 @@ def test_steps_equal_those_of_tensorflow(name: str, monkeypatch: pytest.MonkeyPa
     model, rate = build(a_shape(SIZE)), np.full((1, 1), COMPARED[name][0], np.float32)
     for step in range(1, max(STEPS) + 1):
         batch = np.arange((step - 1) * SIZE, step * SIZE, dtype=np.int32)[np.newaxis]
-        ((loss, _),) = program.train(batch, rate, epoch=step)
+        ((loss, _),) = program.train(batch, rate, epochs=[step])
         if step in STEPS:
             model.set_weights(program.kept(0))
             tolerance = 1e-5 if step == 1 else 1e-4

@@ -117,14 +117,14 @@ class JaxProgram:
         self._stack = self._put(self._stack, member, self._network.fresh(seeds.weights))
 
     def train(
-        self, orders: npt.NDArray[np.int32], rates: npt.NDArray[np.float32], epoch: int
+        self, orders: npt.NDArray[np.int32], rates: npt.NDArray[np.float32], epochs: list[int]
     ) -> list[tuple[float, int]]:
         """Train the first members for an epoch; the last batch may be smaller.
 
         Args:
             orders: (members, n_training) indices of the images to train on, in the order of each member.
             rates: (members, steps) learning rates.
-            epoch: its number from 1.
+            epochs: for each member the number of its epoch, from 1.
 
         Returns:
             For each member the loss, averaged over the images as each was seen, and how many were classified rightly.
@@ -136,9 +136,10 @@ class JaxProgram:
         import numpy as np
 
         n_steps, generators = rates.shape[1], self._network.generators
-        drawn = [layer_seeds(seeds, epoch, n_steps, generators).astype(np.uint32) for seeds in self._seeds]
+        of_members = zip(self._seeds, epochs, strict=False)  # there may be more places than members
+        drawn = np.stack([layer_seeds(*one, n_steps, generators) for one in of_members]).astype(np.uint32)
         with self._memory(self.n_members):
-            inputs = self._training, self._filled(orders), self._filled(rates), np.stack(drawn)
+            inputs = self._training, self._filled(orders), self._filled(rates), self._filled(drawn)
             self._stack, sums = self._epochs[self.n_members](self._stack, *inputs)
             losses, n_correct = jax().device_get(sums)
         means = losses.sum(0, np.float64) / orders.shape[1]
@@ -281,6 +282,15 @@ class JaxBackend:
             gc.collect()  # what was compiled and its arrays refer to each other
         self.n_compiled += program.resize(n_members)
         return program
+
+    def stack_size(self, shape: CompileKey) -> int:
+        """One on a CPU, where a stack is no faster; on a GPU what its memory has room for."""
+        device = jax_runtime.device()
+        return 1 if device.platform == "cpu" else stack_size(shape, device.memory_stats()["bytes_limit"])
+
+    def check(self) -> None:
+        """Compute something on the device."""
+        jax().device_get(jax().numpy.arange(8).sum())
 
     def execution(self) -> dict[str, Any]:
         """Host, rounding, device, kind of program, threads and versions."""
