@@ -42,12 +42,13 @@ def pack(folder: Path) -> None:
     """Gather the script, our package, MNIST and the wheels that Python 3.12 on x86-64 Linux needs beside JAX and h5py.
 
     Raises:
-        SystemExit: when it is larger than it may be.
+        SystemExit: when the folder is there already, or becomes larger than it may be.
     """
     from mnist_sweep.training.data import cached_file, load, store
 
+    if folder.exists():
+        raise SystemExit(f"{folder} is there already; name a new folder")
     store(load())
-    shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(_ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     for source, target in ((_ROOT / "configs" / "grid.yaml", "configs"), (cached_file(), "datasets")):
         (folder / target).mkdir()
@@ -135,10 +136,7 @@ def _figures(side: _Side, *, quick: bool) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         return {"asked": arguments, "failed": f"took longer than {_TIMEOUT_S} s"}
     if done.returncode:
-        return {
-            "asked": arguments,
-            "failed": (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][:300],
-        }
+        return {"asked": arguments, "failed": " ".join(done.stderr.split())[-300:] or f"exit code {done.returncode}"}
     return {"asked": arguments, **json.loads(done.stdout.splitlines()[-1])}
 
 

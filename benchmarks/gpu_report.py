@@ -84,7 +84,7 @@ def _grid(done: Figures) -> list[str]:
     ]
     names = [*(name for name, _ in parts), "all"]
     return _table(
-        "configs/grid.yaml, the three repeats of a shape side by side, each part once",
+        "configs/grid.yaml, on a GPU the three repeats of a shape side by side, each part once",
         "layers, width, batch | shapes | trainings | epochs | seconds in epochs | seconds, compiling included | trainings an hour",
         [[name, *row] for name, row in zip(names, rows, strict=False)],
     )

@@ -40,7 +40,7 @@ def _about_jax() -> dict[str, Any]:
     return _about(device().device_kind, "jax", "jaxlib", "keras", "numpy")
 
 
-def _trainer(*, deterministic: bool = True) -> Any:
+def _trainer(stack: int | None = None, *, deterministic: bool = True) -> Any:
     from mnist_sweep.training import jax_runtime
     from mnist_sweep.training.data import load
     from mnist_sweep.training.jax_program import JaxBackend
@@ -49,7 +49,7 @@ def _trainer(*, deterministic: bool = True) -> Any:
     if not deterministic:
         jax_runtime._SETTINGS["XLA_FLAGS"] = ""  # noqa: SLF001  nobody else may train without the flag
     data = load()
-    return Trainer(data, JaxBackend(data))
+    return Trainer(data, JaxBackend(data), stack)
 
 
 def _train(trainer: Any, trials: tuple[Any, ...]) -> tuple[float, list[Any]]:
@@ -74,13 +74,17 @@ def engine(
     """Whole trainings, this many side by side, first weights and test included; the shape is compiled before."""
     from statistics import median
 
-    trainer = _trainer(deterministic=deterministic)
+    trainer = _trainer(stack, deterministic=deterministic)
     trials = tuple(_trial(_recipe(width, batch, epochs, precision), i) for i in range(1, stack + 1))
     _train(trainer, tuple(replace(trial, recipe=replace(trial.recipe, max_epochs=1)) for trial in trials))
     pairs: list[tuple[float, list[Any]]] = []
     while len(pairs) < rounds and sum(seconds for seconds, _ in pairs) < _ENOUGH_S:
         pairs.append(_train(trainer, trials))
-    accuracy = median(result.test_accuracy for _, results in pairs for result in results)
+    everyone = [result for _, results in pairs for result in results]
+    held = {result.execution["stack"] for result in everyone}
+    if held != {stack}:
+        raise SystemExit(f"the device had room for {min(held, default=0)} at once only")
+    accuracy = median(result.test_accuracy for result in everyone)
     epoch_s = [value for _, results in pairs for value in results[0].curves.seconds]
     return {"round_s": [seconds for seconds, _ in pairs], "epoch_s": epoch_s, "accuracy": accuracy, **_about_jax()}
 
@@ -194,7 +198,7 @@ def step(width: int, batch: int, optimizer: str, path: str | None = None) -> dic
     program = JaxBackend(load()).program(shape, 1)
     program.reset(0, Seeds(1, 100, 100))
     orders, rates = epoch_order(split(60_000, fraction, 100)[0], 100, 1)[np.newaxis], np.full((1, 1), 0.001, np.float32)
-    ((loss, _),) = program.train(orders, rates, 1)
+    ((loss, _),) = program.train(orders, rates, [1])
     weights = program.kept(0)
     if path:
         np.savez(path, np.array(loss), *weights)
