@@ -122,7 +122,7 @@ def test_one_worker_alone_compares_where_bfloat16_is_emulated(
 ) -> None:
     """The first worker gets the first trial in bfloat16 to compare; no worker where nobody asks for it, or has it."""
     made: list[Trial | None] = []
-    monkeypatch.setattr(work, "Trainer", lambda _data, _backend, compared: made.append(compared))
+    monkeypatch.setattr(work, "Trainer", lambda _data, _backend, _stack, compared: made.append(compared))
     monkeypatch.setattr(work, "TensorFlowBackend", lambda _: None)
     monkeypatch.setattr(work, "attach", lambda _: None)
     monkeypatch.setattr(engine, "visible_gpus", list)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builders import finished
+from mnist_sweep.errors import DeviceLostError
 from mnist_sweep.events import Failed, Finished, Progress, Started
 from mnist_sweep.execution.executor import Work
 from mnist_sweep.recipe import Trial
@@ -120,6 +121,31 @@ def hangs(trials: tuple[Trial, ...]) -> Events:
     yield from trains(trials)
 
 
+def loses_the_device_on_the_second(trials: tuple[Trial, ...]) -> Events:
+    """Finds its device lost in the second repeat, after an epoch."""
+    for trial in trials:
+        yield Started(trial)
+        yield Progress(trial, 1, 0.3, 0.9)
+        if trial.repeat == 2:
+            raise DeviceLostError("the device is lost")
+        yield finished(trial)
+
+
+def loses_the_device(trials: tuple[Trial, ...]) -> Events:
+    """Finds its device lost after an epoch, and leaves a file."""
+    yield from map(Started, trials)
+    yield Progress(trials[0], 1, 0.3, 0.9)
+    Path("lost").touch()
+    raise DeviceLostError("the device is lost")
+
+
+def outlives_the_other(trials: tuple[Trial, ...]) -> Events:
+    """Trains once another has lost its device."""
+    while not Path("lost").exists():
+        time.sleep(0.02)
+    yield from trains(trials)
+
+
 def make_trains(number: int) -> Work:
     """Any number of worker does the plain work."""
     assert number >= 0
@@ -156,6 +182,17 @@ def make_works_for_two_seconds(_number: int) -> Work:
 
 def make_aborts(_number: int) -> Work:
     return speaks_and_aborts_on_the_second
+
+
+def make_loses_devices(_number: int) -> Work:
+    return loses_the_device_on_the_second
+
+
+def make_second_loses_its_device(number: int) -> Work:
+    """The second worker does, and does not start again."""
+    if number and Path("lost").exists():
+        raise RuntimeError("no such device")
+    return loses_the_device if number else outlives_the_other
 
 
 def make_hangs(_number: int) -> Work:

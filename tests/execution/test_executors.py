@@ -18,7 +18,7 @@ import pytest
 from builders import a_trial, finished
 from mnist_sweep.errors import WorkersError
 from mnist_sweep.events import Cause, Failed, Finished, Progress, Started
-from mnist_sweep.execution.executor import Executor, Limits, Window
+from mnist_sweep.execution.executor import Executor, Limits, TrialEvent, Window, guarded
 from mnist_sweep.execution.pool import run_in_pool
 from mnist_sweep.execution.serial import run_serially
 from mnist_sweep.recipe import Trial, compile_key
@@ -71,7 +71,7 @@ def test_no_trials_make_no_events(execute: Executor) -> None:
 @pytest.mark.parametrize("batch", [1, 3])
 def test_work_that_breaks_is_a_failed_trial(execute: Executor, batch: int) -> None:
     """An exception fails the trial that raised it, with cause and reason, and none that was beside it."""
-    outcomes = _outcomes(_run(execute, fake_work.make_breaks, batch=batch))
+    outcomes = _outcomes(_run(execute, fake_work.make_breaks, batch=batch, n_workers=1))
     assert finished(_TRIALS[0]) == outcomes[1]
     assert Failed(_TRIALS[1], Cause.ERROR, "ValueError: no such layer") == outcomes[2]
     assert finished(_TRIALS[2]) == outcomes[3]
@@ -81,7 +81,7 @@ def test_work_that_breaks_is_a_failed_trial(execute: Executor, batch: int) -> No
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_trial_that_takes_too_long_has_failed(execute: Executor, batch: int) -> None:
     """A trial over its time fails with that as the reason, and the others, also beside it, are trained."""
-    outcomes = _outcomes(_run(execute, fake_work.make_sleeps, trial_timeout_s=1.5, batch=batch))
+    outcomes = _outcomes(_run(execute, fake_work.make_sleeps, trial_timeout_s=1.5, batch=batch, n_workers=1))
     assert Failed(_TRIALS[1], Cause.TIMEOUT, "took longer than the 1.5 s allowed to a trial") == outcomes[2]
     assert {1: finished(_TRIALS[0]), 3: finished(_TRIALS[2])} == {r: outcomes[r] for r in (1, 3)}
 
@@ -190,7 +190,7 @@ def test_a_worker_that_has_grown_is_replaced() -> None:
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_worker_that_keeps_dying_fails_its_trial_alone(batch: int) -> None:
     """A trial that kills its worker is tried up to the limit, then fails with how it died; none beside it is blamed."""
-    events = _run(run_in_pool, fake_work.make_dies, max_attempts=2, batch=batch)
+    events = _run(run_in_pool, fake_work.make_dies, max_attempts=2, batch=batch, n_workers=1)
     outcomes = _outcomes(events)
     reason = "the worker process was ended by SIGKILL (often: out of memory), 2 times"
     assert Failed(_TRIALS[1], Cause.WORKER_DIED, reason) == outcomes[2]
@@ -203,8 +203,54 @@ def test_a_worker_that_keeps_dying_fails_its_trial_alone(batch: int) -> None:
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_worker_that_dies_once_costs_nothing(batch: int) -> None:
     """A trial whose worker died is trained again by the worker that replaces it."""
-    outcomes = _outcomes(_run(run_in_pool, fake_work.make_dies_once, batch=batch))
+    outcomes = _outcomes(_run(run_in_pool, fake_work.make_dies_once, batch=batch, n_workers=1))
     assert {trial.repeat: finished(trial) for trial in _TRIALS} == outcomes
+
+
+def test_trials_of_a_lost_device_go_to_the_others() -> None:
+    """A worker whose device is lost in the middle of training, and does not start again, fails no trial."""
+    trials = [a_trial(repeat) for repeat in range(1, 21)]
+    events = _run(run_in_pool, fake_work.make_second_loses_its_device, trials, batch=3, max_attempts=1)
+    assert Path("lost").exists()
+    assert sorted(map(repr, map(finished, trials))) == sorted(repr(e) for e in events if isinstance(e, Finished))
+    assert not [event for event in events if isinstance(event, Failed)]
+
+
+def test_a_trial_by_which_a_device_is_lost_again_and_again_fails_alone() -> None:
+    """Where the device comes back each time, the usual limit holds after all, and nothing goes on for ever."""
+    outcomes = _outcomes(_run(run_in_pool, fake_work.make_loses_devices, n_workers=1, batch=3, max_attempts=2))
+    reason = "the worker process ended with exit code 1, 2 times: the device is lost"
+    assert Failed(_TRIALS[1], Cause.WORKER_DIED, reason) == outcomes[2]
+    assert {1: finished(_TRIALS[0]), 3: finished(_TRIALS[2])} == {r: outcomes[r] for r in (1, 3)}
+
+
+def test_a_device_lost_here_ends_the_sweep() -> None:
+    """Without workers nobody can go on: the trials stay without an outcome."""
+    with pytest.raises(WorkersError, match="the device is lost"):
+        _run(run_serially, fake_work.make_loses_devices)
+
+
+@pytest.mark.parametrize(
+    ("n_begun", "expected"), [(16, [16, 8, 8, 4, 2, 2, 1, 1, 4]), (4, [16, 2, 2, 1, 1, 4])], ids=["all", "some"]
+)
+def test_what_breaks_the_work_is_found_by_halves(n_begun: int, expected: list[int]) -> None:
+    """Those that were in training are tried again in halves until one is left; those that had not begun, together."""
+    trials, sizes = tuple(a_trial(repeat) for repeat in range(1, 17)), list[int]()
+
+    def work(given: tuple[Trial, ...]) -> Iterator[TrialEvent]:
+        sizes.append(len(given))
+        for i in range(0, len(given), n_begun):
+            group = given[i : i + n_begun]
+            yield from map(Started, group)
+            if trials[10] in group:
+                raise ValueError("broken")
+            yield from map(finished, group)
+
+    outcomes = [event for event in guarded(work, trials) if isinstance(event, Finished | Failed)]
+    assert expected == sizes
+    assert Failed(trials[10], Cause.ERROR, "ValueError: broken") in outcomes
+    assert set(trials) == {event.trial for event in outcomes}
+    assert 15 == sum(isinstance(event, Finished) for event in outcomes)
 
 
 def test_what_a_worker_wrote_before_it_died_is_told(capfd: pytest.CaptureFixture[str]) -> None:

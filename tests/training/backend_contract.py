@@ -23,6 +23,7 @@ from mnist_sweep.training.program import Backend, Program
 _SEEDS = Seeds(weights=7, split=100, order=9)
 _N, _SIZE = 130, 50  # images and those of a whole batch: two whole batches and a partial one
 _STEPS = 3
+_N_MEMBERS = 4 if "jax" in os.environ["MNIST_SWEEP_BACKEND"] else 1  # on TensorFlow a program has one
 
 
 def _shape(
@@ -165,6 +166,21 @@ def test_the_global_random_is_left_alone(make: Any) -> None:
     assert state == random.getstate()
 
 
+def test_a_member_that_begins_late_trains_as_it_does_alone(rich: Program, make_rich: Any) -> None:
+    """Its epochs have numbers of their own, whatever those of its company: the same losses, masks and weights."""
+    n, late = _N_MEMBERS, Seeds(3, 100, 4)
+    alone, weights = _epochs(rich, 2, late), rich.kept(0)
+    program = make_rich(n)
+    for i in range(n):
+        program.reset(i, Seeds(10 + i, 100, 20 + i))
+    orders, rates = np.repeat(_order(), n, axis=0), np.full((n, _STEPS), 0.01, np.float32)
+    program.train(orders, rates, [1] * n)
+    program.reset(n - 1, late)
+    told = [program.train(orders, rates, [*[epoch + 1] * (n - 1), epoch])[n - 1] for epoch in (1, 2)]
+    assert [pytest.approx(loss, abs=1e-5) for loss, _ in alone] == [loss for loss, _ in told]
+    assert all(np.allclose(a, b, atol=1e-4) for a, b in zip(weights, program.kept(n - 1), strict=True))
+
+
 def _recording(keras: Any) -> Any:
     """A layer that keeps the last batch that it saw in training as state that is no weight."""
 
@@ -230,8 +246,8 @@ def test_draws_follow_from_seeds_epoch_and_step_alone(masks: Any) -> None:
 
 
 @pytest.fixture
-def rich(make: Any, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """A program of a small net with BatchNormalization and Dropout."""
+def make_rich(make: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes programs of a small net with BatchNormalization and Dropout, for so many members."""
     keras = importlib.import_module("keras")
 
     def build(_shape: CompileKey) -> Any:
@@ -240,7 +256,13 @@ def rich(make: Any, monkeypatch: pytest.MonkeyPatch) -> Program:
         return keras.Sequential([keras.Input((784,)), *hidden, _dense(keras, 10)])
 
     monkeypatch.setattr(f"{make().__module__}.build_model", build)
-    program: Program = make().program(_shape(), 1)
+    return lambda n: make().program(_shape(), n)
+
+
+@pytest.fixture
+def rich(make_rich: Any) -> Program:
+    """Such a program of one member."""
+    program: Program = make_rich(1)
     return program
 
 

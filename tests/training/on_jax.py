@@ -9,6 +9,7 @@ import importlib
 import os
 import platform
 import sys
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -16,14 +17,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from builders import a_recipe, a_trial
+from mnist_sweep.events import Finished
 from mnist_sweep.keras_names import OPTIMIZERS
 from mnist_sweep.recipe import CompileKey, Seeds
 from mnist_sweep.training import jax_program
+from mnist_sweep.training.data import Mnist
 from mnist_sweep.training.fingerprint import fingerprint
 from mnist_sweep.training.jax_network import Network
 from mnist_sweep.training.jax_program import JaxBackend, JaxProgram
 from mnist_sweep.training.jax_runtime import jax
 from mnist_sweep.training.model import build_model, build_optimizer, initialize, initializer_seeds
+from mnist_sweep.training.work import Trainer
 from reference import OPTIMIZERS as COMPARED
 from reference import SIZE, STEPS, a_shape, logits_of, small_net, some_images
 
@@ -281,6 +286,27 @@ def test_tensorflow_is_not_needed() -> None:
     assert ("CPU", 1) == (execution["device"], execution["threads"])
     assert {"jax", "jaxlib", "keras", "numpy"} == set(execution["versions"])
     assert (platform.node(), fingerprint()) == (execution["host"], execution["fingerprint"])
+
+
+def test_a_trial_trains_the_same_in_any_stack(mnist: Mnist, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone, in a stack of four and in a place that another has left, with dropout: the same up to rounding."""
+    monkeypatch.setattr(jax_program, "build_model", partial(small_net, dropout=0.2))
+    recipe = a_recipe(batch_size=100, validation_fraction=0.995, early_stopping=None)
+    trials = tuple(
+        replace(a_trial(i), recipe=replace(recipe, max_epochs=n), seeds=Seeds(i, 5, 10 + i))
+        for i, n in enumerate((1, 3, 2, 4, 3, 2, 3), 1)
+    )
+    told = []
+    for stack in (1, 4):
+        events = list(Trainer(mnist, JaxBackend(mnist), stack)(trials))
+        told.append({event.trial: event.result for event in events if isinstance(event, Finished)})
+    alone, stacked = told
+    assert [1] * 7 + [4] * 7 == [result.execution["stack"] for one in told for result in one.values()]
+    for trial in trials:
+        one, other = alone[trial], stacked[trial]
+        assert pytest.approx(one.curves.train_loss, abs=1e-5) == other.curves.train_loss
+        assert pytest.approx(one.curves.val_loss, abs=1e-5) == other.curves.val_loss
+        assert pytest.approx(one.test_loss, abs=1e-5) == other.test_loss
 
 
 @pytest.mark.parametrize("normalised", [False, True], ids=["dense", "normalised"])

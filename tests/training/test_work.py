@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from builders import a_recipe
-from mnist_sweep.events import Cause, Failed, Finished, Progress, Record, record_to_dict
+from mnist_sweep.events import Cause, Failed, Finished, Progress, Record, Started, record_to_dict
 from mnist_sweep.keras_names import ACTIVATIONS, OPTIMIZERS
 from mnist_sweep.recipe import CompileKey, EarlyStopping, Seeds, Trial, loop_version
 from mnist_sweep.training.data import MNIST_DIGEST, Mnist
