@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from command import command
 from mnist_sweep.locks import holder
-from mnist_sweep.training.data import cache_folder
 
 _LONG = """\
 name: long
@@ -29,7 +29,7 @@ grid:
   max_epochs: 100000
   early_stopping: off
 """
-_RUN = [sys.executable, "-m", "mnist_sweep", "run", "long.yaml"]
+_RUN = command("run", "long.yaml")
 _TELL = ["--notify", "cat > told.json"]
 
 
@@ -37,7 +37,6 @@ _TELL = ["--notify", "cat > told.json"]
 def _sweep_file(mnist: object) -> None:
     """A sweep that goes on for as long as nobody stops it; MNIST is in the cache."""
     assert mnist
-    os.environ["KERAS_HOME"] = str(cache_folder().parent)
     Path("long.yaml").write_text(_LONG)
 
 
