@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from builders import a_plan, finished
+from command import forget_after, run
 from mnist_sweep.events import Curves, Record
 from mnist_sweep.ledger import Ledger
 from mnist_sweep.plan import confirmations
 from mnist_sweep.recipe import trial_from_dict, trial_to_dict
 from mnist_sweep.summary import summarize
-from mnist_sweep.training.data import cache_folder
 
-_TINY = """\
-name: tiny
-repeats: 2
-validation_fraction: 0.95
-grid: {hidden_width: [8, 12, 16], batch_size: 100, max_epochs: 2}
-"""
 _TIMES = ["Train Time", "Loss * Time", "Average epoch time", "Attempts"]
-
-
-@pytest.fixture
-def tiny(mnist: object) -> str:
-    """A sweep of six quick trials that was run; MNIST is in the cache."""
-    assert mnist
-    os.environ["KERAS_HOME"] = str(cache_folder().parent)
-    Path("tiny.yaml").write_text(_TINY)
-    assert 0 == _sweep("run", "tiny.yaml", "--quiet").returncode
-    return "output/tiny"
-
-
-def _sweep(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mnist_sweep", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def _full() -> pd.DataFrame:
@@ -98,41 +73,39 @@ def test_confirmations_never_enter_the_ranking() -> None:
     assert pytest.approx(0.0) == confirmed.drop("test_loss")
 
 
-def test_the_best_are_trained_again(tiny: str) -> None:
+def test_the_best_are_trained_again(trained: str) -> None:
     """The first ones are trained again, once; run sees the same sweep as before, and full.xlsx is untouched."""
     full = _full()
-    done = _sweep("confirm", tiny, "--top", "2", "--repeats", "3")
+    done = run("confirm", trained, "--top", "1", "--repeats", "2", "--workers", "1")
     assert 0 == done.returncode, done.stderr
-    assert "[6/6]" in done.stderr
+    assert "[2/2]" in done.stderr
     assert "Confirmed with fresh seeds" in done.stdout
-    assert "" == _sweep("confirm", tiny, "--top", "2", "--repeats", "3").stderr
-    endless = _sweep("confirm", tiny, "--repeats", "1000000000")
+    assert "" == run("confirm", trained, "--top", "1", "--repeats", "2").stderr
+    endless = run("confirm", trained, "--repeats", "1000000000")
     assert 2 == endless.returncode
-    assert "found 3 combinations, 1,000,000,000 repeats each, allowed: at most 100,000 trials" in endless.stderr
-    assert "[8/8]" in _sweep("confirm", tiny, "--top", "2", "--repeats", "4").stderr
+    assert "found 2 combinations, 1,000,000,000 repeats each, allowed: at most 100,000 trials" in endless.stderr
+    assert "[4/4]" in run("confirm", trained, "--repeats", "2", "--workers", "1").stderr
     pd.testing.assert_frame_equal(full, _full())
-    again = _sweep("run", "tiny.yaml")
+    again = run("run", "tiny.yaml")
     assert (0, "") == (again.returncode, again.stderr)
-    assert "6 finished" in again.stdout
-    with pd.ExcelFile(f"{tiny}/best.xlsx") as best:
+    assert "4 finished" in again.stdout
+    with pd.ExcelFile(f"{trained}/best.xlsx") as best:
         assert "Confirmed" in best.sheet_names
 
 
-def test_a_limit_stops_it_and_the_same_command_goes_on(tiny: str) -> None:
+def test_a_limit_stops_it_and_the_same_command_goes_on(trained: str) -> None:
     """--max-trials ends with 8 and trials left; going on trains only the rest."""
-    limited = _sweep("confirm", tiny, "--top", "1", "--repeats", "3", "--max-trials", "2")
+    words = ("confirm", trained, "--top", "1", "--repeats", "3", "--workers", "1")
+    limited = run(*words, "--max-trials", "2")
     assert 8 == limited.returncode
     assert "1 trial left" in limited.stderr
-    rest = _sweep("confirm", tiny, "--top", "1", "--repeats", "3")
+    rest = run(*words)
     assert (0, 1) == (rest.returncode, rest.stderr.count("repeat "))
 
 
-def test_nothing_to_confirm_is_said(mnist: object) -> None:
+def test_nothing_to_confirm_is_said(trained: str) -> None:
     """Before any combination is complete there is nothing to confirm, and nothing is trained."""
-    assert mnist
-    os.environ["KERAS_HOME"] = str(cache_folder().parent)
-    Path("tiny.yaml").write_text(_TINY)
-    assert 8 == _sweep("run", "tiny.yaml", "--quiet", "--max-trials", "1").returncode
-    done = _sweep("confirm", "output/tiny")
+    forget_after(1)
+    done = run("confirm", trained)
     assert 2 == done.returncode
     assert "output/tiny: nothing to confirm yet" in done.stderr

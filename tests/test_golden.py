@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import openpyxl
 import pytest
 
+from command import run
 from mnist_sweep.journal import Journal, read_records
 from mnist_sweep.ledger import Outcome, pending, recorded_plan, replay
 from mnist_sweep.plan import make_plan
@@ -31,7 +30,6 @@ _TRIALS = {
     "format-1-backend": (8, 0),
 }
 """How many trials each of them has, and how many of these failed."""
-_COMMAND = [sys.executable, "-m", "mnist_sweep"]
 _JOURNALS = sorted(_FOLDER.glob("*.jsonl"))
 
 
@@ -101,10 +99,6 @@ def _trials(stem: str) -> list[Trial]:
     return [outcome.trial for outcome in _outcomes(stem)]
 
 
-def _sweep(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*_COMMAND, *arguments], capture_output=True, text=True, check=False)
-
-
 @pytest.mark.parametrize(
     ("stem", "versions", "change"),
     [
@@ -116,12 +110,12 @@ def test_another_loop_version_is_reported_but_not_mixed(stem: str, versions: str
     """`report` shows the results of an older training loop; `run` and `confirm` refuse to add to them, and say why."""
     home = _home_of(stem)
     before = (home / "journal.jsonl").read_bytes()
-    report, status = _sweep("report", str(home)), _sweep("status", str(home))
+    report, status = run("report", str(home)), run("status", str(home))
     assert (0, 0) == (report.returncode, status.returncode)
     assert ", 0 left" in report.stdout
     assert ", 0 left" in status.stdout
     for arguments in (("run", "golden.yaml"), ("plan", "golden.yaml"), ("confirm", str(home))):
-        refused = _sweep(*arguments)
+        refused = run(*arguments)
         assert 5 == refused.returncode
         assert versions in refused.stderr
         assert change in refused.stderr
@@ -131,7 +125,7 @@ def test_another_loop_version_is_reported_but_not_mixed(stem: str, versions: str
 def test_versions_of_this_program_go_on_with_what_they_trained() -> None:
     """A journal whose recipes have several loop versions is complete: nothing is left to train."""
     _home_of("format-1-loop-3")
-    done = _sweep("run", "golden.yaml")
+    done = run("run", "golden.yaml")
     assert (0, "") == (done.returncode, done.stderr)
     assert "8 finished, 0 failed, 0 left" in done.stdout
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from command import command
 from mnist_sweep.locks import holder
-from mnist_sweep.training.data import cache_folder
 
 _LONG = """\
 name: long
@@ -29,7 +29,7 @@ grid:
   max_epochs: 100000
   early_stopping: off
 """
-_RUN = [sys.executable, "-m", "mnist_sweep", "run", "long.yaml"]
+_RUN = command("run", "long.yaml", "--workers", "1")
 _TELL = ["--notify", "cat > told.json"]
 
 
@@ -37,7 +37,6 @@ _TELL = ["--notify", "cat > told.json"]
 def _sweep_file(mnist: object) -> None:
     """A sweep that goes on for as long as nobody stops it; MNIST is in the cache."""
     assert mnist
-    os.environ["KERAS_HOME"] = str(cache_folder().parent)
     Path("long.yaml").write_text(_LONG)
 
 
@@ -84,7 +83,7 @@ def test_a_terminal_that_closes_ends_a_sweep_in_good_order() -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_for_the_whole_group_is_the_parents_to_obey(number: signal.Signals, code: int) -> None:
     """Workers do not die of it first, also while they start, so that no trial seems to have cost a worker its life."""
-    with _running([*_RUN, "--workers", "3"], stdout=-3, stderr=-1) as running:
+    with _running(command("run", "long.yaml", "--workers", "3"), stdout=-3, stderr=-1) as running:
         _wait_for("run_started")
         time.sleep(0.5)
         os.killpg(running.pid, number)

@@ -15,8 +15,10 @@ import pandas as pd
 import pytest
 
 from builders import a_plan, a_trial, finished
+from command import TINY, forget_after, run
 from mnist_sweep import drive, terminal
-from mnist_sweep.boundary import stop_signals
+from mnist_sweep.boundary import Context, run_command, stop_signals
+from mnist_sweep.cli import cli
 from mnist_sweep.engine import Wishes
 from mnist_sweep.errors import WorkersError
 from mnist_sweep.events import Cause, Event, Failed, Finished, Record, RunStarted, Started
@@ -30,36 +32,11 @@ from mnist_sweep.reports.build import write_reports
 from mnist_sweep.summary import summarize
 from mnist_sweep.sweep import Training, run_sweep
 from mnist_sweep.terminal import Look
-from mnist_sweep.training.data import cache_folder
-
-_TINY = """\
-name: tiny
-repeats: 2
-validation_fraction: 0.95
-grid:
-  hidden_width: [8, 16]
-  batch_size: 100
-  max_epochs: 2
-"""
-
-
-@pytest.fixture
-def tiny(mnist: object) -> str:
-    """A sweep file of four quick trials; MNIST is in the cache."""
-    assert mnist
-    os.environ["KERAS_HOME"] = str(cache_folder().parent)
-    Path("tiny.yaml").write_text(_TINY)
-    return "tiny.yaml"
-
-
-def _sweep(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mnist_sweep", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_limits_stop_in_good_order_and_the_rest_follows(tiny: str) -> None:
     """With --max-trials the reports are written, the exit code is 8, status tells the rest, and a rerun finishes."""
-    first = _sweep("run", tiny, "--max-trials", "1", "--notify", "cat > told.json")
+    first = run("run", tiny, "--max-trials", "1", "--notify", "cat > told.json")
     assert 8 == first.returncode
     told = json.loads(Path("told.json").read_text())
     names = ("exit_code", "n_finished", "n_left", "best_xlsx")
@@ -67,31 +44,49 @@ def test_limits_stop_in_good_order_and_the_rest_follows(tiny: str) -> None:
     assert told["error"] in first.stderr
     assert "Limit reached, 3 trials left; to continue: mnist-sweep run tiny.yaml" in first.stderr
     assert ["finished", "pending", "pending", "pending"] == list(pd.read_excel("output/tiny/full.xlsx")["Status"])
-    status = _sweep("status", "output/tiny")
+    status = run("status", "output/tiny")
     assert "not running" in status.stdout
     assert "1 finished, 0 failed, 3 left" in status.stdout
     assert "Time left: about " in status.stdout
-    assert 0 == _sweep("run", tiny, "--quiet").returncode
+    assert 0 == run("run", tiny, "--quiet", "--workers", "1").returncode
 
 
-def test_a_limit_on_retries_leaves_the_others_to_retry(mnist: object) -> None:
+def test_a_limit_on_retries_leaves_the_others_to_retry(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny: str
+) -> None:
     """With two failed and room for one, the exit code is 8; the same command then takes the other one."""
-    assert mnist
-    os.environ["KERAS_HOME"] = str(cache_folder().parent)
-    bad = "hidden_width: 8\n  hidden_funcs: exponential\n  learning_rate: 1e9\n  optimizer: sgd"
-    Path("bad.yaml").write_text(_TINY.replace("hidden_width: [8, 16]", bad).replace("name: tiny", "name: bad"))
-    assert 7 == _sweep("run", "bad.yaml").returncode
+    Path(tiny).write_text(TINY.replace("[8, 16]", "8"))
+
+    def fails(trials: tuple[Trial, ...]) -> Iterator[Failed]:
+        yield from (Failed(trial, Cause.DIVERGED, "diverged") for trial in trials)
+
+    training = Training(run_serially, lambda _: fails, Limits(1), {})
+    monkeypatch.setattr(drive, "training", lambda *_, **__: nullcontext(training))
+    retry = f"run {tiny} --retry-failed"
+    monkeypatch.setattr(sys, "argv", ["mnist-sweep", *retry.split()])
+    assert 7 == _end(f"run {tiny}")
     for retried in ([2, 1], [2, 2]):
-        done = _sweep("run", "bad.yaml", "--retry-failed", "--max-trials", "1")
-        assert 8 == done.returncode
-        assert "Limit reached, 1 trial left; to continue: mnist-sweep run bad.yaml --retry-failed" in done.stderr
-        assert retried == list(pd.read_excel("output/bad/full.xlsx")["Attempts"])
-    assert 7 == _sweep("run", "bad.yaml", "--retry-failed").returncode
+        capsys.readouterr()
+        assert 8 == _end(f"{retry} --max-trials 1")
+        assert f"Limit reached, 1 trial left; to continue: mnist-sweep {retry}" in capsys.readouterr().err
+        assert retried == list(pd.read_excel("output/tiny/full.xlsx")["Attempts"])
+    assert 7 == _end(retry)
+
+
+def _end(words: str) -> int:
+    """The exit code of the command, run within this process."""
+    context = Context()
+
+    def command() -> int:
+        with cli.make_context("mnist-sweep", words.split(), obj=context) as click_context:
+            return int(cli.invoke(click_context) or 0)
+
+    return run_command(command, context)
 
 
 def test_hours_stop_in_good_order(tiny: str) -> None:
     """With --max-hours running trials are given up, stay pending, and the exit code is 8."""
-    done = _sweep("run", tiny, "--max-hours", "0.0001")
+    done = run("run", tiny, "--max-hours", "0.0001")
     assert 8 == done.returncode
     assert "Limit reached" in done.stderr
 
@@ -106,36 +101,39 @@ def test_hours_pass_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) ->
         assert stop()
 
 
-def test_the_end_is_told_to_a_command(tiny: str) -> None:
+@pytest.mark.usefixtures("trained")
+def test_the_end_is_told_to_a_command() -> None:
     """--notify gets the summary as JSON on its standard input; one that fails does the sweep no harm."""
-    assert 0 == _sweep("run", tiny, "--quiet", "--notify", "tee told.json | wc -c > length.txt").returncode
+    assert 0 == run("run", "tiny.yaml", "--quiet", "--notify", "tee told.json | wc -c > length.txt").returncode
     told = json.loads(Path("told.json").read_text())
     assert ("tiny", 0, 4, 0, 0) == tuple(
         told[name] for name in ("name", "exit_code", "n_finished", "n_failed", "n_left")
     )
     assert told["best"]["n_finished"] == 2
     assert (None, "output/tiny", "output/tiny/best.xlsx") == tuple(told[k] for k in ("error", "folder", "best_xlsx"))
-    again = _sweep("run", tiny, "--quiet", "--notify", "no-such-program")
+    again = run("run", "tiny.yaml", "--quiet", "--notify", "no-such-program")
     assert 0 == again.returncode
     assert "--notify no-such-program" in again.stderr
 
 
 def test_a_log_for_machines(tiny: str) -> None:
     """--log-format json gives a line of JSON a trial."""
-    done = _sweep("run", tiny, "--log-format", "json")
+    done = run("run", tiny, "--log-format", "json", "--workers", "1")
     events = [json.loads(line) for line in done.stderr.splitlines()]
     assert [1, 2, 3, 4] == [event["done"] for event in events]
     assert {"finished"} == {event["event"] for event in events}
     assert all(0 < event["test_accuracy"] < 1 for event in events)
 
 
-def test_every_trial_can_be_listed(tiny: str) -> None:
+@pytest.mark.usefixtures("trained")
+def test_every_trial_can_be_listed() -> None:
     """`plan --list` prints a line for each trial with what became of it; `plan` says how long it will take."""
-    assert ["to train"] * 4 == [line.rpartition(": ")[2] for line in _sweep("plan", tiny, "--list").stdout.splitlines()]
-    assert "by short products of matrices here" in _sweep("plan", tiny).stdout
-    _sweep("run", tiny, "--max-trials", "2")
-    assert 2 == _sweep("plan", tiny, "--list").stdout.count("validation 0.")
-    assert "by the measured trials of this folder" in _sweep("plan", tiny).stdout
+    new = ("plan", "tiny.yaml", "--output", "new")
+    assert ["to train"] * 4 == [line.rpartition(": ")[2] for line in run(*new, "--list").stdout.splitlines()]
+    assert "by short products of matrices here" in run(*new).stdout
+    forget_after(2)
+    assert 2 == run("plan", "tiny.yaml", "--list").stdout.count("validation 0.")
+    assert "by the measured trials of this folder" in run("plan", "tiny.yaml").stdout
 
 
 def test_a_bug_leaves_a_report(tiny: str) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from command import command, run
 from mnist_sweep.boundary import Context, run_command
-from mnist_sweep.training.data import cache_folder
 
 _GOLDEN = Path(__file__).parent / "golden" / "format-1-loop-1.jsonl"
 _TINY = """\
@@ -36,11 +36,6 @@ fcntl.flock, os.fsync = flock, fsync
 """
 
 
-def _sweep(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mnist_sweep", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)  # type: ignore[call-overload,no-any-return]
-
-
 def test_a_file_system_without_flock_and_folder_sync(mnist: object) -> None:
     """A sweep runs, tells a second one who works there, and is not running after it ended or was killed."""
     assert mnist
@@ -48,21 +43,21 @@ def test_a_file_system_without_flock_and_folder_sync(mnist: object) -> None:
     Path("site/sitecustomize.py").write_text(_NO_FLOCK_NO_FOLDER_SYNC)
     Path("tiny.yaml").write_text(_TINY)
     paths = os.pathsep.join(filter(None, [str(Path("site").absolute()), os.environ.get("PYTHONPATH")]))
-    env = {**os.environ, "PYTHONPATH": paths, "KERAS_HOME": str(cache_folder().parent)}
+    env = {**os.environ, "PYTHONPATH": paths}
     held = Path("output/tiny/.lock.held")
-    run = ["run", "tiny.yaml", "--executor", "serial"]
-    with subprocess.Popen([sys.executable, "-m", "mnist_sweep", *run], env=env, stderr=subprocess.DEVNULL) as running:
+    words = ["run", "tiny.yaml", "--executor", "serial"]
+    with subprocess.Popen(command(*words), env=env, stderr=subprocess.DEVNULL) as running:
         while not held.exists():
             assert running.poll() is None
             time.sleep(0.01)
-        second = _sweep(*run, env=env)
+        second = run(*words, env=env)
         running.send_signal(signal.SIGKILL)
     assert 4 == second.returncode
     assert f"process {running.pid} on " in second.stderr
     assert "rm output/tiny/.lock.held" in second.stderr
-    assert 0 == _sweep(*run, env=env).returncode
+    assert 0 == run(*words, env=env).returncode
     assert not held.exists()
-    status = _sweep("status", "output/tiny", env=env)
+    status = run("status", "output/tiny", env=env)
     assert (0, "output/tiny: not running") == (status.returncode, status.stdout.splitlines()[0])
 
 
@@ -76,7 +71,7 @@ def test_the_decision_is_said_where_a_report_cannot_be_written() -> None:
     (home / "best.xlsx").symlink_to("../../elsewhere/best.xlsx")
     (home / "report.html").write_text("mine")
     (home / "report.html").chmod(0o444)
-    done = _sweep("report", str(home))
+    done = run("report", str(home))
     assert 9 == done.returncode
     assert "2×8 relu" in done.stdout
     assert "report.html: cannot be written: it is read-only" in done.stderr

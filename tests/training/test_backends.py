@@ -16,7 +16,7 @@ _HERE = Path(__file__).parent
 def test_a_backend_keeps_the_contract(mnist: object, backend: str) -> None:
     """Every test of the contract passes, and none is skipped."""
     assert mnist
-    options = ["-q", "-n0", "--no-cov", "--no-skips", "-p", "no:cacheprovider", "--rootdir", str(_HERE.parents[1])]
+    options = ["-q", "-n0", "--no-skips", "-p", "no:cacheprovider", "--rootdir", str(_HERE.parents[1])]
     command = [sys.executable, "-m", "pytest", *options, str(_HERE / "backend_contract.py")]
     environment = {**os.environ, "MNIST_SWEEP_BACKEND": f"mnist_sweep.training.{backend}"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
