@@ -11,7 +11,7 @@ from statistics import median
 
 from mnist_sweep.boundary import Stop
 from mnist_sweep.config import parse_spec
-from mnist_sweep.events import Curves, Event, Finished, Progress, Record, Result
+from mnist_sweep.events import Curves, Event, Finished, Progress, Record, Result, Started
 from mnist_sweep.execution.executor import Limits, TrialEvent, Work
 from mnist_sweep.execution.pool import run_in_pool
 from mnist_sweep.ledger import Ledger
@@ -23,13 +23,14 @@ from mnist_sweep.terminal import Look, progress
 _EPOCHS, _TRIALS = 20, 400
 
 
-def instant(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished]:
+def instant(trials: tuple[Trial, ...]) -> Iterator[TrialEvent]:
     """Finishes at once, with as much to record as a real training of 20 epochs."""
     value = (0.123456789,) * _EPOCHS
     wrong = tuple((i, i % 10) for i in range(160))
     matrix = ((100,) * 10,) * 10
     result = Result(Curves(value, value, value, value, value), 10, 10, 0.07, 0.984, matrix, wrong, {"device": "CPU"})
     for trial in trials:
+        yield Started(trial)
         yield from (Progress(trial, epoch, 0.1, 0.98) for epoch in range(1, _EPOCHS + 1))
         yield Finished(trial, result)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builders import a_trial
+from mnist_sweep import engine
 from mnist_sweep.engine import Wishes, training, usable_gpus
 from mnist_sweep.errors import UsageError
 from mnist_sweep.execution.pool import run_in_pool
@@ -94,9 +96,31 @@ def test_workers_and_stack(
     """A CPU gets a worker a core, unless the user says otherwise, and none more than needed; trials one at a time."""
     monkeypatch.setenv("PATH", "")
     with training(wishes, [a_trial()] * n_trials, stop=lambda: False, say=print) as ready:
-        assert (n_workers, stack) == (ready.limits.n_workers, ready.limits.stack)
+        assert (n_workers, stack, 1) == (ready.limits.n_workers, ready.environment["stack"], ready.limits.batch)
         assert ready.execute is (run_serially if wishes.executor == "serial" else run_in_pool)
         assert {"machine", "versions", "arithmetic", "workers", "stack"} == set(ready.environment)
+
+
+@pytest.mark.parametrize(
+    ("backend", "asked", "n_gpus", "expected"),
+    [
+        ("tensorflow", None, 0, (1, 1)),
+        ("tensorflow", None, 2, (1, 1)),
+        ("jax", None, 0, (1, 1)),
+        ("jax", 8, 0, (32, 8)),
+        ("jax", 8, 2, (32, 8)),
+        ("jax", None, 2, (4096, None)),
+    ],
+)
+def test_a_worker_gets_more_trials_than_its_stack_has_places(
+    monkeypatch: pytest.MonkeyPatch, backend: str, asked: int | None, n_gpus: int, expected: tuple[int, int | None]
+) -> None:
+    """On a GPU JAX decides how many it trains side by side; elsewhere it is one, or as many as asked for."""
+    monkeypatch.setattr(engine, "usable_gpus", lambda *_: [Gpu(str(i), "A") for i in range(n_gpus)])
+    trials = [replace(a_trial(), backend=backend)] * 9
+    with training(Wishes(stack=asked), trials, stop=lambda: False, say=print) as ready:
+        assert expected == (ready.limits.batch, ready.environment.get("stack"))
+        assert (n_gpus or n_cores()) == ready.limits.n_workers
 
 
 def test_a_stack_is_refused_with_the_reason() -> None:

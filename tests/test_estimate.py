@@ -90,8 +90,9 @@ def test_running_trials_are_nearly_done() -> None:
     assert {running.key: 60.0} == ledger.spent(60.0)
     assert pytest.approx(40) == time_left([running], ledger, 1, 0.0, ledger.spent(60.0)).likely
     assert 0 < time_left([running], ledger, 1, 0.0, ledger.spent(600.0)).likely < 10
-    stacked = replay([Record("", 0.0, RunStarted({"workers": 1, "stack": 3})), Record("", 5.0, Started(running))])
-    assert {running.key: 20.0} == stacked.spent(60.0)
+    begun = [Record("", 5.0, Started(a_trial(repeat))) for repeat in range(1, 7)]
+    stacked = replay([Record("", 0.0, RunStarted({"workers": 2})), *begun])
+    assert [20.0] * 6 == list(stacked.spent(60.0).values())
     assert {} == Ledger().spent()
 
 

@@ -19,8 +19,8 @@ from mnist_sweep import drive, terminal
 from mnist_sweep.boundary import stop_signals
 from mnist_sweep.engine import Wishes
 from mnist_sweep.errors import WorkersError
-from mnist_sweep.events import Cause, Event, Failed, Finished, Progress, Record, RunStarted, Started
-from mnist_sweep.execution.executor import Limits
+from mnist_sweep.events import Cause, Event, Failed, Finished, Record, RunStarted, Started
+from mnist_sweep.execution.executor import Limits, TrialEvent
 from mnist_sweep.execution.serial import run_serially
 from mnist_sweep.home import Home
 from mnist_sweep.ledger import replay
@@ -176,8 +176,9 @@ def test_a_workbook_that_is_open_is_not_written_over(mark: str) -> None:
 def _run(plan: object, reason: str, cause: Cause, trains: Callable[[Trial], bool] = lambda _: False) -> list[Event]:
     events: list[Event] = []
 
-    def fails(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
+    def fails(trials: tuple[Trial, ...]) -> Iterator[TrialEvent]:
         for trial in trials:
+            yield Started(trial)
             yield finished(trial) if trains(trial) else Failed(trial, cause, f"{reason} {trial.repeat}")
 
     def stamp(event: Event) -> Record:
@@ -224,7 +225,8 @@ def test_whoever_watches_ends_no_night(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("no page")
 
-    def works(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
+    def works(trials: tuple[Trial, ...]) -> Iterator[TrialEvent]:
+        yield from map(Started, trials)
         yield from map(finished, trials)
 
     monkeypatch.setattr(drive if watcher == "write_page" else terminal, watcher, broken)

@@ -102,7 +102,10 @@ def _train(trainer: Trainer, trial: Trial) -> Finished:
 def test_bfloat16_is_compared_before_any_trial_begins(mnist: Mnist) -> None:
     """A trainer is ready with both programs compiled, all its results hold the factor; the numbers stay."""
     backend = TensorFlowBackend(mnist)
-    compares, plain = Trainer(mnist, backend, _trial("mixed_bfloat16")), Trainer(mnist, TensorFlowBackend(mnist))
+    compares, plain = (
+        Trainer(mnist, backend, compared=_trial("mixed_bfloat16")),
+        Trainer(mnist, TensorFlowBackend(mnist)),
+    )
     assert 2 == backend.n_compiled
     for trial in (_trial("float32"), _trial("mixed_bfloat16")):
         outcome, alone = _train(compares, trial), _train(plain, trial).result
@@ -119,7 +122,7 @@ def test_one_worker_alone_compares_where_bfloat16_is_emulated(
 ) -> None:
     """The first worker gets the first trial in bfloat16 to compare; no worker where nobody asks for it, or has it."""
     made: list[Trial | None] = []
-    monkeypatch.setattr(work, "Trainer", lambda _data, _backend, compared: made.append(compared))
+    monkeypatch.setattr(work, "Trainer", lambda _data, _backend, _stack, compared: made.append(compared))
     monkeypatch.setattr(work, "TensorFlowBackend", lambda _: None)
     monkeypatch.setattr(work, "attach", lambda _: None)
     monkeypatch.setattr(engine, "visible_gpus", list)
@@ -135,5 +138,5 @@ def test_one_worker_alone_compares_where_bfloat16_is_emulated(
 def test_a_comparison_that_breaks_stops_no_worker(mnist: Mnist, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shape that cannot be trained fails as its own trial, and the trainer is ready for the others."""
     monkeypatch.setattr(Trainer, "_compare", lambda *_: 1 / 0)
-    outcome = _train(Trainer(mnist, TensorFlowBackend(mnist), _trial("mixed_bfloat16")), _trial("float32"))
+    outcome = _train(Trainer(mnist, TensorFlowBackend(mnist), compared=_trial("mixed_bfloat16")), _trial("float32"))
     assert BFLOAT16 not in outcome.result.execution

@@ -9,8 +9,8 @@ from typing import Any
 
 from books import rows_of, sheet_of
 from builders import a_plan, finished
-from mnist_sweep.events import Event, Finished, Record, RunStarted, record_from_dict, record_to_dict
-from mnist_sweep.execution.executor import Limits
+from mnist_sweep.events import Event, Record, RunStarted, Started, record_from_dict, record_to_dict
+from mnist_sweep.execution.executor import Limits, TrialEvent
 from mnist_sweep.execution.serial import run_serially
 from mnist_sweep.ledger import Ledger
 from mnist_sweep.provenance import differences, rounding_words
@@ -58,7 +58,8 @@ def test_the_record_of_a_run_is_kept_whole() -> None:
 def _run(
     environment: dict[str, Any], max_trials: int, execution: dict[str, str] | None = None
 ) -> tuple[list[str], Ledger]:
-    def trains(trials: tuple[Trial, ...]) -> Iterator[Finished]:
+    def trains(trials: tuple[Trial, ...]) -> Iterator[TrialEvent]:
+        yield from map(Started, trials)
         yield from (finished(trial, execution={"device": "CPU", **(execution or {})}) for trial in trials)
 
     def stamp(event: Event) -> Record:

@@ -21,8 +21,9 @@ from mnist_sweep.recipe import Trial
 from mnist_sweep.sweep import Listener, Training, check_continues, check_current, describe, run_sweep
 
 
-def _trains(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
+def _trains(trials: tuple[Trial, ...]) -> Iterator[TrialEvent]:
     (trial,) = trials
+    yield Started(trial)
     yield Progress(trial, 1, 0.3, 0.9)
     yield finished(trial)
 
@@ -168,8 +169,9 @@ def test_a_stopped_sweep_gives_up_the_running_work(desk: _Desk) -> None:
     """When the sweep stops in the middle of a trial, its work is closed before the run ends."""
     closed: list[tuple[int, bool]] = []
 
-    def work(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
+    def work(trials: tuple[Trial, ...]) -> Iterator[TrialEvent]:
         (trial,) = trials
+        yield Started(trial)
         try:
             yield Progress(trial, 1, 0.3, 0.9)
             yield finished(trial)
@@ -379,8 +381,9 @@ def test_what_was_never_trained_may_be_dropped(desk: _Desk) -> None:
 def test_failed_trials_are_not_trained_again(desk: _Desk) -> None:
     """A trial that diverged or broke is done; running again neither repeats it nor prepares anything."""
 
-    def work(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
+    def work(trials: tuple[Trial, ...]) -> Iterator[TrialEvent]:
         (trial,) = trials
+        yield Started(trial)
         if trial.repeat == 1:
             raise ValueError("broken")
         yield Failed(trial, Cause.DIVERGED, "diverged")
@@ -399,7 +402,8 @@ def test_failed_trials_are_not_trained_again(desk: _Desk) -> None:
 def test_work_without_an_outcome_stays_pending(desk: _Desk) -> None:
     """A trial whose work ends without a word is trained again by the next run."""
 
-    def silent(trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
+    def silent(trials: tuple[Trial, ...]) -> Iterator[TrialEvent]:
+        yield Started(trials[0])
         yield Progress(trials[0], 1, 0.3, 0.9)
 
     desk.work = silent

@@ -85,6 +85,10 @@ class WorkersError(SweepError):
     exit_code = ExitCode.ALL_FAILED
 
 
+class DeviceLostError(WorkersError):
+    """A device that computes nothing any more, so that no trial is to blame for what broke on it."""
+
+
 class StorageError(SweepError):
     """Data, disk or permissions: the machine could not read or write what was needed."""
 

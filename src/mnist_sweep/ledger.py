@@ -67,15 +67,17 @@ class Ledger:
         return self.confirmations if trial.confirms else self.outcomes
 
     def spent(self, since_s: float = 0.0) -> dict[str, float]:
-        """The seconds that each running trial has been trained for, so long after the last event; a stack shares them.
+        """The seconds that each running trial has been trained for, so long after the last event.
+
+        Those that a worker trains side by side share its seconds.
 
         Args:
             since_s: seconds since that event.
         """
         if not self.runs:
             return {}
-        now, stack = self.runs[-1].seconds + since_s, int(str(self.runs[-1].environment.get("stack", 1)))
-        return {key: max(now - self.begun_s[key], 0.0) / stack for key in self.running}
+        now, per_worker = self.runs[-1].seconds + since_s, max(1.0, len(self.running) / self.n_workers)
+        return {key: max(now - self.begun_s[key], 0.0) / per_worker for key in self.running}
 
     @property
     def executions(self) -> list[Mapping[str, Any]]:

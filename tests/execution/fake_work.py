@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builders import finished
-from mnist_sweep.events import Failed, Finished, Progress
+from mnist_sweep.errors import DeviceLostError
+from mnist_sweep.events import Failed, Finished, Progress, Started
 from mnist_sweep.execution.executor import Work
 from mnist_sweep.recipe import Trial
 
-Events = Iterator[Progress | Finished | Failed]
+Events = Iterator[Started | Progress | Finished | Failed]
 
 
 def trains(trials: tuple[Trial, ...]) -> Events:
     """An epoch of each, then the result of each; the device tells which process it was."""
+    yield from map(Started, trials)
     for trial in trials:
         yield Progress(trial, 1, 0.3, 0.9)
     for trial in trials:
@@ -26,6 +28,7 @@ def trains(trials: tuple[Trial, ...]) -> Events:
 
 def tells_process(trials: tuple[Trial, ...]) -> Events:
     """Finishes each trial with the number of this process and of its stack as device."""
+    yield from map(Started, trials)
     for trial in trials:
         time.sleep(0.02)
         yield finished(trial, execution={"device": str(os.getpid()), "stack": len(trials)})
@@ -33,6 +36,7 @@ def tells_process(trials: tuple[Trial, ...]) -> Events:
 
 def hoards_on_the_third(trials: tuple[Trial, ...]) -> Events:
     """Takes 1.3 GiB in the third repeat and never gives them back; the device tells which process it was."""
+    yield from map(Started, trials)
     for trial in trials:
         if trial.repeat == 3:
             _HOARD.append(b"x" * (13 * 2**30 // 10))
@@ -44,6 +48,7 @@ _HOARD: list[bytes] = []
 
 def breaks_on_the_second(trials: tuple[Trial, ...]) -> Events:
     """Raises in the second repeat, after an epoch."""
+    yield from map(Started, trials)
     for trial in trials:
         yield Progress(trial, 1, 0.3, 0.9)
         if trial.repeat == 2:
@@ -53,6 +58,7 @@ def breaks_on_the_second(trials: tuple[Trial, ...]) -> Events:
 
 def dies_on_the_second(trials: tuple[Trial, ...]) -> Events:
     """Is killed in the second repeat, every time."""
+    yield from map(Started, trials)
     for trial in trials:
         if trial.repeat == 2:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -61,6 +67,7 @@ def dies_on_the_second(trials: tuple[Trial, ...]) -> Events:
 
 def dies_once(trials: tuple[Trial, ...]) -> Events:
     """Is killed at the first trial of all, once; a file remembers that."""
+    yield from map(Started, trials)
     for trial in trials:
         mark = Path("died")
         if not mark.exists():
@@ -71,6 +78,7 @@ def dies_once(trials: tuple[Trial, ...]) -> Events:
 
 def sleeps_on_the_second(trials: tuple[Trial, ...]) -> Events:
     """Takes for ever in the second repeat, an epoch after the other."""
+    yield from map(Started, trials)
     for trial in trials:
         while trial.repeat == 2:
             time.sleep(0.05)
@@ -80,6 +88,7 @@ def sleeps_on_the_second(trials: tuple[Trial, ...]) -> Events:
 
 def works_for_two_seconds(trials: tuple[Trial, ...]) -> Events:
     """Twenty epochs of a tenth of a second for each trial; a file says that the first one is over."""
+    yield from map(Started, trials)
     for trial in trials:
         for epoch in range(1, 21):
             time.sleep(0.1)
@@ -90,6 +99,7 @@ def works_for_two_seconds(trials: tuple[Trial, ...]) -> Events:
 
 def speaks_and_aborts_on_the_second(trials: tuple[Trial, ...]) -> Events:
     """Ends as a C++ library does when a check fails, in the second repeat."""
+    yield from map(Started, trials)
     for trial in trials:
         if trial.repeat == 2:
             _abort(f"Check failed: repeat {trial.repeat}")
@@ -105,8 +115,34 @@ def _abort(words: str) -> None:
 
 def hangs(trials: tuple[Trial, ...]) -> Events:
     """Leaves its process number in a file and says nothing for a long time."""
+    yield from map(Started, trials)
     Path(f"worker-{os.getpid()}").touch()
     time.sleep(600)
+    yield from trains(trials)
+
+
+def loses_the_device_on_the_second(trials: tuple[Trial, ...]) -> Events:
+    """Finds its device lost in the second repeat, after an epoch."""
+    for trial in trials:
+        yield Started(trial)
+        yield Progress(trial, 1, 0.3, 0.9)
+        if trial.repeat == 2:
+            raise DeviceLostError("the device is lost")
+        yield finished(trial)
+
+
+def loses_the_device(trials: tuple[Trial, ...]) -> Events:
+    """Finds its device lost after an epoch, and leaves a file."""
+    yield from map(Started, trials)
+    yield Progress(trials[0], 1, 0.3, 0.9)
+    Path("lost").touch()
+    raise DeviceLostError("the device is lost")
+
+
+def outlives_the_other(trials: tuple[Trial, ...]) -> Events:
+    """Trains once another has lost its device."""
+    while not Path("lost").exists():
+        time.sleep(0.02)
     yield from trains(trials)
 
 
@@ -146,6 +182,17 @@ def make_works_for_two_seconds(_number: int) -> Work:
 
 def make_aborts(_number: int) -> Work:
     return speaks_and_aborts_on_the_second
+
+
+def make_loses_devices(_number: int) -> Work:
+    return loses_the_device_on_the_second
+
+
+def make_second_loses_its_device(number: int) -> Work:
+    """The second worker does, and does not start again."""
+    if number and Path("lost").exists():
+        raise RuntimeError("no such device")
+    return loses_the_device if number else outlives_the_other
 
 
 def make_hangs(_number: int) -> Work:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pytest
 from builders import a_trial, finished
 from mnist_sweep.errors import WorkersError
 from mnist_sweep.events import Cause, Failed, Finished, Progress, Started
-from mnist_sweep.execution.executor import Executor, Limits, Window
+from mnist_sweep.execution.executor import Executor, Limits, TrialEvent, Window, guarded
 from mnist_sweep.execution.pool import run_in_pool
 from mnist_sweep.execution.serial import run_serially
 from mnist_sweep.recipe import Trial, compile_key
@@ -52,10 +52,10 @@ def _alive(pid: int) -> bool:
 
 
 @_BOTH
-@pytest.mark.parametrize("stack", [1, 2, 3])
-def test_every_trial_starts_goes_on_and_ends(execute: Executor, stack: int) -> None:
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_every_trial_starts_goes_on_and_ends(execute: Executor, batch: int) -> None:
     """Each trial starts, then its epochs are heard of, then its outcome: in this order, once."""
-    events = _run(execute, fake_work.make_trains, stack=stack)
+    events = _run(execute, fake_work.make_trains, batch=batch)
     for trial in _TRIALS:
         mine = [event for event in events if event.trial == trial]
         assert [Started(trial), Progress(trial, 1, 0.3, 0.9), finished(trial)] == mine
@@ -68,20 +68,20 @@ def test_no_trials_make_no_events(execute: Executor) -> None:
 
 
 @_BOTH
-@pytest.mark.parametrize("stack", [1, 3])
-def test_work_that_breaks_is_a_failed_trial(execute: Executor, stack: int) -> None:
+@pytest.mark.parametrize("batch", [1, 3])
+def test_work_that_breaks_is_a_failed_trial(execute: Executor, batch: int) -> None:
     """An exception fails the trial that raised it, with cause and reason, and none that was beside it."""
-    outcomes = _outcomes(_run(execute, fake_work.make_breaks, stack=stack))
+    outcomes = _outcomes(_run(execute, fake_work.make_breaks, batch=batch, n_workers=1))
     assert finished(_TRIALS[0]) == outcomes[1]
     assert Failed(_TRIALS[1], Cause.ERROR, "ValueError: no such layer") == outcomes[2]
     assert finished(_TRIALS[2]) == outcomes[3]
 
 
 @_BOTH
-@pytest.mark.parametrize("stack", [1, 3])
-def test_a_trial_that_takes_too_long_has_failed(execute: Executor, stack: int) -> None:
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_trial_that_takes_too_long_has_failed(execute: Executor, batch: int) -> None:
     """A trial over its time fails with that as the reason, and the others, also beside it, are trained."""
-    outcomes = _outcomes(_run(execute, fake_work.make_sleeps, trial_timeout_s=1.5, stack=stack))
+    outcomes = _outcomes(_run(execute, fake_work.make_sleeps, trial_timeout_s=1.5, batch=batch, n_workers=1))
     assert Failed(_TRIALS[1], Cause.TIMEOUT, "took longer than the 1.5 s allowed to a trial") == outcomes[2]
     assert {1: finished(_TRIALS[0]), 3: finished(_TRIALS[2])} == {r: outcomes[r] for r in (1, 3)}
 
@@ -107,10 +107,10 @@ def test_trials_are_brought_together_by_shape(execute: Executor) -> None:
 
 
 @_BOTH
-def test_stacks_hold_trials_of_one_shape(execute: Executor) -> None:
-    """Trials are stacked up to the limit, repeats and learning rates together, shapes never."""
+def test_batches_hold_trials_of_one_shape(execute: Executor) -> None:
+    """Trials are handed out together up to the limit, repeats and learning rates together, shapes never."""
     trials = [a_trial(r, learning_rate=rate, batch_size=b) for b in (100, 200) for rate in (0.1, 0.01) for r in (1, 2)]
-    events = _run(execute, fake_work.make_tells_process, trials, stack=3, n_workers=1)
+    events = _run(execute, fake_work.make_tells_process, trials, batch=3, n_workers=1)
     stacks = [event.result.execution["stack"] for event in events if isinstance(event, Finished)]
     assert [3, 3, 3, 1, 3, 3, 3, 1] == stacks
 
@@ -125,21 +125,38 @@ def test_window_is_bounded_and_prefers_the_shape_at_hand() -> None:
             pulled.append(trial)
             yield trial
 
-    window = Window(trials())
-    (first,) = window.take(1)
+    window = Window(trials(), Limits(1))
+    (first,) = window.take()
     shape = compile_key(first.recipe)
     assert len(pulled) < 1000
-    assert shape == compile_key(window.take(1, shape)[0].recipe)
-    assert shape != compile_key(window.take(1, None, frozenset({shape}))[0].recipe)
+    assert shape == compile_key(window.take(shape)[0].recipe)
+    assert shape != compile_key(window.take(None, frozenset({shape}))[0].recipe)
 
 
-def test_what_is_put_back_comes_again_first_and_alone() -> None:
-    """Trials that were put back are handed out before the others, one by one, and the others as many as wanted."""
-    trials = tuple(a_trial(repeat) for repeat in range(1, 6))
-    window = Window(iter(trials))
-    window.put_back(window.take(2))
-    assert [trials[:1], trials[1:2], trials[2:]] == [window.take(3) for _ in range(3)]
+def _repeats(batches: Iterable[tuple[Trial, ...]]) -> list[list[int]]:
+    return [[trial.repeat for trial in batch] for batch in batches]
+
+
+def _all_of(window: Window) -> list[list[int]]:
+    return _repeats(iter(window.take, ()))
+
+
+def test_what_is_put_back_comes_again_first_and_suspects_in_halves() -> None:
+    """Suspects are handed out before all others as two batches, then what had not begun, as if never taken."""
+    window = Window(iter([a_trial(repeat) for repeat in range(1, 12)]), Limits(1, batch=7))
+    taken = window.take()
+    window.put_back(taken[:5], taken[5:])
+    window.put_back(window.take())
+    assert [[1, 2], [3], [4, 5], [6, 7, 8, 9, 10, 11]] == _all_of(window)
     assert not window
+
+
+def test_every_worker_gets_its_share() -> None:
+    """Batches become smaller as the trials run out, so that no worker is idle while another has many; none is split."""
+    window = Window(iter([a_trial(repeat) for repeat in range(1, 15)]), Limits(3, batch=4))
+    assert [4, 4, 2, 2, 1, 1] == list(map(len, _all_of(window)))
+    many = Window(iter([a_trial(repeat) for repeat in range(1, 3001)]), Limits(2, batch=1000))
+    assert [1000, 1000, 500, 250, 125] == [len(many.take()) for _ in range(5)]
 
 
 def test_a_slow_listener_costs_no_trial_its_time() -> None:
@@ -170,24 +187,70 @@ def test_a_worker_that_has_grown_is_replaced() -> None:
     assert [1, 1, 1, 2, 2] == [len(set(processes[: n + 1])) for n in range(5)]
 
 
-@pytest.mark.parametrize("stack", [1, 3])
-def test_a_worker_that_keeps_dying_fails_its_trial_alone(stack: int) -> None:
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_worker_that_keeps_dying_fails_its_trial_alone(batch: int) -> None:
     """A trial that kills its worker is tried up to the limit, then fails with how it died; none beside it is blamed."""
-    events = _run(run_in_pool, fake_work.make_dies, max_attempts=2, stack=stack)
+    events = _run(run_in_pool, fake_work.make_dies, max_attempts=2, batch=batch, n_workers=1)
     outcomes = _outcomes(events)
     reason = "the worker process was ended by SIGKILL (often: out of memory), 2 times"
     assert Failed(_TRIALS[1], Cause.WORKER_DIED, reason) == outcomes[2]
     assert {1: finished(_TRIALS[0]), 3: finished(_TRIALS[2])} == {r: outcomes[r] for r in (1, 3)}
     alone = 2
-    assert alone + (stack > 1) == sum(event == Started(_TRIALS[1]) for event in events)
-    assert 1 + (stack > 1) == sum(event == Started(_TRIALS[2]) for event in events)
+    assert alone + (batch > 1) == sum(event == Started(_TRIALS[1]) for event in events)
+    assert 1 + (batch > 1) == sum(event == Started(_TRIALS[2]) for event in events)
 
 
-@pytest.mark.parametrize("stack", [1, 3])
-def test_a_worker_that_dies_once_costs_nothing(stack: int) -> None:
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_worker_that_dies_once_costs_nothing(batch: int) -> None:
     """A trial whose worker died is trained again by the worker that replaces it."""
-    outcomes = _outcomes(_run(run_in_pool, fake_work.make_dies_once, stack=stack))
+    outcomes = _outcomes(_run(run_in_pool, fake_work.make_dies_once, batch=batch, n_workers=1))
     assert {trial.repeat: finished(trial) for trial in _TRIALS} == outcomes
+
+
+def test_trials_of_a_lost_device_go_to_the_others() -> None:
+    """A worker whose device is lost in the middle of training, and does not start again, fails no trial."""
+    trials = [a_trial(repeat) for repeat in range(1, 21)]
+    events = _run(run_in_pool, fake_work.make_second_loses_its_device, trials, batch=3, max_attempts=1)
+    assert Path("lost").exists()
+    assert sorted(map(repr, map(finished, trials))) == sorted(repr(e) for e in events if isinstance(e, Finished))
+    assert not [event for event in events if isinstance(event, Failed)]
+
+
+def test_a_trial_by_which_a_device_is_lost_again_and_again_fails_alone() -> None:
+    """Where the device comes back each time, the usual limit holds after all, and nothing goes on for ever."""
+    outcomes = _outcomes(_run(run_in_pool, fake_work.make_loses_devices, n_workers=1, batch=3, max_attempts=2))
+    reason = "the worker process ended with exit code 1, 2 times: the device is lost"
+    assert Failed(_TRIALS[1], Cause.WORKER_DIED, reason) == outcomes[2]
+    assert {1: finished(_TRIALS[0]), 3: finished(_TRIALS[2])} == {r: outcomes[r] for r in (1, 3)}
+
+
+def test_a_device_lost_here_ends_the_sweep() -> None:
+    """Without workers nobody can go on: the trials stay without an outcome."""
+    with pytest.raises(WorkersError, match="the device is lost"):
+        _run(run_serially, fake_work.make_loses_devices)
+
+
+@pytest.mark.parametrize(
+    ("n_begun", "expected"), [(16, [16, 8, 8, 4, 2, 2, 1, 1, 4]), (4, [16, 2, 2, 1, 1, 4])], ids=["all", "some"]
+)
+def test_what_breaks_the_work_is_found_by_halves(n_begun: int, expected: list[int]) -> None:
+    """Those that were in training are tried again in halves until one is left; those that had not begun, together."""
+    trials, sizes = tuple(a_trial(repeat) for repeat in range(1, 17)), list[int]()
+
+    def work(given: tuple[Trial, ...]) -> Iterator[TrialEvent]:
+        sizes.append(len(given))
+        for i in range(0, len(given), n_begun):
+            group = given[i : i + n_begun]
+            yield from map(Started, group)
+            if trials[10] in group:
+                raise ValueError("broken")
+            yield from map(finished, group)
+
+    outcomes = [event for event in guarded(work, trials) if isinstance(event, Finished | Failed)]
+    assert expected == sizes
+    assert Failed(trials[10], Cause.ERROR, "ValueError: broken") in outcomes
+    assert set(trials) == {event.trial for event in outcomes}
+    assert 15 == sum(isinstance(event, Finished) for event in outcomes)
 
 
 def test_what_a_worker_wrote_before_it_died_is_told(capfd: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,7 @@ from mnist_sweep.training.program import Backend, Program
 _SEEDS = Seeds(weights=7, split=100, order=9)
 _N, _SIZE = 130, 50  # images and those of a whole batch: two whole batches and a partial one
 _STEPS = 3
+_N_MEMBERS = 4 if "jax" in os.environ["MNIST_SWEEP_BACKEND"] else 1  # on TensorFlow a program has one
 
 
 def _shape(
@@ -56,7 +57,7 @@ def _rates(*rates: float) -> npt.NDArray[np.float32]:
 
 def _epochs(program: Program, n: int, seeds: Seeds = _SEEDS) -> list[tuple[float, int]]:
     program.reset(0, seeds)
-    return [program.train(_order(), _rates(*[0.01] * _STEPS), epoch)[0] for epoch in range(1, n + 1)]
+    return [program.train(_order(), _rates(*[0.01] * _STEPS), [epoch])[0] for epoch in range(1, n + 1)]
 
 
 def _equal(first: list[Any], second: list[Any]) -> bool:
@@ -81,7 +82,7 @@ def test_each_step_has_its_own_rate(backend: Backend, optimizer: str) -> None:
     for rates in ((0, 0, 0), (0.01, 0, 0), (0, 0.01, 0), (0, 0, 0.01)):
         program.reset(0, _SEEDS)
         start = program.kept(0)
-        program.train(_order(), _rates(*rates), 1)
+        program.train(_order(), _rates(*rates), [1])
         ends.append(program.kept(0))
     assert _equal(start, ends[0])
     assert not any(_equal(a, b) for i, a in enumerate(ends) for b in ends[:i])
@@ -91,7 +92,7 @@ def test_losses_of_training_and_evaluation_agree(backend: Backend, mnist: Mnist)
     """Where no step moves the weights, an epoch's loss and right answers are those of evaluating its images."""
     program = backend.program(_shape(), 1)
     program.reset(0, _SEEDS)
-    ((loss, n_correct),) = program.train(_order(), _rates(0, 0, 0), 1)
+    ((loss, n_correct),) = program.train(_order(), _rates(0, 0, 0), [1])
     (evaluation,) = program.validate(_order())
     assert pytest.approx(evaluation.loss, abs=1e-6) == loss
     assert n_correct == (evaluation.predicted == mnist.y_train[_order()[0]]).sum()
@@ -103,7 +104,7 @@ def test_kept_weights_can_be_put_back(backend: Backend) -> None:
     program = backend.program(_shape(), 1)
     _epochs(program, 1)
     kept, before = program.kept(0), program.test(0)
-    program.train(_order(), _rates(*[0.01] * _STEPS), 2)
+    program.train(_order(), _rates(*[0.01] * _STEPS), [2])
     assert program.test(0).loss != before.loss
     program.restore(0, kept)
     assert program.test(0).loss == before.loss
@@ -165,6 +166,21 @@ def test_the_global_random_is_left_alone(make: Any) -> None:
     assert state == random.getstate()
 
 
+def test_a_member_that_begins_late_trains_as_it_does_alone(rich: Program, make_rich: Any) -> None:
+    """Its epochs have numbers of their own, whatever those of its company: the same losses, masks and weights."""
+    n, late = _N_MEMBERS, Seeds(3, 100, 4)
+    alone, weights = _epochs(rich, 2, late), rich.kept(0)
+    program = make_rich(n)
+    for i in range(n):
+        program.reset(i, Seeds(10 + i, 100, 20 + i))
+    orders, rates = np.repeat(_order(), n, axis=0), np.full((n, _STEPS), 0.01, np.float32)
+    program.train(orders, rates, [1] * n)
+    program.reset(n - 1, late)
+    told = [program.train(orders, rates, [*[epoch + 1] * (n - 1), epoch])[n - 1] for epoch in (1, 2)]
+    assert [pytest.approx(loss, abs=1e-5) for loss, _ in alone] == [loss for loss, _ in told]
+    assert all(np.allclose(a, b, atol=1e-4) for a, b in zip(weights, program.kept(n - 1), strict=True))
+
+
 def _recording(keras: Any) -> Any:
     """A layer that keeps the last batch that it saw in training as state that is no weight."""
 
@@ -205,7 +221,7 @@ def masks(make: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         program = fresh.program(_shape("sgd", n_steps * _SIZE), 1)
         program.reset(0, seeds)
         for epoch in epochs:
-            program.train(_order(n_steps * _SIZE), _rates(*[0.01] * n_steps), epoch)
+            program.train(_order(n_steps * _SIZE), _rates(*[0.01] * n_steps), [epoch])
         return [values for values in program.kept(0) if values.shape == (_SIZE, 784)]
 
     return draw
@@ -230,8 +246,8 @@ def test_draws_follow_from_seeds_epoch_and_step_alone(masks: Any) -> None:
 
 
 @pytest.fixture
-def rich(make: Any, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """A program of a small net with BatchNormalization and Dropout."""
+def make_rich(make: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes programs of a small net with BatchNormalization and Dropout, for so many members."""
     keras = importlib.import_module("keras")
 
     def build(_shape: CompileKey) -> Any:
@@ -240,7 +256,13 @@ def rich(make: Any, monkeypatch: pytest.MonkeyPatch) -> Program:
         return keras.Sequential([keras.Input((784,)), *hidden, _dense(keras, 10)])
 
     monkeypatch.setattr(f"{make().__module__}.build_model", build)
-    program: Program = make().program(_shape(), 1)
+    return lambda n: make().program(_shape(), n)
+
+
+@pytest.fixture
+def rich(make_rich: Any) -> Program:
+    """Such a program of one member."""
+    program: Program = make_rich(1)
     return program
 
 

@@ -9,6 +9,7 @@ import importlib
 import os
 import platform
 import sys
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -16,14 +17,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from builders import a_recipe, a_trial
+from mnist_sweep.events import Finished
 from mnist_sweep.keras_names import OPTIMIZERS
 from mnist_sweep.recipe import CompileKey, Seeds
 from mnist_sweep.training import jax_program
+from mnist_sweep.training.data import Mnist
 from mnist_sweep.training.fingerprint import fingerprint
 from mnist_sweep.training.jax_network import Network
 from mnist_sweep.training.jax_program import JaxBackend, JaxProgram
 from mnist_sweep.training.jax_runtime import jax
 from mnist_sweep.training.model import build_model, build_optimizer, initialize, initializer_seeds
+from mnist_sweep.training.work import Trainer
 from reference import OPTIMIZERS as COMPARED
 from reference import SIZE, STEPS, a_shape, logits_of, small_net, some_images
 
@@ -60,7 +65,7 @@ def _train(program: JaxProgram, members: list[Seeds], *epochs: int) -> list[tupl
     told = []
     for epoch in epochs:
         orders = np.stack([_order(seeds, epoch) for seeds in members])
-        told = program.train(orders, np.stack([_rate(seeds) for seeds in members]), epoch)
+        told = program.train(orders, np.stack([_rate(seeds) for seeds in members]), [epoch] * len(members))
     return told
 
 
@@ -148,7 +153,7 @@ def test_nothing_but_rounding_comes_from_the_company(rich: JaxBackend) -> None:
     _begin(program, members)
     orders, rates = np.stack([_order(s, 1) for s in members]), np.stack([_rate(s) for s in members])
     rates[2] = np.nan
-    told = program.train(orders, rates, 1)
+    told = program.train(orders, rates, [1] * len(members))
     assert np.isnan(told[2][0])
     for i, (((loss, _),), weights) in enumerate(lone):
         assert pytest.approx(loss, abs=1e-5) == told[i][0]
@@ -180,7 +185,7 @@ def test_a_rate_belongs_to_a_step_and_a_member() -> None:
     rates = np.zeros((2, 5), np.float32)
     rates[1, -1] = 0.5
     orders = np.stack([_order(s, 1) for s in members])
-    program.train(orders, rates, 1)
+    program.train(orders, rates, [1] * len(members))
     assert _equal(before[0], program.kept(0))
     model = build_model(a_shape(_N))
     model.set_weights(before[1])
@@ -283,6 +288,27 @@ def test_tensorflow_is_not_needed() -> None:
     assert (platform.node(), fingerprint()) == (execution["host"], execution["fingerprint"])
 
 
+def test_a_trial_trains_the_same_in_any_stack(mnist: Mnist, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone, in a stack of four and in a place that another has left, with dropout: the same up to rounding."""
+    monkeypatch.setattr(jax_program, "build_model", partial(small_net, dropout=0.2))
+    recipe = a_recipe(batch_size=100, validation_fraction=0.995, early_stopping=None)
+    trials = tuple(
+        replace(a_trial(i), recipe=replace(recipe, max_epochs=n), seeds=Seeds(i, 5, 10 + i))
+        for i, n in enumerate((1, 3, 2, 4, 3, 2, 3), 1)
+    )
+    told = []
+    for stack in (1, 4):
+        events = list(Trainer(mnist, JaxBackend(mnist), stack)(trials))
+        told.append({event.trial: event.result for event in events if isinstance(event, Finished)})
+    alone, stacked = told
+    assert [1] * 7 + [4] * 7 == [result.execution["stack"] for one in told for result in one.values()]
+    for trial in trials:
+        one, other = alone[trial], stacked[trial]
+        assert pytest.approx(one.curves.train_loss, abs=1e-5) == other.curves.train_loss
+        assert pytest.approx(one.curves.val_loss, abs=1e-5) == other.curves.val_loss
+        assert pytest.approx(one.test_loss, abs=1e-5) == other.test_loss
+
+
 @pytest.mark.parametrize("normalised", [False, True], ids=["dense", "normalised"])
 @pytest.mark.parametrize("name", COMPARED)
 def test_steps_equal_those_of_tensorflow(name: str, monkeypatch: pytest.MonkeyPatch, *, normalised: bool) -> None:
@@ -296,7 +322,7 @@ def test_steps_equal_those_of_tensorflow(name: str, monkeypatch: pytest.MonkeyPa
     model, rate = build(a_shape(SIZE)), np.full((1, 1), COMPARED[name][0], np.float32)
     for step in range(1, max(STEPS) + 1):
         batch = np.arange((step - 1) * SIZE, step * SIZE, dtype=np.int32)[np.newaxis]
-        ((loss, _),) = program.train(batch, rate, epoch=step)
+        ((loss, _),) = program.train(batch, rate, epochs=[step])
         if step in STEPS:
             model.set_weights(program.kept(0))
             tolerance = 1e-5 if step == 1 else 1e-4

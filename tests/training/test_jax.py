@@ -25,7 +25,7 @@ from mnist_sweep.recipe import Seeds
 from mnist_sweep.training.jax_program import JaxBackend
 program = JaxBackend(some_images()).program(a_shape(800), 1)
 program.reset(0, Seeds(1, 2, 3))
-(loss, _), = program.train(np.arange(800, dtype=np.int32)[None], np.full((1, 8), 0.001, np.float32), 1)
+(loss, _), = program.train(np.arange(800, dtype=np.int32)[None], np.full((1, 8), 0.001, np.float32), [1])
 print(loss, program.test(0).loss)
 """
 

@@ -56,7 +56,7 @@ def _train(program: TensorFlowProgram, shape: CompileKey, order: npt.NDArray[np.
     """Mean loss of a first epoch from seed 0."""
     program.reset(0, Seeds(0, 0, 0))
     rates = np.full((1, -(-len(order) // shape.batch_size)), rate, np.float32)
-    ((loss, _),) = program.train(order[np.newaxis], rates, epoch=1)
+    ((loss, _),) = program.train(order[np.newaxis], rates, epochs=[1])
     return loss
 
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from mnist_sweep.clock import running_s
 from mnist_sweep.errors import WorkersError
-from mnist_sweep.events import Cause, Failed, Finished, Started
-from mnist_sweep.execution.executor import Limits, MakeWork, TrialEvent, Window, allowed_s, timed_out
+from mnist_sweep.events import Cause, Failed
+from mnist_sweep.execution.executor import Batch, Limits, MakeWork, TrialEvent, Window, timed_out
 from mnist_sweep.execution.process import Process
-from mnist_sweep.execution.worker import Ready
+from mnist_sweep.execution.worker import DeviceLost, Ready
 from mnist_sweep.recipe import CompileKey, Trial, compile_key
 
 _LOOK_S = 0.25  # how often stop signs and deadlines are looked at while no worker says anything
@@ -35,9 +35,9 @@ class _Worker:
     started: bool = False
     idle: bool = False
     talks: bool = True  # it may still write to its standard streams
-    batch: dict[Trial, None] = field(default_factory=dict)  # trials without an outcome yet, in order
+    batch: Batch = field(default_factory=Batch)
     shape: CompileKey | None = None
-    deadline: float = float("inf")
+    has_lost_device: bool = False
     first_bytes: int = 0
     n_batches: int = 0
 
@@ -51,10 +51,11 @@ class _Worker:
 
 class _Pool:
     def __init__(self, trials: Iterator[Trial], make_work: MakeWork, limits: Limits) -> None:
-        self._window, self._make_work, self._limits = Window(trials), make_work, limits
+        self._window, self._make_work, self._limits = Window(trials, limits), make_work, limits
         self._workers: list[_Worker] = []
         self._deaths: Counter[Trial] = Counter()
         self._failed_starts: Counter[int] = Counter()  # in a row, by the number of the worker
+        self._lost_devices: Counter[int] = Counter()  # by the number of the worker
         self._given_up: list[tuple[int, str]] = []  # workers of which the user has not heard yet, and why
 
     def run(self) -> Generator[TrialEvent]:
@@ -63,8 +64,8 @@ class _Pool:
             for number in range(self._limits.n_workers if self._window else 0):
                 self._start(number)
             while not self._limits.stop():
-                yield from self._hand_out()
-                if not self._window and not any(worker.batch for worker in self._workers):
+                self._hand_out()
+                if not self._window and not any(worker.batch.left for worker in self._workers):
                     return
                 self._tell_given_up()
                 yield from self._listen()
@@ -99,19 +100,16 @@ class _Pool:
                 )
             self._given_up.clear()
 
-    def _hand_out(self) -> Generator[TrialEvent]:
+    def _hand_out(self) -> None:
         for worker in self._workers:
             if not worker.idle:
                 continue
             others = frozenset(w.shape for w in self._workers if w is not worker and w.shape is not None)
-            batch = self._window.take(self._limits.stack, worker.shape, others)
-            if not batch:
+            trials = self._window.take(worker.shape, others)
+            if not trials:
                 return
-            yield from (Started(trial) for trial in batch)
-            worker.batch, worker.shape = dict.fromkeys(batch), compile_key(batch[0].recipe)
-            worker.deadline = running_s() + allowed_s(batch, self._limits)
-            worker.idle = False
-            worker.process.send(batch)
+            worker.batch, worker.shape, worker.idle = Batch(trials), compile_key(trials[0].recipe), False
+            worker.process.send(trials)
 
     def _listen(self) -> Generator[TrialEvent]:
         sources: dict[Any, _Worker] = {worker.process.pipe: worker for worker in self._workers}
@@ -123,7 +121,7 @@ class _Pool:
         for worker in tuple(self._workers):
             now = running_s()  # before the messages are taken in: whoever hears of them may take long
             yield from self._hear_all(worker)
-            if worker.batch and now > worker.deadline and worker in self._workers:
+            if worker.batch.is_late(now, self._limits) and worker in self._workers:
                 yield from timed_out(worker.batch, self._window, self._limits)
                 self._replace(worker)
 
@@ -147,26 +145,32 @@ class _Pool:
                 del self._failed_starts[worker.number]
                 if worker.has_grown(n_bytes):
                     self._replace(worker)
-            case Finished() | Failed():
-                del worker.batch[message.trial]
-                yield message
+            case DeviceLost():
+                worker.has_lost_device = True
+                self._lost_devices[worker.number] += 1
             case _:
+                worker.batch.see(message)
                 yield message
 
     def _bury(self, worker: _Worker) -> Generator[TrialEvent]:
-        """A worker died: its trials are tried again, one by one, and the one that is to blame up to the limit."""
+        """A worker died: its trials are tried again, suspects in halves, and the one that is to blame up to the limit.
+
+        A lost device is no trial's fault, unless that worker has lost it more often than a trial may lose its worker.
+        """
         how, words = worker.process.how_it_ended()
         if not worker.started:
             self._note_failed_start(worker.number, how + words)
-        again = list(worker.batch)
-        if len(again) == 1:
-            (trial,) = again
+        suspects, others = worker.batch.parted()
+        if worker.has_lost_device and self._lost_devices[worker.number] <= self._limits.max_attempts:
+            suspects, others = [], list(worker.batch.left)
+        if len(suspects) == 1:
+            (trial,) = suspects
             self._deaths[trial] += 1
             if self._deaths[trial] >= self._limits.max_attempts:
-                again = []
+                suspects.clear()
                 reason = f"the worker process {how}, {self._limits.max_attempts} times{words}"
                 yield Failed(trial, Cause.WORKER_DIED, reason)
-        self._window.put_back(again)
+        self._window.put_back(suspects, others)
         self._replace(worker)
 
     def _replace(self, worker: _Worker) -> None:

@@ -1,4 +1,4 @@
-"""One trial, or one stack of them, after the other, in this process."""
+"""One trial, or one batch of them, after the other, in this process."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Generator, Iterator
 
 from mnist_sweep.clock import running_s
 from mnist_sweep.errors import SweepError, WorkersError
-from mnist_sweep.events import Failed, Finished, Started
-from mnist_sweep.execution.executor import Limits, MakeWork, TrialEvent, Window, Work, allowed_s, guarded, timed_out
+from mnist_sweep.execution.executor import Batch, Limits, MakeWork, TrialEvent, Window, Work, guarded, timed_out
 from mnist_sweep.quiet import held_stderr
 from mnist_sweep.recipe import CompileKey, Trial, compile_key
 
@@ -16,23 +15,19 @@ def run_serially(trials: Iterator[Trial], make_work: MakeWork, limits: Limits) -
     """Work on the trials here; time limits are looked at after each epoch.
 
     Raises:
-        WorkersError: when the work cannot be made ready.
+        WorkersError: when the work cannot be made ready, or its device is lost.
     """
-    work, window = _ready(make_work), Window(trials)
+    work, window = _ready(make_work), Window(trials, limits)
     shape: CompileKey | None = None
-    while not limits.stop() and (batch := window.take(limits.stack, shape)):
-        shape = compile_key(batch[0].recipe)
-        yield from (Started(trial) for trial in batch)
-        left = dict.fromkeys(batch)
-        deadline = running_s() + allowed_s(batch, limits)
-        for event in guarded(work, batch):
+    while not limits.stop() and (taken := window.take(shape)):
+        shape, batch = compile_key(taken[0].recipe), Batch(taken)
+        for event in guarded(work, taken):
             yield event
-            if isinstance(event, Finished | Failed):
-                left.pop(event.trial)
+            batch.see(event)
             if limits.stop():
                 return
-            if left and running_s() > deadline:
-                yield from timed_out(left, window, limits)
+            if batch.is_late(running_s(), limits):
+                yield from timed_out(batch, window, limits)
                 break
 
 

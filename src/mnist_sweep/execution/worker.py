@@ -13,10 +13,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 
+from mnist_sweep.errors import DeviceLostError
 from mnist_sweep.execution.executor import guarded
 from mnist_sweep.recipe import Trial
 
 _PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLost:
+    """A worker is about to end since its device is lost; none of its trials is to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,12 @@ def main(handle: int, parent: int) -> None:
     with suppress(OSError):  # the parent is gone
         while True:
             pipe.send(Ready(_memory()))
-            for event in guarded(work, batches.get()):
-                pipe.send(event)
+            try:
+                for event in guarded(work, batches.get()):
+                    pipe.send(event)
+            except DeviceLostError as error:
+                pipe.send(DeviceLost())
+                sys.exit(str(error))
 
 
 def _end_with(parent: int) -> None:

@@ -18,7 +18,7 @@ from mnist_sweep.training import jax_runtime
 from mnist_sweep.training.jax_network import Network, State
 from mnist_sweep.training.jax_runtime import jax
 from mnist_sweep.training.model import build_model
-from mnist_sweep.training.program import Evaluation, layer_seeds
+from mnist_sweep.training.program import MAX_STACK, Evaluation, layer_seeds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _MAX_PROGRAMS = 8
 """Compiled shapes kept at a time; executors bring the trials of a shape one after the other."""
-_MAX_STACK = 1024
 _N_EVALUATED = 500
 """Images on which each member is evaluated at a time."""
 _NOBODY = -1
@@ -48,7 +47,7 @@ def stack_size(shape: CompileKey, memory_bytes: int) -> int:
     n_images = max(shape.batch_size, _N_EVALUATED)
     member_bytes = 4 * (8 * n_parameters + 3 * sum(sizes) * n_images + shape.n_training)
     n_fitting = memory_bytes // 2 // member_bytes
-    return min(_MAX_STACK, 1 << max(n_fitting.bit_length() - 1, 0))
+    return min(MAX_STACK, 1 << max(n_fitting.bit_length() - 1, 0))
 
 
 class _Images(NamedTuple):
@@ -72,7 +71,7 @@ class JaxProgram:
         self._stack: State | None = None
         self._seeds: list[Seeds] = []
         self._epochs: dict[int, Any] = {}
-        self._largest = _MAX_STACK
+        self._largest = MAX_STACK
         first = self._network.fresh(0)
         self._empty = jit(
             lambda n: tree.map(lambda value: zeros((n, *value.shape), value.dtype), first), static_argnums=0
@@ -117,14 +116,14 @@ class JaxProgram:
         self._stack = self._put(self._stack, member, self._network.fresh(seeds.weights))
 
     def train(
-        self, orders: npt.NDArray[np.int32], rates: npt.NDArray[np.float32], epoch: int
+        self, orders: npt.NDArray[np.int32], rates: npt.NDArray[np.float32], epochs: list[int]
     ) -> list[tuple[float, int]]:
         """Train the first members for an epoch; the last batch may be smaller.
 
         Args:
             orders: (members, n_training) indices of the images to train on, in the order of each member.
             rates: (members, steps) learning rates.
-            epoch: its number from 1.
+            epochs: for each member the number of its epoch, from 1.
 
         Returns:
             For each member the loss, averaged over the images as each was seen, and how many were classified rightly.
@@ -136,9 +135,10 @@ class JaxProgram:
         import numpy as np
 
         n_steps, generators = rates.shape[1], self._network.generators
-        drawn = [layer_seeds(seeds, epoch, n_steps, generators).astype(np.uint32) for seeds in self._seeds]
+        of_members = zip(self._seeds, epochs, strict=False)  # there may be more places than members
+        drawn = np.stack([layer_seeds(*one, n_steps, generators) for one in of_members]).astype(np.uint32)
         with self._memory(self.n_members):
-            inputs = self._training, self._filled(orders), self._filled(rates), np.stack(drawn)
+            inputs = self._training, self._filled(orders), self._filled(rates), self._filled(drawn)
             self._stack, sums = self._epochs[self.n_members](self._stack, *inputs)
             losses, n_correct = jax().device_get(sums)
         means = losses.sum(0, np.float64) / orders.shape[1]
@@ -281,6 +281,15 @@ class JaxBackend:
             gc.collect()  # what was compiled and its arrays refer to each other
         self.n_compiled += program.resize(n_members)
         return program
+
+    def stack_size(self, shape: CompileKey) -> int:
+        """One on a CPU, where a stack is no faster; on a GPU what its memory has room for."""
+        device = jax_runtime.device()
+        return 1 if device.platform == "cpu" else stack_size(shape, device.memory_stats()["bytes_limit"])
+
+    def check(self) -> None:
+        """Compute something on the device."""
+        jax().device_get(jax().numpy.arange(8).sum())
 
     def execution(self) -> dict[str, Any]:
         """Host, rounding, device, kind of program, threads and versions."""

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+MAX_STACK = 1024
+"""As many members a program holds at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """Mean loss over some images, and each image's predicted class."""
@@ -23,21 +27,26 @@ class Evaluation:
 class Program(Protocol):
     """A shape's compiled epochs over the images that it was made with, for one or several members: models side by side.
 
-    No norm, statistic or draw of a member depends on its company.
+    No norm, statistic or draw of a member depends on its company. A call that raises MemoryError may have cost all
+    members what they were.
     """
+
+    @property
+    def n_members(self) -> int:
+        """How many members it has room for."""
 
     def reset(self, member: int, seeds: Seeds) -> None:
         """Begin a training: weights from `seeds.weights`; optimizer and all other state as new."""
 
     def train(
-        self, orders: npt.NDArray[np.int32], rates: npt.NDArray[np.float32], epoch: int
+        self, orders: npt.NDArray[np.int32], rates: npt.NDArray[np.float32], epochs: list[int]
     ) -> list[tuple[float, int]]:
         """Train the first members for an epoch; the last batch may be smaller.
 
         Args:
             orders: (members, n_training) indices of the training images, in the order of each member.
             rates: (members, steps) the learning rate of each step.
-            epoch: its number from 1.
+            epochs: for each member the number of its epoch, from 1.
 
         Returns:
             For each member the loss, averaged over the images as each was seen, and how many were classified rightly.
@@ -65,11 +74,21 @@ class Backend(Protocol):
     n_compiled: int
 
     def program(self, shape: CompileKey, n_members: int) -> Program:
-        """The program of a shape for so many members: compiled and warmed up now if it is not at hand.
+        """The program of a shape, compiled and warmed up now if it is not at hand.
+
+        It has room for so many members, or for some more, or for fewer where memory is short. Where it had room for
+        more, the first members go on; all others must be reset.
 
         Raises:
             ValueError: when so many members cannot be trained side by side.
+            MemoryError: when there is no room for one.
         """
+
+    def stack_size(self, shape: CompileKey) -> int:
+        """How many members of a shape are best trained side by side here."""
+
+    def check(self) -> None:
+        """Compute something on the device; raises whatever that raises when the device is lost."""
 
     def execution(self) -> dict[str, Any]:
         """On what and how trials are trained here: recorded with each, no part of its identity."""

@@ -59,6 +59,11 @@ class TensorFlowProgram:
         self.validate(orders[:, n_training:].numpy())
         self.test(0)
 
+    @property
+    def n_members(self) -> int:
+        """It holds one model."""
+        return 1
+
     def reset(self, member: int, seeds: Seeds) -> None:  # noqa: ARG002  it has one member
         """Begin a training."""
         tf = tensorflow()
@@ -66,10 +71,10 @@ class TensorFlowProgram:
         self._begin(tf.constant(initializer_seeds(self._model, seeds.weights), tf.int64))
 
     def train(
-        self, orders: npt.NDArray[np.int32], rates: npt.NDArray[np.float32], epoch: int
+        self, orders: npt.NDArray[np.int32], rates: npt.NDArray[np.float32], epochs: list[int]
     ) -> list[tuple[float, int]]:
         """Train for an epoch."""
-        tf = tensorflow()
+        tf, (epoch,) = tensorflow(), epochs
         n_steps = self._n_whole + self._n_partial
         seeds = layer_seeds(self._seeds, epoch, n_steps, list(self._generators))
         steps = tf.constant(self._n_whole), tf.constant(self._n_partial)
@@ -199,6 +204,15 @@ class TensorFlowBackend:
             del self._programs[next(iter(self._programs))]
             gc.collect()  # graphs and their variables refer to each other
         return program
+
+    def stack_size(self, shape: CompileKey) -> int:  # noqa: ARG002
+        """One, whatever the shape."""
+        return 1
+
+    def check(self) -> None:
+        """Compute something on the device."""
+        tf = tensorflow()
+        tf.reduce_sum(tf.range(8)).numpy()
 
     def execution(self) -> dict[str, Any]:
         """Host, rounding, device, kind of program, threads and versions."""

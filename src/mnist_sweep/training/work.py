@@ -1,10 +1,11 @@
-"""Training one trial from its first weights to its result."""
+"""Training trials from their first weights to their results."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnist_sweep.clock import running_s
-from mnist_sweep.events import BFLOAT16, Cause, Curves, Failed, Finished, Progress, Result
+from mnist_sweep.errors import DeviceLostError
+from mnist_sweep.events import BFLOAT16, Cause, Curves, Failed, Finished, Progress, Result, Started
 from mnist_sweep.recipe import JAX, N_CLASSES, N_TRAINING_IMAGES, CompileKey, Recipe, Trial, compile_key, exact_accuracy
 from mnist_sweep.training.program import Backend, Evaluation, Program
 from mnist_sweep.training.shared import Handle, attach
@@ -42,6 +44,13 @@ def epoch_order(training: npt.NDArray[np.int32], seed: int, epoch: int) -> npt.N
     return np.random.default_rng([seed, epoch]).permutation(training)
 
 
+@lru_cache(maxsize=64)
+def _order(fraction: float, split_seed: int, order_seed: int, epoch: int) -> npt.NDArray[np.int32]:
+    """That order, worked out once for all members of a stack that share it."""
+    training, _ = split(N_TRAINING_IMAGES, fraction, split_seed)
+    return epoch_order(training, order_seed, epoch)
+
+
 def learning_rates(recipe: Recipe) -> npt.NDArray[np.float32]:
     """The learning rate of each step of an epoch."""
     import numpy as np
@@ -55,17 +64,22 @@ class _Member:
     """A trial in training."""
 
     trial: Trial
-    stack: int  # members that began together, itself among them
-    training: npt.NDArray[np.int32]  # indices of the images that it is trained on
+    stack: int  # members that its program had room for when it began
     held_out: npt.NDArray[np.int32]  # indices of the images that it is validated on
     truth: npt.NDArray[np.uint8]  # the labels of these
     stopper: Stopper
     curves: Curves = field(default_factory=Curves)
     best: list[npt.NDArray[Any]] | None = None
 
-    def order(self, epoch: int) -> npt.NDArray[np.int32]:
-        """The images in the order in which this epoch visits them."""
-        return epoch_order(self.training, self.trial.seeds.order, epoch)
+    @property
+    def epoch(self) -> int:
+        """The number of its next epoch."""
+        return len(self.curves.seconds) + 1
+
+    def order(self) -> npt.NDArray[np.int32]:
+        """The images in the order in which its next epoch visits them."""
+        seeds = self.trial.seeds
+        return _order(self.trial.recipe.validation_fraction, seeds.split, seeds.order, self.epoch)
 
     @property
     def complete(self) -> bool:
@@ -78,56 +92,109 @@ class Trainer:
 
     Args:
         data: what the backend was made with.
+        stack: how many trials are trained side by side; None leaves it to the backend.
         compared: a trial in bfloat16 whose epoch is compared with that of float32 before any trial begins; all results
             hold by how much it takes longer.
     """
 
-    def __init__(self, data: Mnist, backend: Backend, compared: Trial | None = None) -> None:
+    def __init__(self, data: Mnist, backend: Backend, stack: int | None = None, compared: Trial | None = None) -> None:
         self._labels, self._truth = data.y_train, data.y_test
-        self._backend = backend
+        self._backend, self._stack = backend, stack
         self._execution = backend.execution()
         if compared:
             with suppress(Exception):  # what breaks here breaks that trial too, which tells why
                 self._execution |= {BFLOAT16: self._compare(compared)}
 
-    def __call__(self, trials: tuple[Trial, ...]) -> Iterator[Progress | Finished | Failed]:
-        """Train trials of one shape side by side: a Progress after every epoch of each, then its Finished or Failed."""
-        members = [self._member(trial, len(trials)) for trial in trials]
-        program = self._ready(compile_key(trials[0].recipe), members)
-        epoch = 0
-        while members:
-            epoch += 1
-            values = _epoch(program, members, epoch)
+    def __call__(self, trials: tuple[Trial, ...]) -> Iterator[Started | Progress | Finished | Failed]:
+        """Train trials of one shape: Started when one begins, Progress after every epoch, then Finished or Failed.
+
+        Where memory runs out, those in training begin anew, half as many side by side.
+
+        Raises:
+            DeviceLostError: when the device computes nothing any more.
+        """
+        shape, left = compile_key(trials[0].recipe), dict.fromkeys(trials)
+        begun: set[Trial] = set()
+        try:
+            size = self._stack or self._backend.stack_size(shape)
+            while left:
+                size = min(size, len(left))
+                try:
+                    for event in self._side_by_side(shape, tuple(left), size):
+                        match event:
+                            case Started(trial):
+                                if trial in begun:
+                                    continue
+                                begun.add(trial)
+                            case Finished(trial) | Failed(trial):
+                                del left[trial]
+                        yield event
+                except MemoryError:
+                    if size == 1:
+                        raise
+                    size //= 2
+        except MemoryError:
+            raise
+        except Exception as error:
+            self._check_device(error)
+            raise
+
+    def _check_device(self, error: Exception) -> None:
+        """Find out whether an error came from a lost device."""
+        try:
+            self._backend.check()
+        except Exception:  # noqa: BLE001  whatever it says, it does not compute
+            raise DeviceLostError(f"the device is lost: {type(error).__name__}: {error}") from error
+
+    def _side_by_side(
+        self, shape: CompileKey, trials: tuple[Trial, ...], size: int
+    ) -> Iterator[Started | Progress | Finished | Failed]:
+        """Train so many trials at a time; whoever ends gives its place to the next trial, or else to the last member.
+
+        What breaks before there is a program is the fault of those with which it would have begun: they have started.
+        """
+        yield from map(Started, trials[:size])
+        program = self._backend.program(shape, size)
+        waiting, members = deque(trials), list[_Member]()
+        while waiting or members:
+            if not waiting and len(members) <= program.n_members // 2:
+                program = self._backend.program(shape, len(members))
+            while waiting and len(members) < program.n_members:
+                yield Started(waiting[0])
+                members.append(self._begun(program, len(members), waiting.popleft()))
+            values = _epoch(program, members)
             outcomes = [self._see(program, i, *pair) for i, pair in enumerate(zip(members, values, strict=True))]
             for member, one in zip(members, values, strict=True):
-                yield Progress(member.trial, epoch, one.val_loss, one.val_accuracy)
+                yield Progress(member.trial, member.epoch - 1, one.val_loss, one.val_accuracy)
             yield from filter(None, outcomes)
-            left = [i for i, outcome in enumerate(outcomes) if outcome is None]
-            if 0 < len(left) < len(members):
-                _close_ranks(program, left)
-            members = [members[i] for i in left]
+            for i in reversed([i for i, outcome in enumerate(outcomes) if outcome]):
+                if waiting:
+                    yield Started(waiting[0])
+                    members[i] = self._begun(program, i, waiting.popleft())
+                else:
+                    last = members.pop()
+                    if i < len(members):
+                        program.move(len(members), i)
+                        members[i] = last
 
-    def _ready(self, shape: CompileKey, members: list[_Member]) -> Program:
-        """The program of a shape at the beginning of these members' trainings."""
-        program = self._backend.program(shape, len(members))
-        for i, member in enumerate(members):
-            program.reset(i, member.trial.seeds)
-        return program
+    def _begun(self, program: Program, place: int, trial: Trial) -> _Member:
+        """A trial at the beginning of its training, in this place of the program."""
+        program.reset(place, trial.seeds)
+        _, held_out = split(N_TRAINING_IMAGES, trial.recipe.validation_fraction, trial.seeds.split)
+        stopper = Stopper(trial.recipe.early_stopping)
+        return _Member(trial, program.n_members, held_out, self._labels[held_out], stopper)
 
     def _compare(self, trial: Trial) -> dict[str, Any]:
         """Measure how many times as long as in float32 an epoch of this trial takes in bfloat16."""
-        members, seconds = [self._member(trial, 1)], []
+        seconds = []
         for precision in ("float32", "mixed_bfloat16"):
-            program = self._ready(replace(compile_key(trial.recipe), precision=precision), members)
+            program = self._backend.program(replace(compile_key(trial.recipe), precision=precision), 1)
+            members = [self._begun(program, 0, trial)]
             began = time.process_time()  # what else runs here must not decide it
-            _epoch(program, members, 1)
+            _epoch(program, members)
             seconds.append(time.process_time() - began)
         recipe = trial.recipe
         return {"factor": seconds[1] / seconds[0], "widths": recipe.hidden_widths, "batch_size": recipe.batch_size}
-
-    def _member(self, trial: Trial, stack: int) -> _Member:
-        training, held_out = split(N_TRAINING_IMAGES, trial.recipe.validation_fraction, trial.seeds.split)
-        return _Member(trial, stack, training, held_out, self._labels[held_out], Stopper(trial.recipe.early_stopping))
 
     def _see(self, program: Program, i: int, member: _Member, values: EpochValues) -> Finished | Failed | None:
         """Take in an epoch of the i-th member; its outcome if that was its last."""
@@ -159,13 +226,6 @@ class Trainer:
         return Finished(member.trial, result)
 
 
-def _close_ranks(program: Program, left: list[int]) -> None:
-    """Move the members that are left to the first places, so that those that ended cost nothing more."""
-    for target, source in enumerate(left):
-        if target != source:
-            program.move(source, target)
-
-
 def _confusion(truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.int32]) -> tuple[tuple[int, ...], ...]:
     """10 × 10 counts: rows are labels, columns predictions."""
     counts = [[0] * N_CLASSES for _ in range(N_CLASSES)]
@@ -182,19 +242,21 @@ class MakeTrainer:
         data: where MNIST lies.
         backend: what Keras computes with.
         gpus: the GPU of each worker as CUDA_VISIBLE_DEVICES names it; none for the CPU.
+        stack: how many trials a worker trains side by side; None leaves it to the backend.
         compared: a trial in bfloat16, for the first worker to compare with float32.
     """
 
     data: Handle
     backend: str
     gpus: tuple[str, ...] = ()
+    stack: int | None = None
     compared: Trial | None = None
 
     def __call__(self, number: int) -> Trainer:
         """The trainer of the worker with this number, on its own device."""
         os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus[number] if self.gpus else "-1"
         data = attach(self.data)
-        return Trainer(data, make_backend(self.backend, data), self.compared if number == 0 else None)
+        return Trainer(data, make_backend(self.backend, data), self.stack, self.compared if number == 0 else None)
 
 
 def make_backend(name: str, data: Mnist) -> Backend:
@@ -218,14 +280,14 @@ class EpochValues(NamedTuple):
     seconds: float
 
 
-def _epoch(program: Program, members: list[_Member], epoch: int) -> list[EpochValues]:
-    """Train and validate all members for an epoch; each is charged an equal part of the seconds."""
+def _epoch(program: Program, members: list[_Member]) -> list[EpochValues]:
+    """Train and validate all members for their next epoch; each is charged an equal part of the seconds."""
     import numpy as np
 
     began = running_s()
-    orders = np.stack([member.order(epoch) for member in members])
+    orders = np.stack([member.order() for member in members])
     rates = np.stack([learning_rates(member.trial.recipe) for member in members])
-    trained = program.train(orders, rates, epoch)
+    trained = program.train(orders, rates, [member.epoch for member in members])
     validated = program.validate(np.stack([member.held_out for member in members]))
     seconds = (running_s() - began) / len(members)
     return [
