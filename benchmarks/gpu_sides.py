@@ -188,7 +188,8 @@ def step(width: int, batch: int, optimizer: str, path: str | None = None) -> dic
     """
     import numpy as np
 
-    from mnist_sweep.recipe import Seeds, compile_key
+    from mnist_sweep.axes import compile_key
+    from mnist_sweep.recipe import Seeds
     from mnist_sweep.training.data import load
     from mnist_sweep.training.jax_program import JaxBackend
     from mnist_sweep.training.work import epoch_order, split
@@ -219,9 +220,9 @@ def grid(*, layers: int, width: int, batch: int, file: str, quick: bool) -> dict
     """The trainings of a part of a sweep file, all repeats of a shape side by side, compiling included."""
     from itertools import groupby
 
+    from mnist_sweep.axes import compile_key
     from mnist_sweep.config import load_spec
     from mnist_sweep.plan import make_plan
-    from mnist_sweep.recipe import compile_key
     from mnist_sweep.training.data import MNIST_DIGEST
 
     trials = make_plan(load_spec(Path(file)), MNIST_DIGEST).trials

@@ -9,7 +9,7 @@ Law of the pure modules: no files, no clock, no environment; time and randomness
 from __future__ import annotations
 
 from collections.abc import Container, Hashable, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from mnist_sweep.axis import (
@@ -36,7 +36,7 @@ from mnist_sweep.axis import (
 )
 from mnist_sweep.keras_names import OPTIMIZER_NOTES
 from mnist_sweep.plain import from_plain
-from mnist_sweep.recipe import PRECISIONS, EarlyStopping, Recipe
+from mnist_sweep.recipe import N_TRAINING_IMAGES, PRECISIONS, CompileKey, EarlyStopping, Recipe
 
 LAYERS = "num_layers"
 DEFAULT_NUM_LAYERS = 4
@@ -207,6 +207,8 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
                     f"{recipe.optimizer}, momentum {recipe.momentum:g}" if recipe.momentum else recipe.optimizer
                 ),
                 _optimizers,
+                place=10,
+                tried_place=10,
             ),
         ),
     ),
@@ -224,7 +226,7 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
         plural="Learning rates",
         place=5,
         tried_place=6,
-        is_input=True,
+        inputs={"learning_rate": 1.0},
     ),
     plain(
         "precision",
@@ -239,6 +241,8 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
         default="float32",
         template="precision: float32         # or tf32 (on a GPU), or mixed_bfloat16",
         plural="Precisions",
+        place=12,
+        tried_place=12,
     ),
     plain(
         "max_epochs",
@@ -255,7 +259,7 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
         plural="Max Num Epochs",
         place=9,
         tried_place=1,
-        is_input=True,
+        inputs={"max_epochs": 1},
     ),
     Setting(
         name="early_stopping",
@@ -303,14 +307,19 @@ early_stopping:            # or off
                 place=8,
             ),
             of_stopping(
-                "monitor", "Monitor", "Monitors", Format.TEXT, note="Early stopping: what must improve.", off="off"
+                "monitor",
+                "Monitor",
+                "Monitors",
+                Format.TEXT,
+                note="Early stopping: what must improve.",
+                off="off",
+                place=11,
             ),
         ),
-        is_input=True,
+        inputs={"early_stopping": None},
     ),
 )
 
-AXES = tuple(one.name for one in SETTINGS)
 AXES = tuple(one.name for one in SETTINGS)
 _BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 
@@ -322,6 +331,13 @@ def setting(name: str) -> Setting:
         KeyError: when there is none.
     """
     return _BY_NAME[name]
+
+
+def compile_key(recipe: Recipe) -> CompileKey:
+    """The shape that a recipe trains in."""
+    inputs = {name: value for one in SETTINGS for name, value in one.inputs.items()}
+    shape = replace(recipe, **inputs, validation_fraction=0.5)
+    return CompileKey(shape, N_TRAINING_IMAGES - recipe.n_validation)
 
 
 def axis_value(recipe: Recipe, name: str) -> Hashable:

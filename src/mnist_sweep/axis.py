@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter
@@ -48,7 +48,7 @@ class Format(StrEnum):
     TEXT = "text"
 
 
-_LAST = 99
+_N_OLD, _LAST = 9, 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Facet:
         plural: over all values of a sweep, in hyperparams.xlsx.
         of: a recipe's value.
         tried: all values that these choices have.
-        place: where full.xlsx of old had it; those that it lacked stand behind.
-        tried_place: the same in hyperparams.xlsx.
+        place: its place in full.xlsx, where the old workbooks had the first nine.
+        tried_place: its place in hyperparams.xlsx.
     """
 
     header: str
@@ -76,7 +76,7 @@ class Facet:
     @property
     def is_old(self) -> bool:
         """Whether the old workbooks had it."""
-        return self.place < _LAST
+        return self.place <= _N_OLD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,8 @@ class Setting:
         phrase: its part of a model's name, which can depend on whether it is varied.
         listed: choices for people, as they stand in a sweep file.
         facets: its columns.
-        is_input: its value goes into the compiled program as an input, so trials that differ in it share a program.
+        inputs: its fields that are inputs of the compiled program, so that trials which differ in them share a program;
+            each with a value that stands for all.
     """
 
     name: str
@@ -115,7 +116,7 @@ class Setting:
     phrase: Callable[[Recipe, bool], str]
     facets: tuple[Facet, ...]
     listed: Callable[[Iterable[Any]], Cell]
-    is_input: bool = False
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def plain(

@@ -134,7 +134,7 @@ _NumLayers = Annotated[int, Field(ge=2, le=MAX_LAYERS)]
 _Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 _OneALayer = Field(min_length=1, max_length=MAX_LAYERS - 2)
 _Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_Momentum = Annotated[float, Field(ge=0, lt=1)]
+_Part = Annotated[float, Field(ge=0, lt=1)]
 _Delta = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Seed = Annotated[int, Field(ge=0, le=_MAX_SEED)]
 _Some = Field(min_length=1)
@@ -156,7 +156,7 @@ class Optimizer(_Model):
     """An optimizer with a setting of its own."""
 
     name: _OptimizerName = Field(description="The optimizer's name in Keras.")
-    momentum: Annotated[list[_Momentum], _Some, _OneOrMany()] = Field([0.0], description="For sgd: from 0, below 1.")
+    momentum: Annotated[list[_Part], _Some, _OneOrMany()] = Field([0.0], description="For sgd: from 0, below 1.")
 
 
 class EarlyStoppingRule(_Model):

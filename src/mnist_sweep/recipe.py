@@ -131,28 +131,10 @@ def loop_changes(recipe: Recipe, since: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class CompileKey:
-    """What changes the compiled program; learning rate, seeds and stopping are inputs to it."""
+    """What changes the compiled program: a recipe in which all that is an input to it has a fixed value."""
 
-    hidden_widths: tuple[int, ...]
-    hidden_funcs: tuple[str, ...]
-    batch_size: int
+    recipe: Recipe
     n_training: int
-    optimizer: str
-    momentum: float
-    precision: str
-
-
-def compile_key(recipe: Recipe) -> CompileKey:
-    """The shape that a recipe trains in."""
-    return CompileKey(
-        recipe.hidden_widths,
-        recipe.hidden_funcs,
-        recipe.batch_size,
-        N_TRAINING_IMAGES - recipe.n_validation,
-        recipe.optimizer,
-        recipe.momentum,
-        recipe.precision,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mnist_sweep.axes import recipe_words, setting
+from mnist_sweep.axes import compile_key, recipe_words, setting
 from mnist_sweep.counts import counted
 from mnist_sweep.errors import SweepMismatchError, WorkersError
 from mnist_sweep.events import Cause, Event, Failed, Finished, Planned, Progress, Record, RunEnded, RunStarted
@@ -17,7 +17,7 @@ from mnist_sweep.journal import Journal
 from mnist_sweep.ledger import Ledger, pending, replay
 from mnist_sweep.plan import Plan, SweepSpec
 from mnist_sweep.provenance import differences, fingerprints, rounding_words
-from mnist_sweep.recipe import CompileKey, Trial, compile_key, loop_changes, loop_version
+from mnist_sweep.recipe import CompileKey, Trial, loop_changes, loop_version
 
 Listener = Callable[[TrialEvent, Ledger], None]
 

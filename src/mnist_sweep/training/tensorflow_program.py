@@ -36,10 +36,10 @@ class TensorFlowProgram:
     def __init__(self, shape: CompileKey, train: tuple[Any, Any], test: tuple[Any, Any]) -> None:
         tf = tensorflow()
         self._shape, self._train_images, self._test_images = shape, train, test
-        self._model = _of_logits(build_model(shape))
-        self._optimizer = make_optimizer(shape, self._model.trainable_variables)
+        self._model = _of_logits(build_model(shape.recipe))
+        self._optimizer = make_optimizer(shape.recipe, self._model.trainable_variables)
         self._generators = seed_generators(self._model)
-        self._n_whole, self._n_left_over = divmod(shape.n_training, shape.batch_size)
+        self._n_whole, self._n_left_over = divmod(shape.n_training, shape.recipe.batch_size)
         self._n_partial = int(self._n_left_over > 0)
         self._begin = tf.function(self._begin_from, autograph=False)
         self._epoch = tf.function(self._train_on, autograph=False)
@@ -113,7 +113,7 @@ class TensorFlowProgram:
         """As many steps with whole batches and with a partial one as `n_steps` says; rates and seeds are by step."""
         tf = tensorflow()
         n_whole, n_partial = n_steps
-        size = self._shape.batch_size
+        size = self._shape.recipe.batch_size
 
         def whole(i: Any, loss_sum: Any, n_correct: Any) -> tuple[Any, Any, Any]:
             return add(i, loss_sum, n_correct, i, tf.slice(order, [i * size], [size]))
@@ -194,7 +194,7 @@ class TensorFlowBackend:
         """The program of a shape."""
         if n_members > 1:
             raise ValueError("on TensorFlow a program trains one model")
-        set_precision(shape.precision)
+        set_precision(shape.recipe.precision)
         program = self._programs.pop(shape, None)
         if program is None:
             program = TensorFlowProgram(shape, self._train, self._test)
