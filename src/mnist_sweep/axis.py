@@ -193,6 +193,14 @@ def above_zero(tree: Any) -> float:
     raise ValueError(f"found {tree!r}, allowed: numbers above 0")
 
 
+def below_one(tree: Any) -> float:
+    """Reads a number from 0 and below 1."""
+    if type(tree) in {int, float} and 0 <= tree < 1:
+        number: float = tree
+        return number
+    raise ValueError(f"found {tree!r}, allowed: numbers from 0 and below 1")
+
+
 def word(tree: Any) -> str:
     """Reads text."""
     text: str = from_plain(str, tree)

@@ -211,6 +211,7 @@ class Grid(_Model):
     batch_size: Annotated[list[_Count], _Some, _OneOrMany()] = _axis("batch_size", 200)
     learning_rate: Annotated[list[_Rate], _Some, _OneOrMany()] = _axis("learning_rate", 0.001)
     optimizer: Annotated[list[_OptimizerChoice], _Some, _OneOrMany()] = _axis("optimizer", "adam")
+    label_smoothing: Annotated[list[_Part], _Some, _OneOrMany()] = _axis("label_smoothing", 0.0)
     precision: Annotated[list[_Precision], _Some, _OneOrMany()] = _axis("precision", "float32")
     max_epochs: Annotated[list[_Count], _Some, _OneOrMany()] = _axis("max_epochs", 1000)
     early_stopping: Annotated[list[_StoppingChoice], _Some, _OneOrMany()] = _axis(

@@ -62,6 +62,7 @@ class Recipe:
     validation_fraction: float
     momentum: float = 0.0
     precision: str = "float32"
+    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.hidden_widths) != len(self.hidden_funcs):

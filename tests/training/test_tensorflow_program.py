@@ -13,7 +13,7 @@ from builders import a_recipe
 from mnist_sweep.axes import compile_key
 from mnist_sweep.recipe import CompileKey, Seeds
 from mnist_sweep.training.data import Mnist
-from mnist_sweep.training.model import build_model, build_optimizer, initialize, initializer_seeds
+from mnist_sweep.training.model import build_model, build_optimizer, initialize, initializer_seeds, trained_losses
 from mnist_sweep.training.runtime import tensorflow
 from mnist_sweep.training.tensorflow_program import TensorFlowBackend, TensorFlowProgram
 
@@ -209,3 +209,16 @@ def test_models_side_by_side_are_refused(backend: TensorFlowBackend) -> None:
     """A program holds one model."""
     with pytest.raises(ValueError, match="on TensorFlow a program trains one model"):
         backend.program(_shape(_N_20), 2)
+
+
+def test_labels_are_smoothed_as_keras_smooths_them() -> None:
+    """The trained loss is Keras's with the same label_smoothing; without it, it is the cross-entropy itself."""
+    keras = importlib.import_module("keras")
+    logits = np.random.default_rng(0).normal(size=(5, 10)).astype(np.float32)
+    one_hot = keras.ops.one_hot(np.arange(5), 10)
+    plain = keras.losses.categorical_crossentropy(one_hot, logits, from_logits=True)
+    expected = keras.losses.categorical_crossentropy(one_hot, logits, from_logits=True, label_smoothing=0.1)
+    smoothed = trained_losses(a_recipe(label_smoothing=0.1), plain, logits)
+    assert np.allclose(expected, smoothed, atol=1e-6)
+    assert not np.allclose(plain, smoothed, atol=1e-2)
+    assert plain is trained_losses(a_recipe(), plain, logits)

@@ -13,6 +13,7 @@ from mnist_sweep.training.model import (
     initializer_seeds,
     optimizer_starts,
     seed_generators,
+    trained_losses,
 )
 
 
@@ -32,7 +33,7 @@ class Network:
     """
 
     def __init__(self, recipe: Recipe, model: Any) -> None:
-        self._model = model
+        self._recipe, self._model = recipe, model
         self._model.layers[-1].activation = importlib.import_module("keras").activations.linear  # losses take logits
         self._optimizer = build_optimizer(recipe, 0.001, model.trainable_variables)  # each step writes its own rate
         self._kinds = (model.trainable_variables, model.non_trainable_variables, self._optimizer.variables)
@@ -78,7 +79,7 @@ class Network:
         def loss(trainable: list[Any]) -> tuple[Any, tuple[Any, ...]]:
             logits, after = self._model.stateless_call(trainable, other, x, training=True)
             losses = _losses(y, logits)
-            mean = losses.mean()
+            mean = trained_losses(self._recipe, losses, logits).mean()
             return mean, (after, losses.sum(), (logits.argmax(-1) == y).sum())
 
         (_, (after, *sums)), gradients = jax().value_and_grad(loss, has_aux=True)(state.trainable)

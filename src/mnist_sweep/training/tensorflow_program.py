@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_sweep.recipe import N_TRAINING_IMAGES, CompileKey, Seeds
 from mnist_sweep.training.fingerprint import fingerprint
-from mnist_sweep.training.model import build_model, initialize, initializer_seeds, seed_generators
+from mnist_sweep.training.model import build_model, initialize, initializer_seeds, seed_generators, trained_losses
 from mnist_sweep.training.optimizers import make_optimizer
 from mnist_sweep.training.program import Evaluation, layer_seeds
 from mnist_sweep.training.runtime import set_precision, tensorflow
@@ -143,7 +143,7 @@ class TensorFlowProgram:
         with tf.GradientTape() as tape:
             logits = self._model(_scaled(tf.gather(images, batch)), training=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
-            mean = tf.reduce_sum(losses) / batch.shape[0]
+            mean = tf.reduce_sum(trained_losses(self._shape.recipe, losses, logits)) / batch.shape[0]
         self._optimizer.apply(tape.gradient(mean, weights), rate, step)
         correct = tf.equal(tf.argmax(logits, 1, output_type=tf.int32), y)
         return tf.reduce_sum(tf.cast(losses, tf.float64)), tf.math.count_nonzero(correct, dtype=tf.int32)
