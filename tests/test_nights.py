@@ -16,7 +16,6 @@ import pytest
 
 from builders import a_plan, a_trial, finished
 from mnist_sweep import drive, terminal
-from mnist_sweep.boundary import stop_signals
 from mnist_sweep.engine import Wishes
 from mnist_sweep.errors import WorkersError
 from mnist_sweep.events import Cause, Event, Failed, Finished, Record, RunStarted, Started
@@ -27,6 +26,7 @@ from mnist_sweep.ledger import replay
 from mnist_sweep.locks import holder, locked
 from mnist_sweep.recipe import Trial
 from mnist_sweep.reports.build import write_reports
+from mnist_sweep.stop import stop_signals
 from mnist_sweep.summary import summarize
 from mnist_sweep.sweep import Training, run_sweep
 from mnist_sweep.terminal import Look

@@ -22,7 +22,8 @@ import pytest
 
 from mnist_sweep.errors import StorageError
 from mnist_sweep.training import fetch
-from mnist_sweep.training.data import SHAPES, Mnist, cached_file, load, read_npz
+from mnist_sweep.training.data import SHAPES, Mnist, cached_file, read_npz
+from mnist_sweep.training.fetch import load
 
 Arrays = dict[str, npt.NDArray[np.uint8]]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnist_sweep.errors import StorageError
-from mnist_sweep.files import is_there, read_file, write_whole
+from mnist_sweep.files import read_file, write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -189,17 +189,3 @@ def store(data: Mnist) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, **{name: getattr(data, name).reshape(shape) for name, shape in SHAPES.items()})
     write_whole(target, content.getvalue())
-
-
-def load() -> Mnist:
-    """MNIST from this machine's caches, else fetched once from the network and cached.
-
-    Raises:
-        StorageError: when a cached file is not MNIST, or no source can be reached.
-    """
-    for path in (cached_file(), cache_folder() / "mnist.npz"):
-        if is_there(path):
-            return read_npz(path)
-    from mnist_sweep.training.fetch import fetch
-
-    return fetch()

@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mnist_sweep.errors import StorageError
 from mnist_sweep.files import is_there, read_file
 from mnist_sweep.interpreter import clean_environment, python
-from mnist_sweep.training.data import MAX_BYTES, SHAPES, Mnist, cache_folder, checked, from_npz, read_npz, store
+from mnist_sweep.training.data import (
+    MAX_BYTES,
+    SHAPES,
+    Mnist,
+    cache_folder,
+    cached_file,
+    checked,
+    from_npz,
+    read_npz,
+    store,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +48,18 @@ _IDX_FILES = {
     "x_test": "t10k-images-idx3-ubyte",
     "y_test": "t10k-labels-idx1-ubyte",
 }
+
+
+def load() -> Mnist:
+    """MNIST from this machine's caches, else fetched once from the network and cached.
+
+    Raises:
+        StorageError: when a cached file is not MNIST, or no source can be reached.
+    """
+    for path in (cached_file(), cache_folder() / "mnist.npz"):
+        if is_there(path):
+            return read_npz(path)
+    return fetch()
 
 
 def take(path: Path) -> Mnist:
