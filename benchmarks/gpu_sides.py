@@ -42,7 +42,7 @@ def _about_jax() -> dict[str, Any]:
 
 def _trainer(stack: int | None = None, *, deterministic: bool = True) -> Any:
     from mnist_sweep.training import jax_runtime
-    from mnist_sweep.training.data import load
+    from mnist_sweep.training.fetch import load
     from mnist_sweep.training.jax_program import JaxBackend
     from mnist_sweep.training.work import Trainer
 
@@ -93,7 +93,7 @@ def torch_loop(width: int, batch: int, epochs: int, rounds: int) -> dict[str, An
     """A plain loop of PyTorch, one model at a time: model and images on the device, batches by index, Adam."""
     import torch
 
-    from mnist_sweep.training.data import load
+    from mnist_sweep.training.fetch import load
     from mnist_sweep.training.work import epoch_order, split
 
     torch.set_num_threads(1)  # as the engine has on a CPU
@@ -188,8 +188,9 @@ def step(width: int, batch: int, optimizer: str, path: str | None = None) -> dic
     """
     import numpy as np
 
-    from mnist_sweep.recipe import Seeds, compile_key
-    from mnist_sweep.training.data import load
+    from mnist_sweep.axes import compile_key
+    from mnist_sweep.recipe import Seeds
+    from mnist_sweep.training.fetch import load
     from mnist_sweep.training.jax_program import JaxBackend
     from mnist_sweep.training.work import epoch_order, split
 
@@ -219,9 +220,9 @@ def grid(*, layers: int, width: int, batch: int, file: str, quick: bool) -> dict
     """The trainings of a part of a sweep file, all repeats of a shape side by side, compiling included."""
     from itertools import groupby
 
+    from mnist_sweep.axes import compile_key
     from mnist_sweep.config import load_spec
     from mnist_sweep.plan import make_plan
-    from mnist_sweep.recipe import compile_key
     from mnist_sweep.training.data import MNIST_DIGEST
 
     trials = make_plan(load_spec(Path(file)), MNIST_DIGEST).trials

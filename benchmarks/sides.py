@@ -32,7 +32,7 @@ def _trial(recipe: Any, repeat: int) -> Any:
 
 
 def _trainer() -> Any:
-    from mnist_sweep.training.data import load
+    from mnist_sweep.training.fetch import load
     from mnist_sweep.training.tensorflow_program import TensorFlowBackend
     from mnist_sweep.training.work import Trainer
 
@@ -58,7 +58,7 @@ def engine(precision: str, epochs: int = 5) -> list[float]:
 
 
 def _keras_data() -> tuple[Any, Any, Any, Any]:
-    from mnist_sweep.training.data import load
+    from mnist_sweep.training.fetch import load
     from mnist_sweep.training.work import split
 
     data = load()
@@ -183,8 +183,7 @@ def accuracies(n: int, epochs: int = 5) -> dict[str, list[float]]:
     import numpy as np
 
     from mnist_sweep.events import Finished
-    from mnist_sweep.recipe import compile_key
-    from mnist_sweep.training.data import load
+    from mnist_sweep.training.fetch import load
     from mnist_sweep.training.model import build_model, initialize, initializer_seeds
     from mnist_sweep.training.work import epoch_order, split
 
@@ -198,7 +197,7 @@ def accuracies(n: int, epochs: int = 5) -> dict[str, list[float]]:
     x, y = data.x_train.astype("float32") / 255, data.y_train.astype("int32")
     x_test = data.x_test.astype("float32") / 255
     for repeat in range(1, n + 1):
-        model = build_model(compile_key(_recipe(64, 100, epochs)))
+        model = build_model(_recipe(64, 100, epochs))
         initialize(model, initializer_seeds(model, repeat))
         model.compile("adam", "sparse_categorical_crossentropy")
         for epoch in range(1, epochs + 1):
@@ -214,7 +213,7 @@ def growth(n_shapes: int = 63, n_repeats: int = 8) -> dict[str, float]:
     from pathlib import Path
 
     from mnist_sweep.recipe import Recipe
-    from mnist_sweep.training.data import load
+    from mnist_sweep.training.fetch import load
     from mnist_sweep.training.tensorflow_program import TensorFlowBackend
     from mnist_sweep.training.work import Trainer
 

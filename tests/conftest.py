@@ -34,7 +34,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def mnist() -> Mnist:
     """Real MNIST, from this machine's cache or fetched into it, where processes that tests start find it."""
-    from mnist_sweep.training.data import load
+    from mnist_sweep.training.fetch import load
 
     return load()
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mnist_sweep.recipe import CompileKey
+from builders import a_recipe
+from mnist_sweep.recipe import CompileKey, Recipe
 from mnist_sweep.training.data import Mnist
 
 SIZE = 100
@@ -36,7 +37,7 @@ def some_images(n_training: int = 2_500, n_test: int = 700) -> Mnist:
     return Mnist(*parts, source="made up")
 
 
-def small_net(shape: CompileKey, *, normalised: bool = False, dropout: float = 0.0) -> Any:
+def small_net(recipe: Recipe, *, normalised: bool = False, dropout: float = 0.0) -> Any:
     """Two dense layers, if asked for each with batch normalisation, which makes a bias idle, and with dropout."""
     keras = importlib.import_module("keras")
     generators = map(keras.random.SeedGenerator, count())
@@ -47,7 +48,7 @@ def small_net(shape: CompileKey, *, normalised: bool = False, dropout: float = 0
         )
 
     layers: list[Any] = [keras.Input((784,))]
-    for width, func in zip(shape.hidden_widths, shape.hidden_funcs, strict=True):
+    for width, func in zip(recipe.hidden_widths, recipe.hidden_funcs, strict=True):
         layers += [dense(width, use_bias=not normalised)]
         layers += [keras.layers.BatchNormalization()] * normalised
         layers += [keras.layers.Activation(func), keras.layers.Dropout(dropout, seed=1)]
@@ -57,15 +58,8 @@ def small_net(shape: CompileKey, *, normalised: bool = False, dropout: float = 0
 def a_shape(n_training: int, optimizer: str = "adam", **changes: Any) -> CompileKey:
     """The shape of that net."""
     momentum = OPTIMIZERS.get(optimizer, (0, {}))[1].get("momentum", 0.0)
-    values = {"batch_size": SIZE, "precision": "float32", **changes}
-    return CompileKey(
-        hidden_widths=(32, 24),
-        hidden_funcs=("relu", "tanh"),
-        n_training=n_training,
-        optimizer=optimizer,
-        momentum=momentum,
-        **values,
-    )
+    values = {"batch_size": SIZE, "optimizer": optimizer, "momentum": momentum, **changes}
+    return CompileKey(a_recipe(hidden_widths=(32, 24), hidden_funcs=("relu", "tanh"), **values), n_training)
 
 
 def logits_of(model: Any, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -82,7 +76,7 @@ def _steps() -> Iterator[tuple[str, npt.NDArray[Any]]]:
     data = some_images()
     for normalised in (False, True):
         for name, (rate, config) in OPTIMIZERS.items():
-            model = small_net(a_shape(SIZE), normalised=normalised)
+            model = small_net(a_shape(SIZE).recipe, normalised=normalised)
             label = f"{name} {normalised}"
             yield from ((f"{label} weights {i}", weight) for i, weight in enumerate(model.get_weights()))
             optimizer = keras.optimizers.get({"class_name": name, "config": {"learning_rate": rate, **config}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import a_plan, a_spec
+from mnist_sweep.axis import EachLayer, Optimizer
 from mnist_sweep.config import json_schema, load_spec, parse_spec
 from mnist_sweep.errors import ConfigError
 from mnist_sweep.keras_names import ACTIVATION_ALIASES, ACTIVATIONS, OPTIMIZERS, REFUSED_ACTIVATIONS, REFUSED_OPTIMIZERS
 from mnist_sweep.plan import SeedPolicy, count_points, make_plan
+from mnist_sweep.recipe import EarlyStopping
 
 _EXAMPLE = """\
 name: example
@@ -53,12 +56,13 @@ _GRID_KEYS = [
     "batch_size",
     "learning_rate",
     "optimizer",
+    "label_smoothing",
     "precision",
     "max_epochs",
     "early_stopping",
 ]
 _STOPPING_KEYS = ["monitor", "min_delta", "patience", "restore_best_weights"]
-_DEFAULT_STOPPING = {"monitor": "val_loss", "min_delta": 0.0001, "patience": 10, "restore_best_weights": True}
+_DEFAULT_STOPPING = EarlyStopping("val_loss", 0.0001, 10, restore_best_weights=True)
 
 
 def _error(text: str) -> ConfigError:
@@ -92,7 +96,8 @@ def test_a_name_and_one_axis_are_enough() -> None:
         "hidden_funcs": ("relu",),
         "batch_size": (200,),
         "learning_rate": (0.001,),
-        "optimizer": ({"name": "adam", "momentum": 0.0},),
+        "optimizer": (Optimizer("adam", 0.0),),
+        "label_smoothing": (0.0,),
         "precision": ("float32",),
         "max_epochs": (1000,),
         "early_stopping": (_DEFAULT_STOPPING,),
@@ -111,19 +116,19 @@ def test_axes_stand_in_the_order_of_the_file() -> None:
     ("grid", "axis", "expected"),
     [
         ("batch_size: 5", "batch_size", (5,)),
-        ("hidden_width: [8, [4, 6]]\nnum_layers: 4", "hidden_width", (8, [4, 6])),
+        ("hidden_width: [8, [4, 6]]\nnum_layers: 4", "hidden_width", (8, (4, 6))),
         (
             "hidden_funcs: [relu, [tanh, elu], {each_layer: elu}]",
             "hidden_funcs",
-            ("relu", ["tanh", "elu"], {"each_layer": ["elu"]}),
+            ("relu", ("tanh", "elu"), EachLayer(("elu",))),
         ),
         ("hidden_funcs: swish", "hidden_funcs", ("silu",)),
-        ("hidden_funcs: {each_layer: [hard_swish, relu]}", "hidden_funcs", ({"each_layer": ["hard_silu", "relu"]},)),
-        ("optimizer: sgd", "optimizer", ({"name": "sgd", "momentum": 0.0},)),
+        ("hidden_funcs: {each_layer: [hard_swish, relu]}", "hidden_funcs", (EachLayer(("hard_silu", "relu")),)),
+        ("optimizer: sgd", "optimizer", (Optimizer("sgd", 0.0),)),
         (
             "optimizer: [adam, {name: sgd, momentum: [0.0, 0.9]}]",
             "optimizer",
-            ({"name": "adam", "momentum": 0.0}, {"name": "sgd", "momentum": 0.0}, {"name": "sgd", "momentum": 0.9}),
+            (Optimizer("adam", 0.0), Optimizer("sgd", 0.0), Optimizer("sgd", 0.9)),
         ),
         ("early_stopping: off", "early_stopping", (None,)),
         ("early_stopping: false", "early_stopping", (None,)),
@@ -131,18 +136,18 @@ def test_axes_stand_in_the_order_of_the_file() -> None:
         (
             "early_stopping: [off, {patience: 3}]",
             "early_stopping",
-            (None, {**_DEFAULT_STOPPING, "patience": 3}),
+            (None, replace(_DEFAULT_STOPPING, patience=3)),
         ),
         (
             "early_stopping: {patience: [5, 7], min_delta: [0.0, 0.1]}",
             "early_stopping",
-            tuple({**_DEFAULT_STOPPING, "patience": p, "min_delta": d} for p in (5, 7) for d in (0.0, 0.1)),
+            tuple(replace(_DEFAULT_STOPPING, patience=p, min_delta=d) for p in (5, 7) for d in (0.0, 0.1)),
         ),
         (
             "early_stopping: {monitor: [val_accuracy, val_loss], restore_best_weights: [false, true]}",
             "early_stopping",
             tuple(
-                {**_DEFAULT_STOPPING, "monitor": m, "restore_best_weights": r}
+                replace(_DEFAULT_STOPPING, monitor=m, restore_best_weights=r)
                 for m in ("val_accuracy", "val_loss")
                 for r in (False, True)
             ),
@@ -445,7 +450,9 @@ def test_a_list_of_one_value_a_layer_has_as_many_as_layers_are_allowed(key: str)
     value = "8" if key == "hidden_width" else "relu"
     listed = ", ".join([value] * 98)
 
-    assert 98 == len(a_spec(f"{key}: [[{listed}]]").axis(key).choices[0])
+    (choice,) = a_spec(f"{key}: [[{listed}]]").axis(key).choices
+    assert isinstance(choice, tuple)
+    assert 98 == len(choice)
     (problem,) = _grid_error(f"{key}: [[{listed}, {value}]]").problems
     assert (f"grid.{key}[0]", True) == (problem.path, "(at most 98)" in problem.text)
 

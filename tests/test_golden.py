@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
 from dataclasses import replace
@@ -22,14 +23,15 @@ from mnist_sweep.training.data import MNIST_DIGEST
 
 _FOLDER = Path(__file__).parent / "golden"
 _TRIALS = {
-    "format-1-loop-1": (16, 6),
-    "format-1-loop-2": (8, 0),
-    "format-1-loop-3": (8, 0),
-    "format-1-checksums": (16, 6),
-    "format-1-fingerprint": (4, 0),
-    "format-1-backend": (8, 0),
+    "format-1-backend": (8, 0, "6a63e4117d01"),
+    "format-1-checksums": (16, 6, "1525c0efdb0f"),
+    "format-1-every-axis": (16, 8, "82826379d88a"),
+    "format-1-fingerprint": (4, 0, "7542de539ec1"),
+    "format-1-loop-1": (16, 6, "45c891ecdcf3"),
+    "format-1-loop-2": (8, 0, "38c6d1dc4aad"),
+    "format-1-loop-3": (8, 0, "bbeed374393b"),
 }
-"""How many trials each of them has, and how many of these failed."""
+"""How many trials each of them has, how many of these failed, and a digest of the keys of all that ended."""
 _JOURNALS = sorted(_FOLDER.glob("*.jsonl"))
 
 
@@ -41,9 +43,11 @@ def test_every_old_journal_gives_its_whole_sweep(path: Path) -> None:
     trials = [outcome.trial for outcome in ledger.outcomes.values()]
     plan = recorded_plan(ledger.spec, ledger, trials[0].data)
     summary = summarize(plan, ledger)
-    n, n_failed = _TRIALS[path.stem]
+    n, n_failed, digest = _TRIALS[path.stem]
     assert n == len(plan.trials) == len(trials)
     assert [] == pending(plan.trials, ledger)
+    keys = sorted([*ledger.outcomes, *ledger.confirmations])
+    assert digest == hashlib.sha256("".join(keys).encode()).hexdigest()[:12]
     assert (n - n_failed, n_failed) == (summary.n(Status.FINISHED), summary.n(Status.FAILED))
     made = {name: render(summary, "output/golden") for name, render in RENDERERS.items()}
     assert all(made.values())
@@ -54,7 +58,12 @@ def test_every_old_journal_gives_its_whole_sweep(path: Path) -> None:
 def test_only_journals_of_before_have_lines_without_a_checksum(path: Path) -> None:
     """The journals here show both ways in which lines have been written."""
     n_sums = sum(line.endswith(b'"}') and b',"crc":"' in line for line in path.read_bytes().splitlines())
-    assert {"format-1-checksums": 46, "format-1-fingerprint": 16, "format-1-backend": 20}.get(path.stem, 0) == n_sums
+    assert {
+        "format-1-checksums": 46,
+        "format-1-fingerprint": 16,
+        "format-1-backend": 20,
+        "format-1-every-axis": 45,
+    }.get(path.stem, 0) == n_sums
 
 
 @pytest.mark.parametrize("path", _JOURNALS, ids=lambda path: path.stem)

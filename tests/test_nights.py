@@ -17,7 +17,7 @@ import pytest
 from builders import a_plan, a_trial, finished
 from command import TINY, forget_after, run
 from mnist_sweep import drive, terminal
-from mnist_sweep.boundary import Context, run_command, stop_signals
+from mnist_sweep.boundary import Context, run_command
 from mnist_sweep.cli import cli
 from mnist_sweep.engine import Wishes
 from mnist_sweep.errors import WorkersError
@@ -29,6 +29,7 @@ from mnist_sweep.ledger import replay
 from mnist_sweep.locks import holder, locked
 from mnist_sweep.recipe import Trial
 from mnist_sweep.reports.build import write_reports
+from mnist_sweep.stop import stop_signals
 from mnist_sweep.summary import summarize
 from mnist_sweep.sweep import Training, run_sweep
 from mnist_sweep.terminal import Look

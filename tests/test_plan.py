@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import DATA, a_plan, a_spec
+from mnist_sweep.axis import EachLayer
 from mnist_sweep.plan import (
     Axis,
     LayerMismatchError,
@@ -142,7 +143,7 @@ def test_as_many_points_are_made_as_were_counted(spec: SweepSpec) -> None:
 
 def test_a_huge_grid_is_counted_without_being_made() -> None:
     """A grid far too large to expand is counted."""
-    grid = Axis("hidden_funcs", ({"each_layer": ["relu", "tanh"]},))
+    grid = Axis("hidden_funcs", (EachLayer(("relu", "tanh")),))
     spec = a_spec("num_layers: 100")
     axes = tuple(grid if axis.name == grid.name else axis for axis in spec.axes)
     large = SweepSpec(spec.name, spec.goal, spec.repeats, spec.validation_fraction, spec.seeds, axes)

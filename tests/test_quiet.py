@@ -37,7 +37,7 @@ def test_who_presses_ctrl_c_is_answered_while_chatter_is_held_back() -> None:
     """A signal is answered on the terminal itself, and the block goes on."""
     code = (
         "import os, signal\n"
-        "from mnist_sweep.boundary import stop_signals\n"
+        "from mnist_sweep.stop import stop_signals\n"
         "from mnist_sweep.quiet import held_stderr\n"
         "with stop_signals(None), held_stderr():\n"
         "    os.write(2, b'chatter')\n"

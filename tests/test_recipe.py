@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import DATA, a_recipe, a_trial
+from mnist_sweep.axes import compile_key
 from mnist_sweep.recipe import (
     EarlyStopping,
     Recipe,
     Seeds,
     Trial,
-    compile_key,
     derive_seed,
     exact_accuracy,
     loop_changes,

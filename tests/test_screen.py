@@ -132,7 +132,7 @@ _TRAINS = """
 import fcntl, sys, termios, time
 fcntl.ioctl(2, termios.TIOCSCTTY, 0)
 from builders import a_plan
-from mnist_sweep.boundary import stop_signals
+from mnist_sweep.stop import stop_signals
 from mnist_sweep.events import Progress, Record, RunStarted, Started
 from mnist_sweep.ledger import Ledger
 from mnist_sweep.terminal import Look, progress, say

@@ -9,12 +9,12 @@ import pytest
 
 from builders import a_plan, finished
 from mnist_sweep import drive, screen
-from mnist_sweep.boundary import Stop
 from mnist_sweep.drive import How, train_at
 from mnist_sweep.engine import Wishes
 from mnist_sweep.events import Cause, Event, Failed, Record, RunStarted, Started
 from mnist_sweep.home import Home
 from mnist_sweep.ledger import Ledger, replay
+from mnist_sweep.stop import Stop
 from mnist_sweep.sweep import Listener
 from mnist_sweep.terminal import Look, Pace, progress
 

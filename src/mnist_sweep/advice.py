@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mnist_sweep.axes import axis_name_words, axis_value_words
 from mnist_sweep.counts import counted
 from mnist_sweep.summary import Status, Summary
-from mnist_sweep.words import axis_name_words, axis_value_words
 
 
 def next_steps(summary: Summary, home: str) -> list[str]:

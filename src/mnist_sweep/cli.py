@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnist_sweep.boundary import Context, run_command, stop_signals
+from mnist_sweep.boundary import Context, run_command
 from mnist_sweep.errors import ExitCode, JournalCorruptError, UsageError
 from mnist_sweep.home import Home, existing_home
 from mnist_sweep.journal import read_records
@@ -25,6 +25,7 @@ from mnist_sweep.ledger import Ledger, recorded_plan, replay
 from mnist_sweep.locks import holder, locked
 from mnist_sweep.plan import MAX_RECORDED_TRIALS, MAX_TRIALS, Plan, SweepSpec, count_points, make_plan
 from mnist_sweep.recipe import BACKENDS, Trial
+from mnist_sweep.stop import stop_signals
 from mnist_sweep.streams import open_streams
 from mnist_sweep.summary import Summary, summarize
 
@@ -480,7 +481,8 @@ def data(source: Path | None) -> None:
       mnist-sweep data
       mnist-sweep data --from ~/Downloads/mnist.npz
     """
-    from mnist_sweep.training.data import DIGESTS, cached_file, load
+    from mnist_sweep.training.data import DIGESTS, cached_file
+    from mnist_sweep.training.fetch import load
 
     if source is None:
         mnist = load()

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mnist_sweep.axes import axis_name_words, axis_value, axis_value_words, recipe_words
 from mnist_sweep.counts import counted
-from mnist_sweep.effects import AxisEffect, Level, axis_value
+from mnist_sweep.effects import AxisEffect, Level
 from mnist_sweep.noise import MOST_REPEATS, POWER, largest_tie, pooled_noise
 from mnist_sweep.plan import EACH_REPEAT
 from mnist_sweep.recipe import Recipe
 from mnist_sweep.summary import CHOSEN_BY, Confirmed, Ranking, Standing, Summary, known_values, spread_of
-from mnist_sweep.words import (
-    amount_words,
-    axis_name_words,
-    axis_value_words,
-    complete_words,
-    listed,
-    metric_words,
-    recipe_words,
-)
+from mnist_sweep.words import amount_words, complete_words, listed, metric_words
 
 _FEW = 3
 

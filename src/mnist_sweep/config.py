@@ -27,18 +27,29 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from mnist_sweep.axes import (
+    AN_ACTIVATION,
+    DEFAULT_NUM_LAYERS,
+    LAYERS,
+    MAX_COUNT,
+    MAX_LAYERS,
+    MAX_WIDTH,
+    SETTINGS,
+    setting,
+)
+from mnist_sweep.axis import Choice
+from mnist_sweep.axis import EachLayer as EachLayerChoice
+from mnist_sweep.axis import Optimizer as OptimizerChoice
 from mnist_sweep.errors import SHOWN_PROBLEMS, ConfigError, Problem
 from mnist_sweep.files import read_file
 from mnist_sweep.keras_names import (
     ACTIVATION_ALIASES,
     ACTIVATIONS,
-    OPTIMIZER_NOTES,
     OPTIMIZERS,
     REFUSED_ACTIVATIONS,
     REFUSED_OPTIMIZERS,
 )
 from mnist_sweep.plan import (
-    DEFAULT_NUM_LAYERS,
     MAX_TRIALS,
     Axis,
     SeedPolicy,
@@ -46,14 +57,11 @@ from mnist_sweep.plan import (
     count_points,
     layer_mismatches,
 )
-from mnist_sweep.recipe import BACKENDS, N_TRAINING_IMAGES
+from mnist_sweep.recipe import BACKENDS, N_TRAINING_IMAGES, EarlyStopping
 from mnist_sweep.yaml_tree import MAX_BYTES, Document, path_text, read_yaml
 from mnist_sweep.yaml_tree import Path as TreePath
 
-_MAX_WIDTH = 65_536
-_MAX_LAYERS = 100
 _MAX_SEED = 2**31 - 1
-_MAX_COUNT = 2**31 - 1
 _ONE, _LIST, _MAPPING, _OFF, _WORD = "\0one", "\0list", "\0mapping", "\0off", "\0word"  # no key of a file is like these
 _SHOWN = 60  # characters of a wrong value that a message repeats
 _MAX_NAME_BYTES = 200  # file systems take 255, and --fresh appends a date
@@ -120,14 +128,13 @@ _OptimizerName = Annotated[
     _known("optimizer", OPTIMIZERS, REFUSED_OPTIMIZERS, {}),
     WithJsonSchema({"type": "string", "enum": list(OPTIMIZERS)}),
 ]
-_OPTIMIZER_NOTES = " ".join(f"{name}: {note}." for name, note in OPTIMIZER_NOTES.items())
 _Precision = Literal["float32", "tf32", "mixed_bfloat16"]
-_Count = Annotated[int, Field(ge=1, le=_MAX_COUNT)]
-_NumLayers = Annotated[int, Field(ge=2, le=_MAX_LAYERS)]
-_Width = Annotated[int, Field(ge=1, le=_MAX_WIDTH)]
-_OneALayer = Field(min_length=1, max_length=_MAX_LAYERS - 2)
+_Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+_NumLayers = Annotated[int, Field(ge=2, le=MAX_LAYERS)]
+_Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+_OneALayer = Field(min_length=1, max_length=MAX_LAYERS - 2)
 _Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_Momentum = Annotated[float, Field(ge=0, lt=1)]
+_Part = Annotated[float, Field(ge=0, lt=1)]
 _Delta = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Seed = Annotated[int, Field(ge=0, le=_MAX_SEED)]
 _Some = Field(min_length=1)
@@ -149,7 +156,7 @@ class Optimizer(_Model):
     """An optimizer with a setting of its own."""
 
     name: _OptimizerName = Field(description="The optimizer's name in Keras.")
-    momentum: Annotated[list[_Momentum], _Some, _OneOrMany()] = Field([0.0], description="For sgd: from 0, below 1.")
+    momentum: Annotated[list[_Part], _Some, _OneOrMany()] = Field([0.0], description="For sgd: from 0, below 1.")
 
 
 class EarlyStoppingRule(_Model):
@@ -161,7 +168,7 @@ class EarlyStoppingRule(_Model):
     min_delta: Annotated[list[_Delta], _Some, _OneOrMany()] = Field(
         [0.0001], description="An improvement is more than this."
     )
-    patience: Annotated[list[Annotated[int, Field(ge=0, le=_MAX_COUNT)]], _Some, _OneOrMany()] = Field(
+    patience: Annotated[list[Annotated[int, Field(ge=0, le=MAX_COUNT)]], _Some, _OneOrMany()] = Field(
         [10], description="Stop after this many epochs without improvement."
     )
     restore_best_weights: Annotated[list[bool], _Some, _OneOrMany()] = Field(
@@ -191,31 +198,24 @@ _ShuffleSeed = Annotated[
 ]
 
 
+def _axis(name: str, default: Any) -> Any:
+    return Field([default], description=setting(name).note)
+
+
 class Grid(_Model):
     """What is varied: each key takes one value, or a list of values, which makes it an axis."""
 
-    num_layers: Annotated[list[_NumLayers], _Some, _OneOrMany()] = Field(
-        [DEFAULT_NUM_LAYERS], description="Layers, input and output counted: 4 means two hidden layers."
-    )
-    hidden_width: Annotated[list[_WidthChoice], _Some, _OneOrMany()] = Field(
-        [200], description="Width of all hidden layers; an inner list gives one width a layer."
-    )
-    hidden_funcs: Annotated[list[_FuncsChoice], _Some, _OneOrMany()] = Field(
-        ["relu"],
-        description="Activation of all hidden layers; an inner list gives one a layer; each_layer combines them.",
-    )
-    batch_size: Annotated[list[_Count], _Some, _OneOrMany()] = Field([200], description="Images a training step.")
-    learning_rate: Annotated[list[_Rate], _Some, _OneOrMany()] = Field([0.001], description="Above 0.")
-    optimizer: Annotated[list[_OptimizerChoice], _Some, _OneOrMany()] = Field(
-        ["adam"],
-        description=f"A Keras optimizer, or {{name: sgd, momentum: 0.9}}. {_OPTIMIZER_NOTES}",
-    )
-    precision: Annotated[list[_Precision], _Some, _OneOrMany()] = Field(
-        ["float32"], description="What numbers the training computes with: float32, tf32 or mixed_bfloat16."
-    )
-    max_epochs: Annotated[list[_Count], _Some, _OneOrMany()] = Field([1000], description="Epochs at most.")
-    early_stopping: Annotated[list[_StoppingChoice], _Some, _OneOrMany()] = Field(
-        [EarlyStoppingRule.model_validate({})], description="When to stop before max_epochs, or off."
+    num_layers: Annotated[list[_NumLayers], _Some, _OneOrMany()] = _axis("num_layers", DEFAULT_NUM_LAYERS)
+    hidden_width: Annotated[list[_WidthChoice], _Some, _OneOrMany()] = _axis("hidden_width", 200)
+    hidden_funcs: Annotated[list[_FuncsChoice], _Some, _OneOrMany()] = _axis("hidden_funcs", "relu")
+    batch_size: Annotated[list[_Count], _Some, _OneOrMany()] = _axis("batch_size", 200)
+    learning_rate: Annotated[list[_Rate], _Some, _OneOrMany()] = _axis("learning_rate", 0.001)
+    optimizer: Annotated[list[_OptimizerChoice], _Some, _OneOrMany()] = _axis("optimizer", "adam")
+    label_smoothing: Annotated[list[_Part], _Some, _OneOrMany()] = _axis("label_smoothing", 0.0)
+    precision: Annotated[list[_Precision], _Some, _OneOrMany()] = _axis("precision", "float32")
+    max_epochs: Annotated[list[_Count], _Some, _OneOrMany()] = _axis("max_epochs", 1000)
+    early_stopping: Annotated[list[_StoppingChoice], _Some, _OneOrMany()] = _axis(
+        "early_stopping", EarlyStoppingRule.model_validate({})
     )
 
 
@@ -242,12 +242,11 @@ class SweepFile(_Model):
     grid: Annotated[Grid, Field(description="What is varied, and what is held.")]
 
 
-_ACTIVATION = "the name of a Keras activation"
 _ALLOWED: Mapping[str, str] = {
     "": "a mapping with name and grid, such as `name: first` and, below it, `grid: {hidden_width: [64, 128]}`",
     "name": "a plain folder name as text: letters, digits, spaces, and - _ . inside (a number needs quotes)",
     "goal": "text without control characters",
-    "repeats": f"a whole number from 1 to {_MAX_COUNT}",
+    "repeats": f"a whole number from 1 to {MAX_COUNT}",
     "seed": f"a whole number from 0 to {_MAX_SEED}",
     "shuffle_seed": f"a whole number from 0 to {_MAX_SEED}, or each_repeat",
     "split_seed": f"a whole number from 0 to {_MAX_SEED}, or each_repeat",
@@ -255,23 +254,13 @@ _ALLOWED: Mapping[str, str] = {
     "validation_fraction": "a number above 0 and below 1 that leaves images to train on and to validate on",
     "backend": " or ".join(BACKENDS),
     "grid": f"a mapping with at least one of {', '.join(Grid.model_fields)}",
-    "num_layers": f"a whole number from 2 to {_MAX_LAYERS} (input and output counted), or a list of them",
-    "hidden_width": f"a whole number from 1 to {_MAX_WIDTH}, or a list of numbers and of lists with one width "
-    f"a hidden layer (at most {_MAX_LAYERS - 2})",
-    "hidden_funcs": f"{_ACTIVATION}, a list of names and of lists with one name a hidden layer "
-    f"(at most {_MAX_LAYERS - 2}), or each_layer with a list",
-    "each_layer": f"{_ACTIVATION}, or a list of them",
-    "batch_size": f"a whole number from 1 to {_MAX_COUNT}, or a list of them",
-    "learning_rate": "a number above 0, or a list of them",
-    "optimizer": "the name of a Keras optimizer, {name: sgd, momentum: 0.9}, or a list of these",
+    **{one.name: one.allowed for one in SETTINGS},
+    "each_layer": f"{AN_ACTIVATION}, or a list of them",
     "optimizer.name": "the name of a Keras optimizer",
-    "precision": "float32, tf32 or mixed_bfloat16, or a list of them",
     "momentum": "a number from 0 and below 1, or a list of them",
-    "max_epochs": f"a whole number from 1 to {_MAX_COUNT}, or a list of them",
-    "early_stopping": f"off, or a mapping with some of {', '.join(EarlyStoppingRule.model_fields)}, or a list of these",
     "monitor": "val_loss or val_accuracy, or a list of both",
     "min_delta": "a number from 0, or a list of them",
-    "patience": f"a whole number from 0 to {_MAX_COUNT}, or a list of them",
+    "patience": f"a whole number from 0 to {MAX_COUNT}, or a list of them",
     "restore_best_weights": "true or false, or a list of both",
 }
 _PLACES: Mapping[str, str] = {
@@ -450,29 +439,33 @@ def _resolve(sweep: SweepFile, written: Mapping[str, Any]) -> SweepSpec:
     )
 
 
-def _choices(name: str, grid: Grid, written: Mapping[str, Any]) -> tuple[Any, ...]:
-    values = getattr(grid, name)
-    raw = _as_list(written.get(name, [{}]))
-    if name == "num_layers" and name not in written:
+def _choices(name: str, grid: Grid, written: Mapping[str, Any]) -> tuple[Choice, ...]:
+    if name == LAYERS and name not in written:
         return (None,)
-    if name == "optimizer":
-        return tuple(
-            {"name": getattr(value, "name", value), "momentum": momentum}
-            for value in values
-            for momentum in getattr(value, "momentum", [0.0])
-        )
-    if name == "early_stopping":
-        return tuple(
-            choice for value, keys in zip(values, raw, strict=True) for choice in _stopping_choices(value, keys)
-        )
-    return tuple(value.model_dump() if isinstance(value, EachLayer) else value for value in values)
+    raw = _as_list(written.get(name, [{}]))
+    return tuple(
+        choice
+        for value, keys in zip(getattr(grid, name), raw, strict=True)
+        for choice in _choices_of(name, value, keys)
+    )
 
 
-def _stopping_choices(value: Any, written: Any) -> list[dict[str, Any] | None]:
-    if not isinstance(value, EarlyStoppingRule):
-        return [None]
-    order = [*written, *(name for name in EarlyStoppingRule.model_fields if name not in written)]
-    return [dict(zip(order, point, strict=True)) for point in product(*(getattr(value, name) for name in order))]
+def _choices_of(axis: str, value: Any, written: Any) -> Iterable[Choice]:
+    """What a value of an axis stands for: several choices where settings inside it are lists."""
+    match value:
+        case str() if axis == "optimizer":
+            return [OptimizerChoice(value, momentum=0.0)]
+        case Optimizer():
+            return [OptimizerChoice(value.name, momentum) for momentum in value.momentum]
+        case EarlyStoppingRule():
+            order = [*written, *(name for name in EarlyStoppingRule.model_fields if name not in written)]
+            points = product(*(getattr(value, name) for name in order))
+            return [EarlyStopping(**dict(zip(order, point, strict=True))) for point in points]
+        case EachLayer():
+            return [EachLayerChoice(tuple(value.each_layer))]
+        case False | "off":
+            return [None]
+    return [tuple(value) if isinstance(value, list) else value]
 
 
 def _count_rules(choice: Any) -> int:
@@ -519,6 +512,7 @@ def _check_batches(spec: SweepSpec, document: Document) -> list[Problem]:
             for i, size in enumerate(_as_list(grid["batch_size"]))
             if type(size) is int and size > n_training
         ]
+    default: Any
     (default,) = spec.axis("batch_size").choices
     if default <= n_training:
         return []

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mnist_sweep.backends import RECORDED
-from mnist_sweep.boundary import Context, Stop, fail
+from mnist_sweep.boundary import Context, fail
 from mnist_sweep.clock import running_s
 from mnist_sweep.counts import counted
 from mnist_sweep.engine import Wishes, training
@@ -27,6 +27,7 @@ from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import BACKENDS, Trial
 from mnist_sweep.reports.build import get_ready, load_libraries, write_page, write_reports
 from mnist_sweep.reports.plot_library import Plotter
+from mnist_sweep.stop import Stop
 from mnist_sweep.streams import path_words
 from mnist_sweep.summary import Summary, summarize
 from mnist_sweep.sweep import Listener, Training, run_sweep

@@ -13,12 +13,13 @@ late.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from mnist_sweep.axes import AXES, LAYERS, axis_value
 from mnist_sweep.noise import ROUNDING, Noise, student, studentized_range
 from mnist_sweep.recipe import Recipe
 
@@ -28,40 +29,11 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-LAYERS = "num_layers"
 _PER_LAYER = ("hidden_width", "hidden_funcs")
 _ESTIMABLE = 1e-8
 """A mean is estimable if its weights lie in the row space of the design, up to rounding."""
 _MOST_COLUMNS = 600
 """Of a design with pairs; larger ones take minutes, and their pairs are counted with the higher interactions."""
-
-
-def axis_value(recipe: Recipe, axis: str) -> Hashable:
-    """What a combination has on an axis; a width or function that all hidden layers share stands for itself.
-
-    Raises:
-        KeyError: when there is no such axis.
-    """
-    return _VALUES[axis](recipe)
-
-
-def _shared(values: tuple[Hashable, ...]) -> Hashable:
-    return values[0] if len(set(values)) == 1 else values
-
-
-_VALUES: Mapping[str, Callable[[Recipe], Hashable]] = {
-    LAYERS: lambda recipe: recipe.num_layers,
-    "hidden_width": lambda recipe: _shared(recipe.hidden_widths),
-    "hidden_funcs": lambda recipe: _shared(recipe.hidden_funcs),
-    "batch_size": lambda recipe: recipe.batch_size,
-    "learning_rate": lambda recipe: recipe.learning_rate,
-    "optimizer": lambda recipe: (recipe.optimizer, recipe.momentum),
-    "precision": lambda recipe: recipe.precision,
-    "max_epochs": lambda recipe: recipe.max_epochs,
-    "early_stopping": lambda recipe: recipe.early_stopping,
-}
-AXES = tuple(_VALUES)
-"""The axes of a grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +107,9 @@ class Design:
     """The combinations as rows of a factorial design; one design serves all metrics."""
 
     def __init__(self, recipes: Sequence[Recipe]) -> None:
-        values = {axis: [axis_value(recipe, axis) for recipe in recipes] for axis in _VALUES}
+        values = {axis: [axis_value(recipe, axis) for recipe in recipes] for axis in AXES}
         layers = [recipe.num_layers for recipe in recipes]
-        self.factors = [axis for axis in _VALUES if len(set(values[axis])) > 1]
+        self.factors = [axis for axis in AXES if len(set(values[axis])) > 1]
         self.nested = {
             axis for axis in self.factors if axis in _PER_LAYER and LAYERS in self.factors and _is_nested(values[axis])
         }

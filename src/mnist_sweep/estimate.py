@@ -12,9 +12,10 @@ from heapq import heappop, heappush
 from math import exp, hypot, sqrt
 from statistics import NormalDist, fmean, median, pstdev, stdev
 
+from mnist_sweep.axes import compile_key
 from mnist_sweep.events import Failed, Finished
 from mnist_sweep.ledger import Ledger
-from mnist_sweep.recipe import N_TRAINING_IMAGES, CompileKey, Recipe, Trial, compile_key
+from mnist_sweep.recipe import N_TRAINING_IMAGES, CompileKey, Recipe, Trial
 
 _STEP_WORK = 6_000_000
 _IMAGE_WORK = 90_000

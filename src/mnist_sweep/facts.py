@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from mnist_sweep.advice import next_steps
+from mnist_sweep.axes import recipe_words
 from mnist_sweep.comparison import Shared, shared
 from mnist_sweep.conclusions import (
     decision,
@@ -28,10 +29,10 @@ from mnist_sweep.ledger import Ledger, pending
 from mnist_sweep.listing import Listed
 from mnist_sweep.machine import n_cores, visible_gpus
 from mnist_sweep.overview import left_of_run, planned_time, worker_bytes
-from mnist_sweep.plan import Plan
+from mnist_sweep.plan import Plan, spec_to_dict
 from mnist_sweep.recipe import Recipe, Trial
 from mnist_sweep.summary import RANKED, Combination, Confirmed, Row, Spread, Standing, Status, Summary, spread_of
-from mnist_sweep.words import recipe_words, trial_facts
+from mnist_sweep.words import trial_facts
 
 SCHEMA_VERSION = 1
 """Raised when a key of a stable command goes or changes its meaning; new keys may come at any time."""
@@ -72,7 +73,7 @@ def plan_facts(plan: Plan, ledger: Ledger, folder: str, backend_why: str, *, lis
         "name": plan.spec.name,
         "goal": plan.spec.goal,
         "folder": folder,
-        "axes": {axis.name: axis.choices for axis in plan.spec.axes},
+        "axes": {axis["name"]: axis["choices"] for axis in spec_to_dict(plan.spec)["axes"]},
         "backend": plan.backend,
         "backend_why": backend_why,
         "n_combinations": len(plan.combinations),

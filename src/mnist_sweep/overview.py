@@ -7,13 +7,14 @@ import time
 from dataclasses import astuple
 from datetime import UTC, datetime
 
+from mnist_sweep.axes import compile_key
 from mnist_sweep.counts import counted
 from mnist_sweep.estimate import Estimate, is_measured, time_left
 from mnist_sweep.events import Failed
 from mnist_sweep.ledger import Ledger, pending
 from mnist_sweep.machine import devices_words, emulates_bfloat16, n_workers_for, others_load, visible_gpus
 from mnist_sweep.plan import Plan
-from mnist_sweep.recipe import BACKENDS, JAX, N_PIXELS, N_TRAINING_IMAGES, TENSORFLOW, compile_key
+from mnist_sweep.recipe import BACKENDS, JAX, N_PIXELS, N_TRAINING_IMAGES, TENSORFLOW
 from mnist_sweep.screen import make_table, show
 from mnist_sweep.summary import Summary
 from mnist_sweep.terminal import say

@@ -72,7 +72,6 @@ def _fit(values: Iterable[Any], leaves: tuple[Any, ...]) -> bool:
 
 def _dataclass_reader(kind: Any) -> Reader:
     hints, parts = get_type_hints(kind), fields(kind)
-    readers = {part.name: _reader(hints[part.name]) for part in parts}
     needed = [part.name for part in parts if part.default is MISSING and part.default_factory is MISSING]
 
     def read(value: Any) -> Any:
@@ -82,9 +81,9 @@ def _dataclass_reader(kind: Any) -> Reader:
             _refuse(value, "an object")
         if missing := [name for name in needed if name not in value]:
             raise ValueError(f"lacks {missing[0]}")
-        if unknown := [name for name in value if name not in readers]:
+        if unknown := [name for name in value if name not in hints]:
             raise ValueError(f"has {shortened(unknown[0])}, which is unknown")
-        return kind(**{name: _within(name, readers[name], part) for name, part in value.items()})
+        return kind(**{name: _within(name, _reader(hints[name]), part) for name, part in value.items()})
 
     return read
 

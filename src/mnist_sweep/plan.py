@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
+from mnist_sweep.axes import AXES, DEFAULT_NUM_LAYERS, LAYERS, setting
+from mnist_sweep.axis import Choice, EachLayer
 from mnist_sweep.counts import counted
 from mnist_sweep.plain import from_plain
 from mnist_sweep.recipe import (
     BACKENDS,
+    LEGACY_VALUES,
     TENSORFLOW,
-    EarlyStopping,
     Recipe,
     Seeds,
     Trial,
@@ -27,7 +29,6 @@ from mnist_sweep.recipe import (
 )
 
 EACH_REPEAT = "each_repeat"
-DEFAULT_NUM_LAYERS = 4
 MAX_TRIALS = 100_000
 """What a sweep file or a command may ask for: years of training, which takes seconds to plan."""
 
@@ -37,15 +38,13 @@ MAX_RECORDED_TRIALS = 1_048_575
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One key of the grid with its alternatives, as plain JSON values in the order of the file.
+    """One key of the grid with its alternatives in the order of the file.
 
-    num_layers: int, or None for "as many as the widths or functions say"; hidden_width: int, or a list of one width a
-    layer; hidden_funcs: str, a list of one name a layer, or {"each_layer": [names]}; optimizer: {"name", "momentum"};
-    early_stopping: the four fields of EarlyStopping, or None; the others: a number.
+    The number of layers may be None: as many as the widths or functions say.
     """
 
     name: str
-    choices: tuple[Any, ...]
+    choices: tuple[Choice, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,65 +107,36 @@ def spec_to_dict(spec: SweepSpec) -> dict[str, Any]:
     return tree
 
 
-_LEGACY_AXES = (Axis("precision", ("float32",)),)
-"""Axes that specs written before them lack, with the choice that this means."""
-
-
 def spec_from_dict(tree: Mapping[str, Any]) -> SweepSpec:
     """The spec that `spec_to_dict` wrote.
 
     Raises:
         KeyError, TypeError, ValueError: when the tree is not a spec.
     """
-    axes = tuple(Axis(axis["name"], tuple(axis["choices"])) for axis in tree["axes"])
-    known = {axis.name for axis in axes}
-    axes += tuple(axis for axis in _LEGACY_AXES if axis.name not in known)
+    names = [axis["name"] for axis in tree["axes"]]
+    lacking = [name for name in AXES if name in LEGACY_VALUES and name not in names]
+    if sorted(names + lacking) != sorted(AXES):
+        raise ValueError(f"axes: found {', '.join(names)}, needed each of {', '.join(AXES)} once")
+    legacy = [{"name": name, "choices": [LEGACY_VALUES[name]]} for name in lacking]
+    axes = tuple(_axis(**axis) for axis in [*tree["axes"], *legacy])
     spec: SweepSpec = from_plain(SweepSpec, {"backend": TENSORFLOW, **tree, "axes": axes})
     _check(spec)
     return spec
 
 
+def _axis(name: str, choices: Iterable[Any]) -> Axis:
+    axis = Axis(name, tuple(map(setting(name).choice, choices)))
+    if not axis.choices:
+        raise ValueError(f"{name}: found no choice")
+    return axis
+
+
 def _check(spec: SweepSpec) -> None:
     """Look for what the types do not say, so that the spec can be expanded."""
-    names = [axis.name for axis in spec.axes]
-    if sorted(names) != sorted(_CHOICES):
-        raise ValueError(f"axes: found {', '.join(names)}, needed each of {', '.join(_CHOICES)} once")
-    for axis in spec.axes:
-        wrong = [choice for choice in axis.choices if not _CHOICES[axis.name](choice)]
-        if wrong or not axis.choices:
-            raise ValueError(f"{axis.name}: found {wrong[:1] or 'no choice'}")
     if spec.repeats < 1 or not 0 < spec.validation_fraction < 1:
         raise ValueError("repeats or validation_fraction are impossible")
     if spec.backend not in BACKENDS:
         raise ValueError(f"backend: found {spec.backend}, allowed: {', '.join(BACKENDS)}")
-
-
-def _is_count(value: Any, least: int = 1) -> bool:
-    return type(value) is int and least <= value <= _MOST
-
-
-def _are(kind: type, values: Any) -> bool:
-    return isinstance(values, list | tuple) and {kind}.issuperset(map(type, values))
-
-
-_MOST = 2**31
-_MOST_LAYERS = 2**10
-_CHOICES: Mapping[str, Callable[[Any], bool]] = {
-    "num_layers": lambda choice: choice is None or (_is_count(choice, 2) and choice <= _MOST_LAYERS),
-    "hidden_width": lambda choice: _is_count(choice) or (_are(int, choice) and all(map(_is_count, choice))),
-    "hidden_funcs": lambda choice: (
-        isinstance(choice, str)
-        or _are(str, choice)
-        or (isinstance(choice, dict) and [*choice] == ["each_layer"] and _are(str, choice["each_layer"]))
-    ),
-    "batch_size": _is_count,
-    "learning_rate": lambda choice: type(choice) in {int, float} and 0 < choice < math.inf,
-    "optimizer": lambda choice: type(choice["name"]) is str and type(choice["momentum"]) in {int, float},
-    "precision": lambda choice: isinstance(choice, str),
-    "max_epochs": _is_count,
-    "early_stopping": lambda choice: choice is None or bool(from_plain(EarlyStopping, choice)),
-}
-"""What a choice of each axis is."""
 
 
 @dataclass(frozen=True)
@@ -240,40 +210,46 @@ def make_plan(spec: SweepSpec, data: str, version_of: Callable[[Recipe], int] = 
 
 def count_points(spec: SweepSpec) -> int:
     """How many points the grid has, duplicates included, without making them."""
-    layers, widths, funcs = (spec.axis(name).choices for name in _LAYER_AXES)
+    layers, widths, funcs = _layer_choices(spec)
     if layers == (None,):
-        depths = Counter(len(width) if _is_list(width) else DEFAULT_NUM_LAYERS - 2 for width in widths)
+        depths = Counter(len(width) if isinstance(width, tuple) else DEFAULT_NUM_LAYERS - 2 for width in widths)
     else:
-        depths = Counter({n - 2: n_times * len(widths) for n, n_times in Counter(layers).items()})
-    sizes = Counter(len(choice["each_layer"]) if isinstance(choice, dict) else 1 for choice in funcs)
+        depths = Counter({n - 2: n_times * len(widths) for n, n_times in Counter(filter(None, layers)).items()})
+    sizes = Counter(len(choice.each_layer) if isinstance(choice, EachLayer) else 1 for choice in funcs)
     n_models: int = sum(n * n_same * size**depth for depth, n in depths.items() for size, n_same in sizes.items())
     return n_models * math.prod(len(axis.choices) for axis in spec.axes if axis.name not in _LAYER_AXES)
 
 
 def layer_mismatches(spec: SweepSpec) -> Iterator[LayerMismatchError]:
     """Every list of widths or functions that does not fit the layers, with the first number of them that it misses."""
-    layers, widths, _ = (spec.axis(name).choices for name in _LAYER_AXES)
+    layers, widths, _ = _layer_choices(spec)
     written = dict.fromkeys(n - 2 for n in layers if n is not None)
     if written:
         yield from _misfits(spec.axis("hidden_width"), "width", written)
-    depths = written or dict.fromkeys(len(width) for width in widths if _is_list(width))
+    depths = written or dict.fromkeys(len(width) for width in widths if isinstance(width, tuple))
     yield from _misfits(spec.axis("hidden_funcs"), "function", depths)
 
 
 def _misfits(axis: Axis, noun: str, depths: Iterable[int]) -> Iterator[LayerMismatchError]:
     for index, value in enumerate(axis.choices):
-        missed = next((depth for depth in depths if _is_list(value) and depth != len(value)), None)
+        if not isinstance(value, tuple):
+            continue
+        missed = next((depth for depth in depths if depth != len(value)), None)
         if missed is not None:
             layers = f"{missed + 2} layers have {counted(missed, 'hidden one')}"
             text = f"found {counted(len(value), noun)} ({', '.join(map(str, value))}), but {layers}"
             yield LayerMismatchError(axis.name, index, text)
 
 
-def _is_list(choice: Any) -> bool:
-    return isinstance(choice, list | tuple)
+def _layer_choices(
+    spec: SweepSpec,
+) -> tuple[tuple[int | None, ...], tuple[int | tuple[int, ...], ...], tuple[Any, ...]]:
+    """Numbers of layers, widths and functions."""
+    layers, widths, funcs = (spec.axis(name).choices for name in _LAYER_AXES)
+    return cast("tuple[int | None, ...]", layers), cast("tuple[int | tuple[int, ...], ...]", widths), funcs
 
 
-_LAYER_AXES = ("num_layers", "hidden_width", "hidden_funcs")
+_LAYER_AXES = (LAYERS, "hidden_width", "hidden_funcs")
 _Point = dict[str, tuple[int, Any]]
 """One choice of each axis with its index."""
 
@@ -288,9 +264,9 @@ def _n_hidden(point: _Point) -> int:
     num_layers, width, funcs = (point[name][1] for name in _LAYER_AXES)
     if num_layers is not None:
         return int(num_layers) - 2
-    if _is_list(width):
+    if isinstance(width, tuple):
         return len(width)
-    if _is_list(funcs):
+    if isinstance(funcs, tuple):
         return len(funcs)
     return DEFAULT_NUM_LAYERS - 2
 
@@ -300,33 +276,23 @@ def _points(spec: SweepSpec) -> Iterator[tuple[tuple[Any, ...], Recipe]]:
     for point in _product(list(spec.axes)):
         n_hidden = _n_hidden(point)
         width = point["hidden_width"][1]
-        widths = tuple(width) if _is_list(width) else (width,) * n_hidden
+        widths = width if isinstance(width, tuple) else (width,) * n_hidden
         for k, funcs in enumerate(_functions(point["hidden_funcs"][1], n_hidden)):
             position = tuple((i, k if name == "hidden_funcs" else 0) for name, (i, _) in point.items())
             yield position, _recipe(point, widths, funcs, spec.validation_fraction)
 
 
 def _functions(choice: Any, n_hidden: int) -> Iterator[tuple[str, ...]]:
-    if isinstance(choice, dict):
-        yield from product(choice["each_layer"], repeat=n_hidden)
+    if isinstance(choice, EachLayer):
+        yield from product(choice.each_layer, repeat=n_hidden)
     elif isinstance(choice, str):
         yield (choice,) * n_hidden
     else:
-        yield tuple(choice)
+        yield choice
 
 
 def _recipe(point: _Point, widths: tuple[int, ...], funcs: tuple[str, ...], validation_fraction: float) -> Recipe:
-    stopping = point["early_stopping"][1]
-    optimizer = point["optimizer"][1]
-    return Recipe(
-        hidden_widths=widths,
-        hidden_funcs=funcs,
-        batch_size=point["batch_size"][1],
-        learning_rate=point["learning_rate"][1],
-        optimizer=optimizer["name"],
-        momentum=optimizer["momentum"],
-        max_epochs=point["max_epochs"][1],
-        early_stopping=None if stopping is None else EarlyStopping(**stopping),
-        validation_fraction=validation_fraction,
-        precision=point["precision"][1],
-    )
+    values: dict[str, Any] = {}
+    for name, (_, choice) in point.items():
+        values |= setting(name).fields(choice)
+    return Recipe(hidden_widths=widths, hidden_funcs=funcs, validation_fraction=validation_fraction, **values)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
@@ -31,10 +31,6 @@ BACKENDS: Mapping[str, str] = {TENSORFLOW: "TensorFlow", JAX: "JAX"}
 """What Keras can compute with here: its word for each, and the name of the library. TensorFlow was once the only one,
 and is left out of journal and key."""
 
-LEGACY_VALUES: Mapping[str, Any] = {"momentum": 0.0, "precision": "float32"}
-"""For each recipe field added after the first journal: what its absence means, for ever. A field that has its legacy
-value is left out of the journal and of the key, so journals written before the field existed keep their keys."""
-
 
 @dataclass(frozen=True, slots=True)
 class EarlyStopping:
@@ -50,6 +46,8 @@ class EarlyStopping:
 class Recipe:
     """One combination of the grid: a model and how it is trained, without the seeds.
 
+    A field that was added after the first journal has a default: what its absence means, for ever.
+
     Raises:
         ValueError: when widths and functions are not one each per hidden layer, or a number is impossible.
     """
@@ -62,8 +60,9 @@ class Recipe:
     max_epochs: int
     early_stopping: EarlyStopping | None
     validation_fraction: float
-    momentum: float = LEGACY_VALUES["momentum"]
-    precision: str = LEGACY_VALUES["precision"]
+    momentum: float = 0.0
+    precision: str = "float32"
+    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.hidden_widths) != len(self.hidden_funcs):
@@ -89,6 +88,11 @@ class Recipe:
     def n_validation(self) -> int:
         """Images held out of training."""
         return round(N_TRAINING_IMAGES * self.validation_fraction)
+
+
+LEGACY_VALUES: Mapping[str, Any] = {f.name: f.default for f in fields(Recipe) if f.default is not MISSING}
+"""The defaults of a recipe. A field that has its own is left out of journal and key, so journals written before the
+field existed keep their keys."""
 
 
 def exact_accuracy(accuracy: float, n_images: int) -> Fraction:
@@ -128,28 +132,10 @@ def loop_changes(recipe: Recipe, since: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class CompileKey:
-    """What changes the compiled program; learning rate, seeds and stopping are inputs to it."""
+    """What changes the compiled program: a recipe in which all that is an input to it has a fixed value."""
 
-    hidden_widths: tuple[int, ...]
-    hidden_funcs: tuple[str, ...]
-    batch_size: int
+    recipe: Recipe
     n_training: int
-    optimizer: str
-    momentum: float
-    precision: str
-
-
-def compile_key(recipe: Recipe) -> CompileKey:
-    """The shape that a recipe trains in."""
-    return CompileKey(
-        recipe.hidden_widths,
-        recipe.hidden_funcs,
-        recipe.batch_size,
-        N_TRAINING_IMAGES - recipe.n_validation,
-        recipe.optimizer,
-        recipe.momentum,
-        recipe.precision,
-    )
 
 
 @dataclass(frozen=True, slots=True)

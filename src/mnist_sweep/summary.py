@@ -12,7 +12,8 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any
 
-from mnist_sweep.effects import AXES, Design, Effects, Measured, axis_value, effects
+from mnist_sweep.axes import AXES, axis_value
+from mnist_sweep.effects import Design, Effects, Measured, effects
 from mnist_sweep.events import Curves, Failed, Finished, Result
 from mnist_sweep.ledger import Ledger, Outcome, Run
 from mnist_sweep.noise import (

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mnist_sweep.axes import compile_key, recipe_words, setting
 from mnist_sweep.counts import counted
 from mnist_sweep.errors import SweepMismatchError, WorkersError
 from mnist_sweep.events import Cause, Event, Failed, Finished, Planned, Progress, Record, RunEnded, RunStarted
@@ -16,7 +17,7 @@ from mnist_sweep.journal import Journal
 from mnist_sweep.ledger import Ledger, pending, replay
 from mnist_sweep.plan import Plan, SweepSpec
 from mnist_sweep.provenance import differences, fingerprints, rounding_words
-from mnist_sweep.recipe import CompileKey, Trial, compile_key, loop_changes, loop_version
+from mnist_sweep.recipe import CompileKey, Trial, loop_changes, loop_version
 
 Listener = Callable[[TrialEvent, Ledger], None]
 
@@ -215,24 +216,12 @@ def _settings(spec: SweepSpec) -> dict[str, Any]:
     seeds = {name: getattr(spec.seeds, name) for name in ("seed", "split_seed", "order_seed")}
     held = {name: getattr(spec, name) for name in ("repeats", "validation_fraction", "backend")}
     settings: dict[str, Any] = {**held, **seeds}
-    for axis in spec.axes:
-        (lone, *others) = axis.choices
-        if others or axis.name in {"hidden_funcs", "optimizer"} or not isinstance(lone, dict):
-            settings[axis.name] = list(axis.choices) if others else lone
-        else:
-            settings |= lone
-    return settings
+    return settings | {axis.name: setting(axis.name).listed(axis.choices) for axis in spec.axes}
 
 
 def describe(trial: Trial) -> str:
     """A trial in one line."""
-    recipe = trial.recipe
-    widths = " ".join(map(str, recipe.hidden_widths)) or "none"
-    funcs = " ".join(recipe.hidden_funcs) or "none"
-    return (
-        f"widths {widths}, functions {funcs}, batch size {recipe.batch_size}, "
-        f"learning rate {recipe.learning_rate:g}, {recipe.optimizer}, repeat {trial.repeat}"
-    )
+    return f"{recipe_words(trial.recipe)}, repeat {trial.repeat}"
 
 
 def _differences(old: Trial, new: Trial) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import indent
 
+from mnist_sweep.axes import SETTINGS
 from mnist_sweep.config import json_schema, parse_spec
 from mnist_sweep.errors import StorageError, UsageError
 from mnist_sweep.files import write_whole
@@ -30,27 +32,14 @@ validation_fraction: 0.1     # of the 60,000 training images
 # Each key takes one value, or a list: a list is an axis, and every combination is trained. Leave out what you do not
 # care for. The first axis varies slowest.
 grid:
-  num_layers: [4, 5]         # input and output counted: 4 means two hidden layers
-  hidden_width: [200, 300]   # of all hidden layers; [[300, 100], [200, 50]] gives each layer its own
-  hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]] for one function a layer, or
-    each_layer: [relu, tanh] # every combination of these over the hidden layers
-  batch_size: [200, 300]
-  learning_rate: 0.001
-  optimizer: adam            # or another of Keras, or {{name: sgd, momentum: 0.9}}
-  precision: float32         # or tf32 (on a GPU), or mixed_bfloat16
-  max_epochs: 1000
-  early_stopping:            # or off
-    monitor: val_loss        # or val_accuracy
-    min_delta: 0.0001        # an improvement is more than this
-    patience: 10             # epochs without one before it stops
-    restore_best_weights: true
 """
 
 
 def sweep_file(name: str) -> str:
     """The text of a commented sweep file."""
     word = name if read_yaml(name.encode()).value == name else json.dumps(name)
-    return _TEMPLATE.format(word=word, name=name, schema=SCHEMA_NAME)
+    grid = "\n".join(one.template for one in SETTINGS)
+    return _TEMPLATE.format(word=word, name=name, schema=SCHEMA_NAME) + indent(grid, "  ") + "\n"
 
 
 def schema_text() -> str:
@@ -79,3 +68,9 @@ def write_sweep_file(name: str, folder: Path) -> Path:
     write_whole(folder / SCHEMA_NAME, schema_text().encode())
     write_whole(path, text.encode())
     return path
+
+
+def grid_table() -> str:
+    """The keys under `grid` as README's table in Markdown."""
+    rows = [f"| `{one.name}` | {one.takes} | {one.default} |" for one in SETTINGS]
+    return "\n".join(["| key of `grid` | what it takes | left out |", "|---|---|---|", *rows, ""])

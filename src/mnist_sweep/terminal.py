@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mnist_sweep.boundary import Stop
 from mnist_sweep.clock import running_s
 from mnist_sweep.counts import counted
 from mnist_sweep.estimate import time_left
@@ -22,6 +21,7 @@ from mnist_sweep.ledger import Ledger, pending
 from mnist_sweep.plan import Plan
 from mnist_sweep.recipe import Trial
 from mnist_sweep.screen import fitted
+from mnist_sweep.stop import Stop
 from mnist_sweep.summary import summarize
 from mnist_sweep.sweep import Listener
 from mnist_sweep.words import (

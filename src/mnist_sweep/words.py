@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Container, Hashable, Iterable
+from collections.abc import Collection, Container, Iterable
 from typing import Any
 
+from mnist_sweep.axes import recipe_words, widths_words
 from mnist_sweep.counts import counted
 from mnist_sweep.events import BFLOAT16, Failed, Finished
-from mnist_sweep.recipe import PRECISIONS, EarlyStopping, Recipe, Trial
+from mnist_sweep.recipe import Recipe, Trial
 from mnist_sweep.summary import CHOSEN_BY, METRICS, Combination, Row, Spread, Status, Summary, spread_of
 
 _FROM = 1.5  # a unit is used from this many of it
@@ -16,62 +17,7 @@ _FROM = 1.5  # a unit is used from this many of it
 
 def shape_words(recipe: Recipe) -> str:
     """The hidden layers: 2×64, 300-100, or no hidden layer."""
-    return _widths_words(recipe.hidden_widths)
-
-
-def _widths_words(hidden_widths: Iterable[int]) -> str:
-    widths = [str(width) for width in hidden_widths]
-    return f"{len(widths)}×{widths[0]}" if len(set(widths)) == 1 else "-".join(widths) or "no hidden layer"
-
-
-def recipe_words(recipe: Recipe, varied: Container[str] = ()) -> str:
-    """A recipe in one short phrase; how it is stopped is said only where that is varied.
-
-    Args:
-        varied: names of the axes that have several choices.
-    """
-    funcs = " ".join(dict.fromkeys(recipe.hidden_funcs) if len(set(recipe.hidden_funcs)) == 1 else recipe.hidden_funcs)
-    optimizer = f"{recipe.optimizer} momentum {recipe.momentum:g}" if recipe.momentum else recipe.optimizer
-    words = [shape_words(recipe), funcs, f"batch {recipe.batch_size}", optimizer, f"{recipe.learning_rate:g}"]
-    if recipe.precision != PRECISIONS[0]:
-        words.append(recipe.precision)
-    if "max_epochs" in varied:
-        words.append(f"max {recipe.max_epochs}")
-    if "early_stopping" in varied:
-        words.append(_stopping_words(recipe.early_stopping))
-    return " ".join(filter(None, words))
-
-
-def _stopping_words(rule: EarlyStopping | None) -> str:
-    if rule is None:
-        return "no stopping"
-    kept = "best" if rule.restore_best_weights else "last"
-    return f"{rule.monitor} by {rule.min_delta:g} patience {rule.patience} {kept}"
-
-
-_AXIS_WORDS = {
-    "num_layers": "number of layers",
-    "hidden_width": "width",
-    "hidden_funcs": "activation",
-    "max_epochs": "epochs at most",
-}
-
-
-def axis_name_words(axis: str) -> str:
-    """An axis as people call it: width, batch size."""
-    return _AXIS_WORDS.get(axis, axis.replace("_", " "))
-
-
-def axis_value_words(axis: str, value: Hashable) -> str:
-    """A value of an axis, as `effects.axis_value` gives it: 300, 300-100, relu tanh, sgd momentum 0.9."""
-    match axis, value:
-        case "early_stopping", _:
-            return _stopping_words(value) if isinstance(value, EarlyStopping) else "off"
-        case "optimizer", (name, momentum):
-            return f"{name} momentum {momentum:g}" if momentum else str(name)
-        case _, tuple():
-            return ("-" if axis == "hidden_width" else " ").join(map(str, value)) or "no hidden layer"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return widths_words(recipe.hidden_widths)
 
 
 _METRIC_WORDS = {
@@ -127,7 +73,7 @@ def emulation_words(event: Finished) -> str:
         return ""
     return (
         f"mixed_bfloat16 takes {measured['factor']:.1f} times as long as float32 on this processor, which emulates it "
-        f"(measured with {_widths_words(measured['widths'])}, batch {measured['batch_size']})"
+        f"(measured with {widths_words(measured['widths'])}, batch {measured['batch_size']})"
     )
 
 

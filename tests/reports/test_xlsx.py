@@ -87,8 +87,8 @@ def test_full_has_the_known_headers_in_order(summary: Summary) -> None:
         "Seed",
         "Optimizer",
         "Monitor",
-        "Parameters",
         "Precision",
+        "Parameters",
         *_OLD_FULL[10:],
     ] == headers[:26]
 

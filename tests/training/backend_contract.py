@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from mnist_sweep.recipe import CompileKey, Seeds
+from builders import a_recipe
+from mnist_sweep.recipe import CompileKey, Recipe, Seeds
 from mnist_sweep.training.data import Mnist
 from mnist_sweep.training.program import Backend, Program
 
@@ -29,7 +30,9 @@ _N_MEMBERS = 4 if "jax" in os.environ["MNIST_SWEEP_BACKEND"] else 1  # on Tensor
 def _shape(
     optimizer: str = "adam", n_training: int = _N, batch_size: int = _SIZE, widths: tuple[int, ...] = (12,)
 ) -> CompileKey:
-    return CompileKey(widths, ("relu",) * len(widths), batch_size, n_training, optimizer, 0.0, "float32")
+    funcs = ("relu",) * len(widths)
+    recipe = a_recipe(hidden_widths=widths, hidden_funcs=funcs, batch_size=batch_size, optimizer=optimizer)
+    return CompileKey(recipe, n_training)
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +210,7 @@ def masks(make: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Trains epochs of some steps with these seeds; the masks that both dropout layers drew in the last step."""
     keras = importlib.import_module("keras")
 
-    def build(_shape: CompileKey) -> Any:
+    def build(_recipe: Recipe) -> Any:
         ones = keras.layers.Rescaling(0.0, 1.0)
         drop = [keras.layers.Dropout(0.5, seed=0) for _ in range(2)]
         records = [_recording(keras) for _ in drop]
@@ -250,7 +253,7 @@ def make_rich(make: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes programs of a small net with BatchNormalization and Dropout, for so many members."""
     keras = importlib.import_module("keras")
 
-    def build(_shape: CompileKey) -> Any:
+    def build(_recipe: Recipe) -> Any:
         layers = keras.layers
         hidden = [_dense(keras, 12), layers.BatchNormalization(momentum=0.5), layers.Dropout(0.2, seed=0)]
         return keras.Sequential([keras.Input((784,)), *hidden, _dense(keras, 10)])

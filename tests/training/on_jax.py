@@ -20,7 +20,7 @@ import pytest
 from builders import a_recipe, a_trial
 from mnist_sweep.events import Finished
 from mnist_sweep.keras_names import OPTIMIZERS
-from mnist_sweep.recipe import CompileKey, Seeds
+from mnist_sweep.recipe import Recipe, Seeds
 from mnist_sweep.training import jax_program
 from mnist_sweep.training.data import Mnist
 from mnist_sweep.training.fingerprint import fingerprint
@@ -105,7 +105,7 @@ def test_evaluations_are_those_of_keras(rich: JaxBackend, n: int) -> None:
     _begin(program, members)
     _train(program, members, 1)
     indices = np.stack([rng.permutation(600)[:170].astype(np.int32) for _ in members])
-    model = _RICH(a_shape(_N))
+    model = _RICH(a_shape(_N).recipe)
     for i, seen in enumerate(program.validate(indices)):
         model.set_weights(program.kept(i))
         x, y = _DATA.x_train[indices[i]], _DATA.y_train[indices[i]]
@@ -187,7 +187,7 @@ def test_a_rate_belongs_to_a_step_and_a_member() -> None:
     orders = np.stack([_order(s, 1) for s in members])
     program.train(orders, rates, [1] * len(members))
     assert _equal(before[0], program.kept(0))
-    model = build_model(a_shape(_N))
+    model = build_model(a_shape(_N).recipe)
     model.set_weights(before[1])
     model.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
     last = orders[1][400:]
@@ -200,10 +200,10 @@ def test_a_rate_belongs_to_a_step_and_a_member() -> None:
 def test_optimizers_begin_as_keras_has_them_begin(name: str) -> None:
     """Also those whose slots begin as the weights."""
     shape = a_shape(_N, name)
-    fresh = Network(shape, build_model(shape)).fresh(3).optimizer
-    model = build_model(shape)
+    fresh = Network(shape.recipe, build_model(shape.recipe)).fresh(3).optimizer
+    model = build_model(shape.recipe)
     initialize(model, initializer_seeds(model, 3))
-    expected = build_optimizer(shape, 0.001, model.trainable_variables).variables
+    expected = build_optimizer(shape.recipe, 0.001, model.trainable_variables).variables
     assert _equal([np.asarray(variable.value) for variable in expected], [np.asarray(value) for value in fresh])
 
 
@@ -221,8 +221,8 @@ def test_products_are_as_precise_as_the_recipe_says(
         seen.append((jax().config.jax_default_matmul_precision, x.dtype.name))
         return keras.ops.relu(x)
 
-    def build(shape: CompileKey) -> Any:
-        model = build_model(shape)
+    def build(recipe: Recipe) -> Any:
+        model = build_model(recipe)
         model.layers[0].activation = activation
         return model
 
@@ -319,7 +319,7 @@ def test_steps_equal_those_of_tensorflow(name: str, monkeypatch: pytest.MonkeyPa
     program = JaxBackend(data).program(a_shape(SIZE, name), 1)
     program.reset(0, Seeds(1, 2, 3))
     program.restore(0, [reference[key] for key in reference if key.startswith(f"{label} weights")])
-    model, rate = build(a_shape(SIZE)), np.full((1, 1), COMPARED[name][0], np.float32)
+    model, rate = build(a_shape(SIZE).recipe), np.full((1, 1), COMPARED[name][0], np.float32)
     for step in range(1, max(STEPS) + 1):
         batch = np.arange((step - 1) * SIZE, step * SIZE, dtype=np.int32)[np.newaxis]
         ((loss, _),) = program.train(batch, rate, epochs=[step])

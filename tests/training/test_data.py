@@ -8,9 +8,12 @@ import os
 import pickle
 import shutil
 import struct
+import threading
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +22,8 @@ import pytest
 
 from mnist_sweep.errors import StorageError
 from mnist_sweep.training import fetch
-from mnist_sweep.training.data import SHAPES, Mnist, cached_file, load, read_npz
+from mnist_sweep.training.data import SHAPES, Mnist, cached_file, read_npz
+from mnist_sweep.training.fetch import load
 
 Arrays = dict[str, npt.NDArray[np.uint8]]
 
@@ -307,6 +311,20 @@ def test_a_pickle_that_would_run_something_is_refused() -> None:
     """Only NumPy arrays come out of a wheel; a pickle that names anything else is not read."""
     with pytest.raises(pickle.UnpicklingError, match=r"shutil\.rmtree is no part of a NumPy array"):
         fetch._read_pickle(gzip.compress(pickle.dumps(shutil.rmtree)), "wheel")
+
+
+def test_the_file_that_keras_downloads(mnist: Mnist, keras_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is fetched from its address, checked like any other copy, and kept."""
+    _savez(Path("mnist.npz"), _arrays(mnist))
+    handler = partial(SimpleHTTPRequestHandler, directory=Path.cwd())
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(fetch, "_KERAS_URL", f"http://127.0.0.1:{server.server_port}/mnist.npz")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        fetched = load()
+        server.shutdown()
+    assert np.array_equal(mnist.x_train, fetched.x_train)
+    assert str(keras_home / "datasets" / "mnist-sweep.npz") == load().source
 
 
 def test_no_source_at_all(keras_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from builders import a_recipe
 from mnist_sweep.recipe import CompileKey
 from mnist_sweep.training.jax_program import stack_size
 
@@ -74,7 +75,7 @@ def test_no_variable_and_no_keras_json_changes_the_bits() -> None:
 
 
 def _shape(width: int) -> CompileKey:
-    return CompileKey((width, width), ("relu", "relu"), 100, 54_000, "adam", 0.0, "float32")
+    return CompileKey(a_recipe(hidden_widths=(width, width), batch_size=100), 54_000)
 
 
 @pytest.mark.parametrize(

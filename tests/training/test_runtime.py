@@ -16,7 +16,8 @@ _TRAIN = """
 import json
 from builders import a_recipe
 from mnist_sweep.recipe import Seeds, Trial
-from mnist_sweep.training.data import MNIST_DIGEST, load
+from mnist_sweep.training.data import MNIST_DIGEST
+from mnist_sweep.training.fetch import load
 from mnist_sweep.training.tensorflow_program import TensorFlowBackend
 from mnist_sweep.training.work import Trainer
 

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pytest
 
 from builders import a_recipe
-from mnist_sweep.recipe import CompileKey, Seeds, compile_key
+from mnist_sweep.axes import compile_key
+from mnist_sweep.recipe import CompileKey, Seeds
 from mnist_sweep.training.data import Mnist
-from mnist_sweep.training.model import build_model, build_optimizer, initialize, initializer_seeds
+from mnist_sweep.training.model import build_model, build_optimizer, initialize, initializer_seeds, trained_losses
 from mnist_sweep.training.runtime import tensorflow
 from mnist_sweep.training.tensorflow_program import TensorFlowBackend, TensorFlowProgram
 
@@ -55,18 +56,18 @@ def _order(n_images: int) -> npt.NDArray[np.int32]:
 def _train(program: TensorFlowProgram, shape: CompileKey, order: npt.NDArray[np.int32], rate: float) -> float:
     """Mean loss of a first epoch from seed 0."""
     program.reset(0, Seeds(0, 0, 0))
-    rates = np.full((1, -(-len(order) // shape.batch_size)), rate, np.float32)
+    rates = np.full((1, -(-len(order) // shape.recipe.batch_size)), rate, np.float32)
     ((loss, _),) = program.train(order[np.newaxis], rates, epochs=[1])
     return loss
 
 
 def _of_model_fit(mnist: Mnist, shape: CompileKey, order: npt.NDArray[np.int32], rate: float) -> tuple[float, Weights]:
-    model = build_model(shape)
+    model = build_model(shape.recipe)
     initialize(model, initializer_seeds(model, 0))
-    optimizer = build_optimizer(shape, rate, model.trainable_variables)
+    optimizer = build_optimizer(shape.recipe, rate, model.trainable_variables)
     model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     x, y = mnist.x_train[order].astype("float32") / 255, mnist.y_train[order]
-    history = model.fit(x, y, batch_size=shape.batch_size, shuffle=False, verbose=0)
+    history = model.fit(x, y, batch_size=shape.recipe.batch_size, shuffle=False, verbose=0)
     return history.history["loss"][0], model.get_weights()
 
 
@@ -118,7 +119,7 @@ def _distances_from_plain_keras(
     program.reset(0, Seeds(0, 0, 0))
     start = program.kept(0)
     _train(program, shape, order, 0.01)
-    layers = [keras.layers.Dense(width, "tanh") for width in shape.hidden_widths]
+    layers = [keras.layers.Dense(width, "tanh") for width in shape.recipe.hidden_widths]
     model = keras.Sequential([keras.Input((784,)), *layers, keras.layers.Dense(10, "softmax", name="last")])
     model.set_weights(start)
     config = {"learning_rate": 0.01, **({"exclude_layers": ["last"]} if name == "muon" else {})}
@@ -172,7 +173,7 @@ def test_weights_go_into_a_plain_keras_model(mnist: Mnist, backend: TensorFlowBa
     shape = _shape(_N_20)
     program = backend.program(shape, 1)
     _train(program, shape, _order(_N_20), 0.01)
-    model = build_model(shape)
+    model = build_model(shape.recipe)
     model.set_weights(program.kept(0))
     model.compile(loss="sparse_categorical_crossentropy")
     evaluation, x = program.test(0), mnist.x_test.astype("float32") / 255
@@ -208,3 +209,16 @@ def test_models_side_by_side_are_refused(backend: TensorFlowBackend) -> None:
     """A program holds one model."""
     with pytest.raises(ValueError, match="on TensorFlow a program trains one model"):
         backend.program(_shape(_N_20), 2)
+
+
+def test_labels_are_smoothed_as_keras_smooths_them() -> None:
+    """The trained loss is Keras's with the same label_smoothing; without it, it is the cross-entropy itself."""
+    keras = importlib.import_module("keras")
+    logits = np.random.default_rng(0).normal(size=(5, 10)).astype(np.float32)
+    one_hot = keras.ops.one_hot(np.arange(5), 10)
+    plain = keras.losses.categorical_crossentropy(one_hot, logits, from_logits=True)
+    expected = keras.losses.categorical_crossentropy(one_hot, logits, from_logits=True, label_smoothing=0.1)
+    smoothed = trained_losses(a_recipe(label_smoothing=0.1), plain, logits)
+    assert np.allclose(expected, smoothed, atol=1e-6)
+    assert not np.allclose(plain, smoothed, atol=1e-2)
+    assert plain is trained_losses(a_recipe(), plain, logits)

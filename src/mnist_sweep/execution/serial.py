@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
+from mnist_sweep.axes import compile_key
 from mnist_sweep.clock import running_s
 from mnist_sweep.errors import SweepError, WorkersError
 from mnist_sweep.execution.executor import Batch, Limits, MakeWork, TrialEvent, Window, Work, guarded, timed_out
 from mnist_sweep.quiet import held_stderr
-from mnist_sweep.recipe import CompileKey, Trial, compile_key
+from mnist_sweep.recipe import CompileKey, Trial
 
 
 def run_serially(trials: Iterator[Trial], make_work: MakeWork, limits: Limits) -> Generator[TrialEvent]:

@@ -19,7 +19,6 @@ from mnist_sweep.reports.tables import (
     Table,
     make_table,
     recipe_columns,
-    recipe_new_columns,
     shuffle_seed,
 )
 from mnist_sweep.summary import RANKED, Pick, Standing, Status, Summary
@@ -89,11 +88,11 @@ def _columns(summary: Summary) -> list[Column]:
         Column("Repeats", NUMBER, "Trainings that the means are over.", lambda pick: len(pick.combination.rows)),
         *_chance_columns(summary),
         *(column for metric in _METRICS for column in _mean_and_sd(*metric)),
-        *recipe_columns(lambda pick: pick.combination.recipe),
+        *recipe_columns(lambda pick: pick.combination.recipe, old=True),
         Column(
             "Shuffle seed", NUMBER, "Decides which images are held out, and the order of the batches.", _seeds_of_pick
         ),
-        *recipe_new_columns(lambda pick: pick.combination.recipe),
+        *recipe_columns(lambda pick: pick.combination.recipe, old=False),
     ]
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mnist_sweep.axes import axis_name_words, axis_value_words
 from mnist_sweep.conclusions import interval_words, model_words
 from mnist_sweep.counts import counted
 from mnist_sweep.effects import AxisEffect, Effects
 from mnist_sweep.recipe import N_CLASSES
 from mnist_sweep.reports.drawing import DASHES, Spec, accuracy_channel, error_of, figure, log_channel, readable_on
 from mnist_sweep.summary import CHOSEN_BY, Standing, Summary
-from mnist_sweep.words import axis_name_words, axis_value_words, metric_words
+from mnist_sweep.words import metric_words
 
 FEW = len(DASHES)
 MOST_EPOCHS, MOST_REPEATS_DRAWN = 100, 10

@@ -23,7 +23,6 @@ from mnist_sweep.reports.tables import (
     make_table,
     numbers,
     recipe_columns,
-    recipe_new_columns,
     shuffle_seed,
 )
 from mnist_sweep.summary import METRICS, Row, Summary, train_seconds
@@ -52,7 +51,7 @@ def _train_time(row: Row) -> Cell:
 def _full_columns(seed: int | str) -> list[Column]:
     own = " (each repeat has its own)" if seed == EACH_REPEAT else ""
     return [
-        *recipe_columns(lambda row: row.trial.recipe),
+        *recipe_columns(lambda row: row.trial.recipe, old=True),
         Column(
             "Shuffle seed",
             NUMBER,
@@ -61,7 +60,7 @@ def _full_columns(seed: int | str) -> list[Column]:
         ),
         Column("Repeat", NUMBER, "Which training of the combination this is.", lambda row: row.trial.repeat),
         Column("Seed", NUMBER, "Decides the initial weights.", lambda row: row.trial.seeds.weights),
-        *recipe_new_columns(lambda row: row.trial.recipe),
+        *recipe_columns(lambda row: row.trial.recipe, old=False),
         Column(
             "Test Accuracy",
             ACCURACY,

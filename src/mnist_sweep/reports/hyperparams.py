@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -18,9 +17,8 @@ from mnist_sweep.reports.tables import (
     Cell,
     Column,
     Table,
-    axis_words,
     make_table,
-    written,
+    tried_columns,
 )
 from mnist_sweep.summary import Status, Summary
 
@@ -28,22 +26,6 @@ from mnist_sweep.summary import Status, Summary
 def hyperparams_table(summary: Summary) -> Table:
     """One row: what was tried, how long it took, with what."""
     return make_table(_HYPERPARAMS, [summary])
-
-
-def _axis(name: str) -> Callable[[Summary], Cell]:
-    return lambda summary: axis_words(summary.spec, name)
-
-
-def _stopping_axis(name: str) -> Callable[[Summary], Cell]:
-    def cell(summary: Summary) -> Cell:
-        return written("off" if c is None else c[name] for c in summary.spec.axis("early_stopping").choices)
-
-    return cell
-
-
-def _num_layers(summary: Summary) -> Cell:
-    choices = summary.spec.axis("num_layers").choices
-    return written(choices if choices != (None,) else [c.recipe.num_layers for c in summary.combinations])
 
 
 def _trained(summary: Summary) -> int:
@@ -96,28 +78,7 @@ _HYPERPARAMS = (
         "Wall clock per training, repeats counted.",
         lambda s: s.seconds / _trained(s) if _trained(s) else None,
     ),
-    Column("Max Num Epochs", NUMBER, "Epochs at most.", _axis("max_epochs")),
-    Column("Batch sizes", NUMBER, "Images a training step.", _axis("batch_size")),
-    Column("Hidden Widths", NUMBER, "Widths; [..] gives one a layer.", _axis("hidden_width")),
-    Column("Nums layers", NUMBER, "Layers, input and output counted.", _num_layers),
-    Column("Functions", TEXT, "Activations; each_layer combines them over the hidden layers.", _axis("hidden_funcs")),
-    Column("Learning rates", AS_WRITTEN, "Learning rates of the optimizer.", _axis("learning_rate")),
-    Column(
-        "Improvement deltas",
-        AS_WRITTEN,
-        "Early stopping: an improvement is more than this.",
-        _stopping_axis("min_delta"),
-    ),
-    Column("Improvement patience", NUMBER, "Early stopping: epochs without improvement.", _stopping_axis("patience")),
-    Column(
-        "Improvement restore weights",
-        TEXT,
-        "Early stopping: whether the best epoch's weights are kept.",
-        _stopping_axis("restore_best_weights"),
-    ),
-    Column("Optimizers", TEXT, "The Keras optimizers.", _axis("optimizer")),
-    Column("Monitors", TEXT, "Early stopping: what must improve.", _stopping_axis("monitor")),
-    Column("Precisions", TEXT, "What numbers the trainings computed with.", _axis("precision")),
+    *tried_columns(),
     Column(
         "Validation fraction", AS_WRITTEN, "Part of the training images held out.", lambda s: s.spec.validation_fraction
     ),

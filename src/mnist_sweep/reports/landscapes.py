@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
+from mnist_sweep.axes import axis_name_words, axis_value, axis_value_words
 from mnist_sweep.conclusions import model_words
-from mnist_sweep.effects import AxisEffect, axis_value
+from mnist_sweep.effects import AxisEffect
 from mnist_sweep.reports.charts import GROUPS, group_of
 from mnist_sweep.reports.drawing import RISING, Spec, accuracy_channel, error_of, figure, log_channel, readable_on
 from mnist_sweep.summary import CHOSEN_BY, RANKED, Standing, Summary, higher_is_better
-from mnist_sweep.words import amount_words, axis_name_words, axis_value_words, metric_words
+from mnist_sweep.words import amount_words, metric_words
 
 COMBINATIONS = "combinations"
 MOST_LINES = 300

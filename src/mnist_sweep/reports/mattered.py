@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from mnist_sweep.axes import axis_name_words
 from mnist_sweep.conclusions import axis_sentences, drop_sentences, model_words
 from mnist_sweep.effects import SEEDS, AxisEffect, Level, Share
 from mnist_sweep.noise import MOST_REPEATS
@@ -22,7 +23,7 @@ from mnist_sweep.reports.tables import (
     make_table,
 )
 from mnist_sweep.summary import CHOSEN_BY, RANKED, Ranking, Summary
-from mnist_sweep.words import axis_name_words, metric_words
+from mnist_sweep.words import metric_words
 
 TITLE = "What mattered"
 _NO_SHARES = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mnist_sweep.axes import axis_name_words, axis_value, axis_value_words
 from mnist_sweep.counts import counted
-from mnist_sweep.effects import axis_value
 from mnist_sweep.events import Failed
 from mnist_sweep.reports.sheets import Heading, Sheet, Text
 from mnist_sweep.reports.tables import (
@@ -25,7 +25,7 @@ from mnist_sweep.reports.tables import (
     varying_axes,
 )
 from mnist_sweep.summary import Combination, Standing, Status, Summary
-from mnist_sweep.words import axis_name_words, axis_value_words, complete_words
+from mnist_sweep.words import complete_words
 
 _TOP = 0.1
 

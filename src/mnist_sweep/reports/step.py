@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mnist_sweep.advice import next_steps
+from mnist_sweep.axes import axis_name_words, axis_value_words
 from mnist_sweep.conclusions import (
     decision,
     how_sure,
@@ -24,7 +25,7 @@ from mnist_sweep.locks import in_turn
 from mnist_sweep.reports.tables import axis_words
 from mnist_sweep.streams import path_words
 from mnist_sweep.summary import CHOSEN_BY, RANKED, Summary, spread_of
-from mnist_sweep.words import amount_words, axis_name_words, axis_value_words, cut_words, duration_words, spread_words
+from mnist_sweep.words import amount_words, cut_words, duration_words, spread_words
 
 _SHOWN = 5
 _MAX_BYTES = 2**26  # of a file of Markdown

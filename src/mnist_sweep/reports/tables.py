@@ -6,15 +6,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from mnist_sweep.effects import axis_value
+from mnist_sweep.axes import LAYERS, axis_name_words, axis_value, axis_value_words, facets, setting, tried_facets
+from mnist_sweep.axis import Choice, Facet, Format
 from mnist_sweep.plan import SweepSpec
 from mnist_sweep.recipe import Recipe, Seeds
 from mnist_sweep.summary import Summary
-from mnist_sweep.words import axis_name_words, axis_value_words
 
 Cell = str | int | float | bool | datetime | None
 
@@ -122,11 +121,10 @@ def axis_columns(axes: Iterable[str], get: Callable[[Any], Recipe]) -> list[Colu
     """A column for each of these axes."""
 
     def column(axis: str) -> Column:
-        note = "Layers, input and output counted." if axis == "num_layers" else "An axis of the sweep."
         return Column(
             axis_name_words(axis).capitalize(),
             AS_WRITTEN,
-            note,
+            setting(axis).note,
             lambda source: axis_cell(axis, axis_value(get(source), axis)),
         )
 
@@ -138,78 +136,42 @@ def numbers(summary: Summary) -> dict[Recipe, int]:
     return {combination.recipe: i for i, combination in enumerate(summary.combinations, start=1)}
 
 
-def _uniform(values: tuple[Any, ...]) -> Cell:
-    """One value for all layers as itself, else one a layer as text."""
-    if len(set(values)) == 1:
-        first: Cell = values[0]
-        return first
-    return ", ".join(map(str, values)) or "none"
+_FORMATS = {Format.WHOLE: NUMBER, Format.WRITTEN: AS_WRITTEN, Format.TEXT: TEXT}
 
 
-def _stopping(name: str) -> Callable[[Recipe], Cell]:
-    return lambda recipe: None if recipe.early_stopping is None else getattr(recipe.early_stopping, name)
+def recipe_columns(get: Callable[[Any], Recipe], *, old: bool) -> list[Column]:
+    """The columns that describe a combination.
+
+    Args:
+        old: those that the old workbooks had, or those that they lacked.
+    """
+
+    def column(facet: Facet) -> Column:
+        return Column(facet.header, _FORMATS[facet.format], facet.note, lambda source: facet.of(get(source)))
+
+    columns = [column(facet) for facet in facets() if facet.is_old is old]
+    size = Column("Parameters", COUNT, "Weights and biases of the model.", lambda source: get(source).n_parameters)
+    return columns if old else [*columns, size]
 
 
-def _optimizer(recipe: Recipe) -> str:
-    return f"{recipe.optimizer}, momentum {recipe.momentum:g}" if recipe.momentum else recipe.optimizer
+def tried_columns() -> list[Column]:
+    """The columns of all values that a sweep tried, in the order of the old workbook."""
+
+    def column(axis: str, facet: Facet) -> Column:
+        return Column(
+            facet.plural,
+            _FORMATS[facet.format],
+            facet.note,
+            lambda summary: facet.tried(_choices(summary, axis)),
+        )
+
+    return [column(*pair) for pair in tried_facets()]
 
 
-def recipe_columns(get: Callable[[Any], Recipe]) -> list[Column]:
-    """The columns of the old workbooks that describe a combination."""
-
-    def column(header: str, format_: str, note: str, cell: Callable[[Recipe], Cell]) -> Column:
-        return Column(header, format_, note, lambda source: cell(get(source)))
-
-    return [
-        column("Batch size", NUMBER, "Images a training step.", lambda r: r.batch_size),
-        column("Num layers", NUMBER, "Layers, input and output counted.", lambda r: r.num_layers),
-        column("Hidden funcs", TEXT, "Activation of each hidden layer.", lambda r: ", ".join(r.hidden_funcs) or "none"),
-        column(
-            "Hidden width",
-            NUMBER,
-            "Width of all hidden layers, or the width of each.",
-            lambda r: _uniform(r.hidden_widths),
-        ),
-        column("Learning rate", AS_WRITTEN, "Learning rate of the optimizer.", lambda r: r.learning_rate),
-        column(
-            "Validate loss improvement delta",
-            AS_WRITTEN,
-            "Early stopping: an improvement is more than this. Empty: early stopping was off.",
-            _stopping("min_delta"),
-        ),
-        column(
-            "Validate loss improvement patience",
-            NUMBER,
-            "Early stopping: epochs without improvement before it stops.",
-            _stopping("patience"),
-        ),
-        column(
-            "Restore best weights",
-            TEXT,
-            "TRUE: the weights of the best epoch are kept; FALSE: those of the last.",
-            _stopping("restore_best_weights"),
-        ),
-        column("Max num epochs", NUMBER, "Epochs at most.", lambda r: r.max_epochs),
-    ]
-
-
-def recipe_new_columns(get: Callable[[Any], Recipe]) -> list[Column]:
-    """The columns that describe a combination and that the old workbooks lack."""
-
-    def column(header: str, format_: str, note: str, cell: Callable[[Recipe], Cell]) -> Column:
-        return Column(header, format_, note, lambda source: cell(get(source)))
-
-    return [
-        column("Optimizer", TEXT, "The Keras optimizer.", _optimizer),
-        column(
-            "Monitor",
-            TEXT,
-            "Early stopping: what must improve.",
-            lambda r: r.early_stopping.monitor if r.early_stopping else "off",
-        ),
-        column("Parameters", COUNT, "Weights and biases of the model.", lambda r: r.n_parameters),
-        column("Precision", TEXT, "What numbers the training computed with.", lambda r: r.precision),
-    ]
+def _choices(summary: Summary, axis: str) -> Iterable[Choice]:
+    """What the sweep file gives; of layers that follow from the widths or functions, what they are."""
+    choices = summary.spec.axis(axis).choices
+    return choices if choices != (None,) or axis != LAYERS else [c.recipe.num_layers for c in summary.combinations]
 
 
 def shuffle_seed(seeds: Seeds) -> Cell:
@@ -219,45 +181,4 @@ def shuffle_seed(seeds: Seeds) -> Cell:
 
 def axis_words(spec: SweepSpec, name: str) -> Cell:
     """An axis as it was written, never expanded; a lone number stays one."""
-    choices = spec.axis(name).choices
-    if name == "optimizer":
-        return written(_optimizer_word(choice) for choice in choices)
-    if name == "early_stopping":
-        return "; ".join(_stopping_words(choice) for choice in choices)
-    if choices == (None,):
-        return "as many as there are widths or functions, else 4"
-    return written(choices)
-
-
-def written(values: Iterable[Any]) -> Cell:
-    """Choices as they stand in a sweep file."""
-    values = list(values)
-    if len(values) == 1 and isinstance(values[0], dict):
-        return f"each_layer: {', '.join(values[0]['each_layer'])}"
-    words = list(dict.fromkeys(_word(value) for value in values))
-    return words[0] if len(words) == 1 else ", ".join(_plain(word) for word in words)
-
-
-def _word(value: Any) -> Cell:
-    if isinstance(value, dict):
-        return f"{{each_layer: {', '.join(value['each_layer'])}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(str, value))}]"
-    number_or_name: Cell = value
-    return number_or_name
-
-
-def _plain(word: Cell) -> str:
-    """A number with all its decimals: 0.00001, not 1e-05."""
-    return f"{Decimal(repr(word)):f}" if isinstance(word, float) else str(word)
-
-
-def _optimizer_word(choice: dict[str, Any]) -> str:
-    return f"{choice['name']} (momentum {choice['momentum']:g})" if choice["momentum"] else str(choice["name"])
-
-
-def _stopping_words(choice: dict[str, Any] | None) -> str:
-    if choice is None:
-        return "off"
-    kept = "best" if choice["restore_best_weights"] else "last"
-    return f"{choice['monitor']} by {_plain(choice['min_delta'])}, patience {choice['patience']}, {kept} weights kept"
+    return setting(name).listed(spec.axis(name).choices)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnist_sweep.errors import StorageError
-from mnist_sweep.files import is_there, read_file, write_whole
+from mnist_sweep.files import read_file, write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,12 +120,23 @@ def read_npz(path: Path, remedy: str = _REPLACE) -> Mnist:
         StorageError: when the file cannot be read or is not MNIST; `remedy` says what to do.
     """
     try:
-        arrays = _unpack(read_file(path, MAX_BYTES))
+        content = read_file(path, MAX_BYTES)
     except OSError as error:
         raise _refused(str(path), remedy, f"it cannot be read ({error.strerror or error})") from error
+    return from_npz(content, str(path), remedy)
+
+
+def from_npz(content: bytes, source: str, remedy: str) -> Mnist:
+    """MNIST from the bytes of such a file.
+
+    Raises:
+        StorageError: when they are not MNIST; `source` is named, and `remedy` says what to do.
+    """
+    try:
+        arrays = _unpack(content)
     except Exception as error:  # damaged bytes make zipfile, zlib and NumPy raise errors of all kinds
-        raise _refused(str(path), remedy, "it is cut off, damaged or no .npz file of plain arrays") from error
-    return checked(arrays, str(path), remedy)
+        raise _refused(source, remedy, "it is cut off, damaged or no .npz file of plain arrays") from error
+    return checked(arrays, source, remedy)
 
 
 def _unpack(content: bytes) -> dict[str, npt.NDArray[Any]]:
@@ -178,17 +189,3 @@ def store(data: Mnist) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, **{name: getattr(data, name).reshape(shape) for name, shape in SHAPES.items()})
     write_whole(target, content.getvalue())
-
-
-def load() -> Mnist:
-    """MNIST from this machine's caches, else fetched once from the network and cached.
-
-    Raises:
-        StorageError: when a cached file is not MNIST, or no source can be reached.
-    """
-    for path in (cached_file(), cache_folder() / "mnist.npz"):
-        if is_there(path):
-            return read_npz(path)
-    from mnist_sweep.training.fetch import fetch
-
-    return fetch()

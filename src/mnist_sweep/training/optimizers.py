@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Protocol
 
-from mnist_sweep.recipe import CompileKey
+from mnist_sweep.recipe import Recipe
 from mnist_sweep.training.model import build_optimizer, optimizer_starts
 from mnist_sweep.training.runtime import tensorflow
 
@@ -26,15 +26,15 @@ class Optimizer(Protocol):
         """
 
 
-def make_optimizer(shape: CompileKey, weights: list[Any]) -> Optimizer:
+def make_optimizer(recipe: Recipe, weights: list[Any]) -> Optimizer:
     """The fastest optimizer of the shape's kind that gives what Keras gives, for these Keras variables."""
-    if shape.optimizer == "adam":
+    if recipe.optimizer == "adam":
         return _Adam(weights)
-    if shape.optimizer == "sgd":
-        return _Sgd(weights, shape.momentum)
-    if shape.optimizer == "rmsprop":
+    if recipe.optimizer == "sgd":
+        return _Sgd(weights, recipe.momentum)
+    if recipe.optimizer == "rmsprop":
         return _RmsProp(weights)
-    return _OfKeras(shape, weights)
+    return _OfKeras(recipe, weights)
 
 
 class _Fused:
@@ -130,9 +130,9 @@ class _RmsProp(_Fused):
 class _OfKeras:
     """Any other optimizer, as Keras has it; some start from the weights themselves."""
 
-    def __init__(self, shape: CompileKey, weights: list[Any]) -> None:
+    def __init__(self, recipe: Recipe, weights: list[Any]) -> None:
         self._weights = weights
-        self._optimizer = build_optimizer(shape, 0.001, weights)
+        self._optimizer = build_optimizer(recipe, 0.001, weights)
         self._starts = optimizer_starts(self._optimizer, weights)
 
     def reset(self) -> None:

@@ -19,7 +19,8 @@ from typing import IO, Any
 
 from mnist_sweep.errors import StorageError
 from mnist_sweep.files import write_whole
-from mnist_sweep.training.data import DIGESTS, SHAPES, Mnist, cached_file, load
+from mnist_sweep.training.data import DIGESTS, SHAPES, Mnist, cached_file
+from mnist_sweep.training.fetch import load
 
 _N_BYTES = {name: math.prod(shape) for name, shape in SHAPES.items()}
 

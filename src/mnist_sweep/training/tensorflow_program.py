@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_sweep.recipe import N_TRAINING_IMAGES, CompileKey, Seeds
 from mnist_sweep.training.fingerprint import fingerprint
-from mnist_sweep.training.model import build_model, initialize, initializer_seeds, seed_generators
+from mnist_sweep.training.model import build_model, initialize, initializer_seeds, seed_generators, trained_losses
 from mnist_sweep.training.optimizers import make_optimizer
 from mnist_sweep.training.program import Evaluation, layer_seeds
 from mnist_sweep.training.runtime import set_precision, tensorflow
@@ -36,10 +36,10 @@ class TensorFlowProgram:
     def __init__(self, shape: CompileKey, train: tuple[Any, Any], test: tuple[Any, Any]) -> None:
         tf = tensorflow()
         self._shape, self._train_images, self._test_images = shape, train, test
-        self._model = _of_logits(build_model(shape))
-        self._optimizer = make_optimizer(shape, self._model.trainable_variables)
+        self._model = _of_logits(build_model(shape.recipe))
+        self._optimizer = make_optimizer(shape.recipe, self._model.trainable_variables)
         self._generators = seed_generators(self._model)
-        self._n_whole, self._n_left_over = divmod(shape.n_training, shape.batch_size)
+        self._n_whole, self._n_left_over = divmod(shape.n_training, shape.recipe.batch_size)
         self._n_partial = int(self._n_left_over > 0)
         self._begin = tf.function(self._begin_from, autograph=False)
         self._epoch = tf.function(self._train_on, autograph=False)
@@ -113,7 +113,7 @@ class TensorFlowProgram:
         """As many steps with whole batches and with a partial one as `n_steps` says; rates and seeds are by step."""
         tf = tensorflow()
         n_whole, n_partial = n_steps
-        size = self._shape.batch_size
+        size = self._shape.recipe.batch_size
 
         def whole(i: Any, loss_sum: Any, n_correct: Any) -> tuple[Any, Any, Any]:
             return add(i, loss_sum, n_correct, i, tf.slice(order, [i * size], [size]))
@@ -143,7 +143,7 @@ class TensorFlowProgram:
         with tf.GradientTape() as tape:
             logits = self._model(_scaled(tf.gather(images, batch)), training=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
-            mean = tf.reduce_sum(losses) / batch.shape[0]
+            mean = tf.reduce_sum(trained_losses(self._shape.recipe, losses, logits)) / batch.shape[0]
         self._optimizer.apply(tape.gradient(mean, weights), rate, step)
         correct = tf.equal(tf.argmax(logits, 1, output_type=tf.int32), y)
         return tf.reduce_sum(tf.cast(losses, tf.float64)), tf.math.count_nonzero(correct, dtype=tf.int32)
@@ -194,7 +194,7 @@ class TensorFlowBackend:
         """The program of a shape."""
         if n_members > 1:
             raise ValueError("on TensorFlow a program trains one model")
-        set_precision(shape.precision)
+        set_precision(shape.recipe.precision)
         program = self._programs.pop(shape, None)
         if program is None:
             program = TensorFlowProgram(shape, self._train, self._test)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mnist_sweep.axes import compile_key
 from mnist_sweep.clock import running_s
 from mnist_sweep.errors import DeviceLostError
 from mnist_sweep.events import BFLOAT16, Cause, Curves, Failed, Finished, Progress, Result, Started
-from mnist_sweep.recipe import JAX, N_CLASSES, N_TRAINING_IMAGES, CompileKey, Recipe, Trial, compile_key, exact_accuracy
+from mnist_sweep.recipe import JAX, N_CLASSES, N_TRAINING_IMAGES, CompileKey, Recipe, Trial, exact_accuracy
 from mnist_sweep.training.program import Backend, Evaluation, Program
 from mnist_sweep.training.shared import Handle, attach
 from mnist_sweep.training.stopping import Stopper
@@ -188,7 +189,7 @@ class Trainer:
         """Measure how many times as long as in float32 an epoch of this trial takes in bfloat16."""
         seconds = []
         for precision in ("float32", "mixed_bfloat16"):
-            program = self._backend.program(replace(compile_key(trial.recipe), precision=precision), 1)
+            program = self._backend.program(compile_key(replace(trial.recipe, precision=precision)), 1)
             members = [self._begun(program, 0, trial)]
             began = time.process_time()  # what else runs here must not decide it
             _epoch(program, members)
