@@ -22,7 +22,7 @@ from typing import Any
 from overhead import measure_overhead
 from sides import SHAPES, SWEEP_EPOCHS, SWEEP_RATES, SWEEP_REPEATS, SWEEP_WIDTHS
 
-from mnist_sweep.machine import environment, n_cores
+from mnist_sweep.execution.machine import environment, n_cores
 
 _HERE = Path(__file__).parent
 _SWEEP = f"""\

@@ -44,8 +44,8 @@ def pack(folder: Path) -> None:
     Raises:
         SystemExit: when the folder is there already, or becomes larger than it may be.
     """
-    from mnist_sweep.training.data import cached_file, store
-    from mnist_sweep.training.fetch import load
+    from mnist_sweep.mnist.images import cached_file, store
+    from mnist_sweep.mnist.sources import load
 
     if folder.exists():
         raise SystemExit(f"{folder} is there already; name a new folder")

@@ -25,8 +25,8 @@ _ENOUGH_S = 60
 
 
 def _about(device: str, *packages: str) -> dict[str, Any]:
-    from mnist_sweep.counts import counted
-    from mnist_sweep.machine import _cpu_name, n_cores, visible_gpus
+    from mnist_sweep.execution.machine import _cpu_name, n_cores, visible_gpus
+    from mnist_sweep.plan.counts import counted
 
     gpus = [f"{gpu.name} with driver {gpu.driver}" for gpu in visible_gpus()]
     machine = ", ".join([_cpu_name(), counted(n_cores(), "core"), *gpus])
@@ -41,10 +41,10 @@ def _about_jax() -> dict[str, Any]:
 
 
 def _trainer(stack: int | None = None, *, deterministic: bool = True) -> Any:
+    from mnist_sweep.mnist.sources import load
     from mnist_sweep.training import jax_runtime
-    from mnist_sweep.training.fetch import load
     from mnist_sweep.training.jax_program import JaxBackend
-    from mnist_sweep.training.work import Trainer
+    from mnist_sweep.training.trainer import Trainer
 
     if not deterministic:
         jax_runtime._SETTINGS["XLA_FLAGS"] = ""  # noqa: SLF001  nobody else may train without the flag
@@ -54,7 +54,7 @@ def _trainer(stack: int | None = None, *, deterministic: bool = True) -> Any:
 
 def _train(trainer: Any, trials: tuple[Any, ...]) -> tuple[float, list[Any]]:
     """Seconds that these trainings of one shape take side by side, and the results of those that finished."""
-    from mnist_sweep.events import Finished
+    from mnist_sweep.journal.events import Finished
 
     began = time.perf_counter()
     results = [event.result for event in trainer(trials) if isinstance(event, Finished)]
@@ -93,8 +93,8 @@ def torch_loop(width: int, batch: int, epochs: int, rounds: int) -> dict[str, An
     """A plain loop of PyTorch, one model at a time: model and images on the device, batches by index, Adam."""
     import torch
 
-    from mnist_sweep.training.fetch import load
-    from mnist_sweep.training.work import epoch_order, split
+    from mnist_sweep.mnist.sources import load
+    from mnist_sweep.training.trainer import epoch_order, split
 
     torch.set_num_threads(1)  # as the engine has on a CPU
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -188,11 +188,11 @@ def step(width: int, batch: int, optimizer: str, path: str | None = None) -> dic
     """
     import numpy as np
 
-    from mnist_sweep.axes import compile_key
-    from mnist_sweep.recipe import Seeds
-    from mnist_sweep.training.fetch import load
+    from mnist_sweep.mnist.sources import load
+    from mnist_sweep.plan.axes import compile_key
+    from mnist_sweep.plan.recipe import Seeds
     from mnist_sweep.training.jax_program import JaxBackend
-    from mnist_sweep.training.work import epoch_order, split
+    from mnist_sweep.training.trainer import epoch_order, split
 
     fraction = (60_000 - batch) / 60_000  # which leaves one batch to train on
     shape = compile_key(replace(_recipe(width, batch, 1), optimizer=optimizer, validation_fraction=fraction))
@@ -220,10 +220,10 @@ def grid(*, layers: int, width: int, batch: int, file: str, quick: bool) -> dict
     """The trainings of a part of a sweep file, all repeats of a shape side by side, compiling included."""
     from itertools import groupby
 
-    from mnist_sweep.axes import compile_key
-    from mnist_sweep.config import load_spec
-    from mnist_sweep.plan import make_plan
-    from mnist_sweep.training.data import MNIST_DIGEST
+    from mnist_sweep.mnist.images import MNIST_DIGEST
+    from mnist_sweep.plan.axes import compile_key
+    from mnist_sweep.plan.sweep_plan import make_plan
+    from mnist_sweep.sweepfile.sweep_file import load_spec
 
     trials = make_plan(load_spec(Path(file)), MNIST_DIGEST).trials
     part = (layers, {width}, batch)

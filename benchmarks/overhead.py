@@ -9,16 +9,16 @@ from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
 
-from mnist_sweep.config import parse_spec
-from mnist_sweep.events import Curves, Event, Finished, Progress, Record, Result, Started
 from mnist_sweep.execution.executor import Limits, TrialEvent, Work
 from mnist_sweep.execution.pool import run_in_pool
-from mnist_sweep.ledger import Ledger
-from mnist_sweep.plan import make_plan
-from mnist_sweep.recipe import Trial
-from mnist_sweep.stop import Stop
-from mnist_sweep.sweep import Training, run_sweep
-from mnist_sweep.terminal import Look, progress
+from mnist_sweep.execution.run_sweep import Training, run_sweep
+from mnist_sweep.journal.events import Curves, Event, Finished, Progress, Record, Result, Started
+from mnist_sweep.journal.ledger import Ledger
+from mnist_sweep.plan.recipe import Trial
+from mnist_sweep.plan.sweep_plan import make_plan
+from mnist_sweep.sweepfile.sweep_file import parse_spec
+from mnist_sweep.system.stop import Stop
+from mnist_sweep.terminal.progress import Look, progress
 
 _EPOCHS, _TRIALS = 20, 400
 

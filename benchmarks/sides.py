@@ -19,22 +19,22 @@ SWEEP_WIDTHS, SWEEP_RATES, SWEEP_REPEATS, SWEEP_EPOCHS = (32, 64), (0.0005, 0.00
 
 
 def _recipe(width: int, batch_size: int, epochs: int, precision: str = "float32", rate: float = 0.001) -> Any:
-    from mnist_sweep.recipe import Recipe
+    from mnist_sweep.plan.recipe import Recipe
 
     return Recipe((width, width), ("relu", "relu"), batch_size, rate, "adam", epochs, None, 0.1, precision=precision)
 
 
 def _trial(recipe: Any, repeat: int) -> Any:
-    from mnist_sweep.recipe import Seeds, Trial, loop_version
-    from mnist_sweep.training.data import MNIST_DIGEST
+    from mnist_sweep.mnist.images import MNIST_DIGEST
+    from mnist_sweep.plan.recipe import Seeds, Trial, loop_version
 
     return Trial(recipe, repeat, Seeds(repeat, 100, 100), MNIST_DIGEST, loop_version(recipe))
 
 
 def _trainer() -> Any:
-    from mnist_sweep.training.fetch import load
+    from mnist_sweep.mnist.sources import load
     from mnist_sweep.training.tensorflow_program import TensorFlowBackend
-    from mnist_sweep.training.work import Trainer
+    from mnist_sweep.training.trainer import Trainer
 
     data = load()
     return Trainer(data, TensorFlowBackend(data))
@@ -44,7 +44,7 @@ def engine(precision: str, epochs: int = 5) -> list[float]:
     """Seconds an epoch, validation included, of one worker as a sweep has it, by shape; its median epoch."""
     from statistics import median
 
-    from mnist_sweep.events import Finished
+    from mnist_sweep.journal.events import Finished
 
     trainer, seconds = _trainer(), []
     for width, batch_size in SHAPES:
@@ -58,8 +58,8 @@ def engine(precision: str, epochs: int = 5) -> list[float]:
 
 
 def _keras_data() -> tuple[Any, Any, Any, Any]:
-    from mnist_sweep.training.fetch import load
-    from mnist_sweep.training.work import split
+    from mnist_sweep.mnist.sources import load
+    from mnist_sweep.training.trainer import split
 
     data = load()
     training, held_out = split(60_000, 0.1, 100)
@@ -182,10 +182,10 @@ def accuracies(n: int, epochs: int = 5) -> dict[str, list[float]]:
     """Test accuracies of n trainings (2×64, batch 100): model.fit and engine paired by weights and orders; bfloat16."""
     import numpy as np
 
-    from mnist_sweep.events import Finished
-    from mnist_sweep.training.fetch import load
+    from mnist_sweep.journal.events import Finished
+    from mnist_sweep.mnist.sources import load
     from mnist_sweep.training.model import build_model, initialize, initializer_seeds
-    from mnist_sweep.training.work import epoch_order, split
+    from mnist_sweep.training.trainer import epoch_order, split
 
     data, trainer = load(), _trainer()
     results: dict[str, list[float]] = {"engine": [], "bfloat16": [], "fit": []}
@@ -212,10 +212,10 @@ def growth(n_shapes: int = 63, n_repeats: int = 8) -> dict[str, float]:
     """Memory of a worker in MiB after its first 50 and after its last of 504 tiny trials over 63 shapes."""
     from pathlib import Path
 
-    from mnist_sweep.recipe import Recipe
-    from mnist_sweep.training.fetch import load
+    from mnist_sweep.mnist.sources import load
+    from mnist_sweep.plan.recipe import Recipe
     from mnist_sweep.training.tensorflow_program import TensorFlowBackend
-    from mnist_sweep.training.work import Trainer
+    from mnist_sweep.training.trainer import Trainer
 
     def mebibytes() -> float:
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20

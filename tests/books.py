@@ -9,11 +9,11 @@ import openpyxl
 from openpyxl.worksheet.worksheet import Worksheet
 
 from builders import a_plan, finished
-from mnist_sweep.events import Curves, Event, Record
-from mnist_sweep.ledger import replay
-from mnist_sweep.plan import Plan
-from mnist_sweep.recipe import Trial
-from mnist_sweep.summary import Summary, summarize
+from mnist_sweep.analysis.summary import Summary, summarize
+from mnist_sweep.journal.events import Curves, Event, Record
+from mnist_sweep.journal.ledger import replay
+from mnist_sweep.plan.recipe import Trial
+from mnist_sweep.plan.sweep_plan import Plan
 
 
 def a_summary(plan: Plan, *events: Event) -> Summary:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mnist_sweep.config import parse_spec
-from mnist_sweep.events import Curves, Finished, Result
-from mnist_sweep.plan import Plan, SweepSpec, make_plan
-from mnist_sweep.recipe import EarlyStopping, Recipe, Seeds, Trial, loop_version
+from mnist_sweep.journal.events import Curves, Finished, Result
+from mnist_sweep.plan.recipe import EarlyStopping, Recipe, Seeds, Trial, loop_version
+from mnist_sweep.plan.sweep_plan import Plan, SweepSpec, make_plan
+from mnist_sweep.sweepfile.sweep_file import parse_spec
 
 DATA = "d" * 64
 

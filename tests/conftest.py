@@ -14,7 +14,7 @@ import pytest
 import command
 
 if TYPE_CHECKING:
-    from mnist_sweep.training.data import Mnist
+    from mnist_sweep.mnist.images import Mnist
 
 # Hash order, threads and colours of the machine that runs the tests must not decide their outcome.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -34,7 +34,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def mnist() -> Mnist:
     """Real MNIST, from this machine's cache or fetched into it, where processes that tests start find it."""
-    from mnist_sweep.training.fetch import load
+    from mnist_sweep.mnist.sources import load
 
     return load()
 

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from builders import a_recipe
-from mnist_sweep.recipe import CompileKey, Recipe
-from mnist_sweep.training.data import Mnist
+from mnist_sweep.mnist.images import Mnist
+from mnist_sweep.plan.recipe import CompileKey, Recipe
 
 SIZE = 100
 STEPS = (1, 20)

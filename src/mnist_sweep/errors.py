@@ -1,4 +1,7 @@
-"""Every expected error, with the exit code that it ends the command with."""
+"""Every expected error, with the exit code that it ends the command with.
+
+Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
+"""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from builders import finished
 from mnist_sweep.errors import DeviceLostError
-from mnist_sweep.events import Failed, Finished, Progress, Started
 from mnist_sweep.execution.executor import Work
-from mnist_sweep.recipe import Trial
+from mnist_sweep.journal.events import Failed, Finished, Progress, Started
+from mnist_sweep.plan.recipe import Trial
 
 Events = Iterator[Started | Progress | Finished | Failed]
 

@@ -16,13 +16,13 @@ import fake_work
 import pytest
 
 from builders import a_trial, finished
-from mnist_sweep.axes import compile_key
 from mnist_sweep.errors import WorkersError
-from mnist_sweep.events import Cause, Failed, Finished, Progress, Started
 from mnist_sweep.execution.executor import Executor, Limits, TrialEvent, Window, guarded
 from mnist_sweep.execution.pool import run_in_pool
 from mnist_sweep.execution.serial import run_serially
-from mnist_sweep.recipe import Trial
+from mnist_sweep.journal.events import Cause, Failed, Finished, Progress, Started
+from mnist_sweep.plan.axes import compile_key
+from mnist_sweep.plan.recipe import Trial
 
 _TRIALS = [a_trial(repeat) for repeat in (1, 2, 3)]
 _BOTH = pytest.mark.parametrize("execute", [run_serially, run_in_pool])

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from builders import a_plan, finished
-from mnist_sweep.events import Cause, Curves, Event, Failed, Finished, Record, RunStarted
-from mnist_sweep.ledger import replay
-from mnist_sweep.plan import Plan, confirmations
-from mnist_sweep.recipe import Recipe, Trial
-from mnist_sweep.summary import Summary, summarize
+from mnist_sweep.analysis.summary import Summary, summarize
+from mnist_sweep.journal.events import Cause, Curves, Event, Failed, Finished, Record, RunStarted
+from mnist_sweep.journal.ledger import replay
+from mnist_sweep.plan.recipe import Recipe, Trial
+from mnist_sweep.plan.sweep_plan import Plan, confirmations
 
 HOSTILE = "</script><script>alert(1)</script><!-- <b>&amp;\u2028\"'"
 

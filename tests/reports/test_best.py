@@ -6,10 +6,10 @@ from typing import Any
 
 from books import a_summary, rows_of, sheet_of, texts_of, three_by_three, with_accuracy
 from builders import a_plan
-from mnist_sweep.conclusions import decision
-from mnist_sweep.reports.best import best_table
-from mnist_sweep.reports.xlsx import best_xlsx
-from mnist_sweep.summary import Summary
+from mnist_sweep.analysis.conclusions import decision
+from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.reports.workbooks.best import best_table
+from mnist_sweep.reports.workbooks.xlsx import best_xlsx
 
 
 def _rows(summary: Summary) -> list[dict[str, Any]]:

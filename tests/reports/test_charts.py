@@ -11,11 +11,27 @@ import pytest
 import sweeps
 
 from builders import a_plan, finished
-from mnist_sweep.events import Curves
-from mnist_sweep.reports.charts import MOST_EPOCHS, confusion, curves, effect_plots, ranking_dots, shares, thinned
-from mnist_sweep.reports.drawing import COLOURS, error_of, in_colours
-from mnist_sweep.reports.landscapes import COSTS, combination_rows, frontier, heat_axes, heat_map, parallel, trade
-from mnist_sweep.summary import RANKED, Summary
+from mnist_sweep.analysis.summary import RANKED, Summary
+from mnist_sweep.journal.events import Curves
+from mnist_sweep.reports.charts.charts import (
+    MOST_EPOCHS,
+    confusion,
+    curves,
+    effect_plots,
+    ranking_dots,
+    shares,
+    thinned,
+)
+from mnist_sweep.reports.charts.drawing import COLOURS, error_of, in_colours
+from mnist_sweep.reports.charts.landscapes import (
+    COSTS,
+    combination_rows,
+    frontier,
+    heat_axes,
+    heat_map,
+    parallel,
+    trade,
+)
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pytest
 
 from books import a_summary, rows_of, sheet_of, texts_of, with_accuracy
 from builders import a_plan
-from mnist_sweep.events import Cause, Failed
-from mnist_sweep.plan import confirmations
-from mnist_sweep.reports.xlsx import best_xlsx
+from mnist_sweep.journal.events import Cause, Failed
+from mnist_sweep.plan.sweep_plan import confirmations
+from mnist_sweep.reports.workbooks.xlsx import best_xlsx
 
 
 def test_selected_confirmed_and_drop() -> None:

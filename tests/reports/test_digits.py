@@ -6,7 +6,7 @@ import pytest
 
 from books import a_summary, rows_of, sheet_of, texts_of
 from builders import a_plan, finished
-from mnist_sweep.reports.xlsx import best_xlsx
+from mnist_sweep.reports.workbooks.xlsx import best_xlsx
 
 
 def _confusion(n_wrong: int) -> tuple[tuple[int, ...], ...]:

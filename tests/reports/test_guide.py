@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from books import a_summary, sheet_of, texts_of, three_by_three, with_accuracy
 from builders import a_plan
-from mnist_sweep.advice import next_steps
-from mnist_sweep.conclusions import decision, images_words, noise_words, power_words
-from mnist_sweep.reports.xlsx import best_xlsx
+from mnist_sweep.analysis.advice import next_steps
+from mnist_sweep.analysis.conclusions import decision, images_words, noise_words, power_words
+from mnist_sweep.reports.workbooks.xlsx import best_xlsx
 
 
 def test_all_conclusions_are_there() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from books import a_summary, rows_of, sheet_of, texts_of, three_by_three, top_of, with_accuracy
 from builders import a_plan
-from mnist_sweep.conclusions import axis_sentences, drop_sentences
-from mnist_sweep.reports.mattered import TITLE
-from mnist_sweep.reports.xlsx import best_xlsx
-from mnist_sweep.summary import RANKED
-from mnist_sweep.words import metric_words
+from mnist_sweep.analysis.conclusions import axis_sentences, drop_sentences
+from mnist_sweep.analysis.summary import RANKED
+from mnist_sweep.analysis.wording import metric_words
+from mnist_sweep.reports.workbooks.mattered import TITLE
+from mnist_sweep.reports.workbooks.xlsx import best_xlsx
 
 
 def test_each_value_has_its_verdict() -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import sweeps
 
-from mnist_sweep.home import Home
+from mnist_sweep.journal.folder import Home
 from mnist_sweep.reports import build
 from mnist_sweep.reports.build import RENDERERS, write_reports
-from mnist_sweep.reports.plot_library import Made, Plotter
+from mnist_sweep.reports.charts.plot_library import Made, Plotter
 
 _HOME = Home(Path())
 _CHART = {"data": {"values": [{"a": 1}]}, "mark": "point", "encoding": {"x": {"field": "a", "type": "quantitative"}}}

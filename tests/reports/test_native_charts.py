@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from books import a_summary, rows_of, sheet_of
 from builders import a_plan, finished
-from mnist_sweep.events import Curves
-from mnist_sweep.reports.native_charts import MOST_REPEATS, curves_sheet
-from mnist_sweep.reports.sheets import Text
-from mnist_sweep.reports.xlsx import best_xlsx
+from mnist_sweep.journal.events import Curves
+from mnist_sweep.reports.workbooks.native_charts import MOST_REPEATS, curves_sheet
+from mnist_sweep.reports.workbooks.sheets import Text
+from mnist_sweep.reports.workbooks.xlsx import best_xlsx
 
 _DATA = 24  # the row of the header, below the charts
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sweeps
 
-from mnist_sweep.reports.page import report_html
-from mnist_sweep.summary import Summary
+from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.reports.page.page import report_html
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import sweeps
 
-from mnist_sweep.reports.pictures import pictures
+from mnist_sweep.reports.charts.pictures import pictures
 
 _ALL = {"ranking", "curves", "frontier", "confusion", "effects", "shares", "heatmap", "parallel"}
 

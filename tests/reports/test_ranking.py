@@ -6,9 +6,9 @@ from typing import Any
 
 from books import a_summary, rows_of, sheet_of, three_by_three, with_accuracy
 from builders import a_plan
-from mnist_sweep.reports.ranking import n_top
-from mnist_sweep.reports.xlsx import best_xlsx
-from mnist_sweep.summary import Summary
+from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.reports.workbooks.ranking import n_top
+from mnist_sweep.reports.workbooks.xlsx import best_xlsx
 
 
 def _twenty() -> Summary:

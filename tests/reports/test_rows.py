@@ -11,11 +11,11 @@ import pytest
 
 from books import a_summary, three_by_three
 from builders import a_plan
-from mnist_sweep.events import Cause, Failed
-from mnist_sweep.reports.full import full_table
-from mnist_sweep.reports.ranking import ranking_table
+from mnist_sweep.journal.events import Cause, Failed
 from mnist_sweep.reports.rows import epochs_csv, full_csv, full_json, ranking_csv, ranking_json
 from mnist_sweep.reports.tables import TEXT, Column, make_table
+from mnist_sweep.reports.workbooks.full import full_table
+from mnist_sweep.reports.workbooks.ranking import ranking_table
 
 
 def test_csv_and_json_have_the_rows_of_the_sheets() -> None:

@@ -9,11 +9,11 @@ from subprocess import PIPE, Popen
 import pytest
 
 from builders import a_plan, finished
+from mnist_sweep.analysis.summary import Summary, summarize
 from mnist_sweep.errors import StorageError, UsageError
-from mnist_sweep.home import Home
-from mnist_sweep.ledger import Ledger
+from mnist_sweep.journal.folder import Home
+from mnist_sweep.journal.ledger import Ledger
 from mnist_sweep.reports.step import renewed, write_step
-from mnist_sweep.summary import Summary, summarize
 
 
 def _summary(name: str = "widths", goal: str = "Is wider *better*?\\nReally?", n: int = 4) -> Summary:
@@ -127,7 +127,7 @@ _EIGHT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from mnist_sweep.home import Home
+from mnist_sweep.journal.folder import Home
 from mnist_sweep.reports.step import write_step
 from reports.test_step import _summary
 summaries = [_summary(f"{{sys.argv[1]}}{{j}}", n=0) for j in range(3)]

@@ -14,10 +14,10 @@ import pytest
 
 from books import a_summary, rows_of, sheet_of, texts_of, top_of
 from builders import a_plan, a_result, finished
-from mnist_sweep.events import Cause, Curves, Failed, RunStarted
+from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.journal.events import Cause, Curves, Failed, RunStarted
 from mnist_sweep.reports.build import WORKBOOKS
-from mnist_sweep.reports.xlsx import best_xlsx, full_xlsx, hyperparams_xlsx
-from mnist_sweep.summary import Summary
+from mnist_sweep.reports.workbooks.xlsx import best_xlsx, full_xlsx, hyperparams_xlsx
 
 _ENVIRONMENT = {"machine": {"host": "box", "cores": "2 cores"}, "versions": {"tensorflow": "2.21.0"}}
 

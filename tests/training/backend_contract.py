@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pytest
 
 from builders import a_recipe
-from mnist_sweep.recipe import CompileKey, Recipe, Seeds
-from mnist_sweep.training.data import Mnist
+from mnist_sweep.mnist.images import Mnist
+from mnist_sweep.plan.recipe import CompileKey, Recipe, Seeds
 from mnist_sweep.training.program import Backend, Program
 
 _SEEDS = Seeds(weights=7, split=100, order=9)

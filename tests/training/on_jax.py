@@ -18,17 +18,17 @@ import numpy.typing as npt
 import pytest
 
 from builders import a_recipe, a_trial
-from mnist_sweep.events import Finished
-from mnist_sweep.keras_names import OPTIMIZERS
-from mnist_sweep.recipe import Recipe, Seeds
+from mnist_sweep.journal.events import Finished
+from mnist_sweep.mnist.images import Mnist
+from mnist_sweep.plan.keras_names import OPTIMIZERS
+from mnist_sweep.plan.recipe import Recipe, Seeds
 from mnist_sweep.training import jax_program
-from mnist_sweep.training.data import Mnist
 from mnist_sweep.training.fingerprint import fingerprint
 from mnist_sweep.training.jax_network import Network
 from mnist_sweep.training.jax_program import JaxBackend, JaxProgram
 from mnist_sweep.training.jax_runtime import jax
 from mnist_sweep.training.model import build_model, build_optimizer, initialize, initializer_seeds
-from mnist_sweep.training.work import Trainer
+from mnist_sweep.training.trainer import Trainer
 from reference import OPTIMIZERS as COMPARED
 from reference import SIZE, STEPS, a_shape, logits_of, small_net, some_images
 

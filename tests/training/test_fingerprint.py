@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from mnist_sweep.machine import cpu_flags
+from mnist_sweep.execution.machine import cpu_flags
 from mnist_sweep.training.fingerprint import fingerprint
 from mnist_sweep.training.runtime import tensorflow
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from builders import a_recipe
-from mnist_sweep.recipe import CompileKey
+from mnist_sweep.plan.recipe import CompileKey
 from mnist_sweep.training.jax_program import stack_size
 
 _HERE = Path(__file__).parent
@@ -22,7 +22,7 @@ _COMPARES = "test_steps_equal_those_of_tensorflow"
 _LOSS = """
 from reference import a_shape, small_net, some_images
 import numpy as np
-from mnist_sweep.recipe import Seeds
+from mnist_sweep.plan.recipe import Seeds
 from mnist_sweep.training.jax_program import JaxBackend
 program = JaxBackend(some_images()).program(a_shape(800), 1)
 program.reset(0, Seeds(1, 2, 3))

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from mnist_sweep.training.data import Mnist, cache_folder
+from mnist_sweep.mnist.images import Mnist, cache_folder
 
 _TRAIN = """
 import json
 from builders import a_recipe
-from mnist_sweep.recipe import Seeds, Trial
-from mnist_sweep.training.data import MNIST_DIGEST
-from mnist_sweep.training.fetch import load
+from mnist_sweep.plan.recipe import Seeds, Trial
+from mnist_sweep.mnist.images import MNIST_DIGEST
+from mnist_sweep.mnist.sources import load
 from mnist_sweep.training.tensorflow_program import TensorFlowBackend
-from mnist_sweep.training.work import Trainer
+from mnist_sweep.training.trainer import Trainer
 
 recipe = a_recipe(max_epochs=1, validation_fraction=0.95, hidden_funcs=("relu", "tanh"), batch_size=100)
 data = load()

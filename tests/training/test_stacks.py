@@ -11,11 +11,11 @@ import pytest
 
 from builders import a_trial
 from mnist_sweep.errors import DeviceLostError
-from mnist_sweep.events import Finished, Progress, Started
-from mnist_sweep.recipe import CompileKey, Seeds, Trial
-from mnist_sweep.training.data import Mnist
+from mnist_sweep.journal.events import Finished, Progress, Started
+from mnist_sweep.mnist.images import Mnist
+from mnist_sweep.plan.recipe import CompileKey, Seeds, Trial
 from mnist_sweep.training.program import Evaluation
-from mnist_sweep.training.work import Trainer
+from mnist_sweep.training.trainer import Trainer
 
 Ints = npt.NDArray[np.int32]
 _LABELS = np.zeros(60_000, np.uint8)

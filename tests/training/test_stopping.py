@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mnist_sweep.recipe import EarlyStopping
+from mnist_sweep.plan.recipe import EarlyStopping
 from mnist_sweep.training.runtime import tensorflow
 from mnist_sweep.training.stopping import Stopper
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pytest
 
 from builders import a_recipe
-from mnist_sweep.axes import compile_key
-from mnist_sweep.recipe import CompileKey, Seeds
-from mnist_sweep.training.data import Mnist
+from mnist_sweep.mnist.images import Mnist
+from mnist_sweep.plan.axes import compile_key
+from mnist_sweep.plan.recipe import CompileKey, Seeds
 from mnist_sweep.training.model import build_model, build_optimizer, initialize, initializer_seeds, trained_losses
 from mnist_sweep.training.runtime import tensorflow
 from mnist_sweep.training.tensorflow_program import TensorFlowBackend, TensorFlowProgram

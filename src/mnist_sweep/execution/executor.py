@@ -7,11 +7,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from mnist_sweep.axes import compile_key
-from mnist_sweep.clock import running_s
 from mnist_sweep.errors import DeviceLostError
-from mnist_sweep.events import Cause, Failed, Finished, Progress, Started
-from mnist_sweep.recipe import CompileKey, Trial
+from mnist_sweep.journal.events import Cause, Failed, Finished, Progress, Started
+from mnist_sweep.plan.axes import compile_key
+from mnist_sweep.plan.recipe import CompileKey, Trial
+from mnist_sweep.system.clock import running_s
 
 TrialEvent = Started | Progress | Finished | Failed
 Work = Callable[[tuple[Trial, ...]], Iterator[TrialEvent]]

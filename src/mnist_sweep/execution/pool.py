@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from typing import Any
 
-from mnist_sweep.axes import compile_key
-from mnist_sweep.clock import running_s
 from mnist_sweep.errors import WorkersError
-from mnist_sweep.events import Cause, Failed
 from mnist_sweep.execution.executor import Batch, Limits, MakeWork, TrialEvent, Window, timed_out
 from mnist_sweep.execution.process import Process
 from mnist_sweep.execution.worker import DeviceLost, Ready
-from mnist_sweep.recipe import CompileKey, Trial
+from mnist_sweep.journal.events import Cause, Failed
+from mnist_sweep.plan.axes import compile_key
+from mnist_sweep.plan.recipe import CompileKey, Trial
+from mnist_sweep.system.clock import running_s
 
 _LOOK_S = 0.25  # how often stop signs and deadlines are looked at while no worker says anything
 _MAX_FAILED_STARTS = 3

@@ -15,9 +15,9 @@ from multiprocessing.context import set_spawning_popen
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from mnist_sweep.child import ending_words, start
 from mnist_sweep.execution.executor import MakeWork
-from mnist_sweep.recipe import Trial
+from mnist_sweep.plan.recipe import Trial
+from mnist_sweep.system.child import ending_words, start
 
 _PIECE_BYTES, _LAST_BYTES, _LAST_LINES = 65536, 4096, 10
 _ENDING_S = 10  # its pipe is closed, so it is about to end; but a library may hang while it is unloaded

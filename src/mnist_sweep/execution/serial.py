@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
-from mnist_sweep.axes import compile_key
-from mnist_sweep.clock import running_s
 from mnist_sweep.errors import SweepError, WorkersError
 from mnist_sweep.execution.executor import Batch, Limits, MakeWork, TrialEvent, Window, Work, guarded, timed_out
-from mnist_sweep.quiet import held_stderr
-from mnist_sweep.recipe import CompileKey, Trial
+from mnist_sweep.plan.axes import compile_key
+from mnist_sweep.plan.recipe import CompileKey, Trial
+from mnist_sweep.system.clock import running_s
+from mnist_sweep.system.quiet import held_stderr
 
 
 def run_serially(trials: Iterator[Trial], make_work: MakeWork, limits: Limits) -> Generator[TrialEvent]:

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 
 from mnist_sweep.errors import DeviceLostError
 from mnist_sweep.execution.executor import guarded
-from mnist_sweep.recipe import Trial
+from mnist_sweep.plan.recipe import Trial
 
 _PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
 

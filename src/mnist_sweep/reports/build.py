@@ -11,14 +11,14 @@ from importlib import import_module
 from pathlib import Path
 from threading import Lock, Thread
 
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.errors import StorageError
-from mnist_sweep.files import write_whole
-from mnist_sweep.reports.page import report_html, vega
-from mnist_sweep.reports.pictures import draw, figures
-from mnist_sweep.reports.plot_library import Made, Plotter
+from mnist_sweep.reports.charts.pictures import draw, figures
+from mnist_sweep.reports.charts.plot_library import Made, Plotter
+from mnist_sweep.reports.page.page import report_html, vega
 from mnist_sweep.reports.rows import epochs_csv, full_csv, full_json, ranking_csv, ranking_json
-from mnist_sweep.reports.xlsx import best_xlsx, full_xlsx, hyperparams_xlsx
-from mnist_sweep.summary import Summary
+from mnist_sweep.reports.workbooks.xlsx import best_xlsx, full_xlsx, hyperparams_xlsx
+from mnist_sweep.system.files import write_whole
 
 Renderer = Callable[[Summary, str], bytes]
 WORKBOOKS: Mapping[str, Renderer] = {

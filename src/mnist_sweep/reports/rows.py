@@ -11,10 +11,10 @@ import csv
 import io
 import json
 
-from mnist_sweep.reports.full import epochs_table, full_table
-from mnist_sweep.reports.ranking import ranking_table
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.reports.tables import Cell, Table, varying_axes
-from mnist_sweep.summary import Summary
+from mnist_sweep.reports.workbooks.full import epochs_table, full_table
+from mnist_sweep.reports.workbooks.ranking import ranking_table
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a text begins with that a spreadsheet program takes for a formula."""

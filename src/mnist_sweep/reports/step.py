@@ -7,25 +7,25 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mnist_sweep.advice import next_steps
-from mnist_sweep.axes import axis_name_words, axis_value_words
-from mnist_sweep.conclusions import (
+from mnist_sweep.analysis.advice import next_steps
+from mnist_sweep.analysis.conclusions import (
     decision,
     how_sure,
     interval_words,
     model_words,
     what_mattered,
 )
-from mnist_sweep.counts import counted
-from mnist_sweep.effects import Level
+from mnist_sweep.analysis.effects import Level
+from mnist_sweep.analysis.summary import CHOSEN_BY, RANKED, Summary, spread_of
+from mnist_sweep.analysis.wording import amount_words, cut_words, duration_words, spread_words
 from mnist_sweep.errors import StorageError, UsageError
-from mnist_sweep.files import read_file, write_whole
-from mnist_sweep.home import Home
-from mnist_sweep.locks import in_turn
+from mnist_sweep.journal.folder import Home
+from mnist_sweep.plan.axes import axis_name_words, axis_value_words
+from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.tables import axis_words
-from mnist_sweep.streams import path_words
-from mnist_sweep.summary import CHOSEN_BY, RANKED, Summary, spread_of
-from mnist_sweep.words import amount_words, cut_words, duration_words, spread_words
+from mnist_sweep.system.files import read_file, write_whole
+from mnist_sweep.system.locks import in_turn
+from mnist_sweep.system.streams import path_words
 
 _SHOWN = 5
 _MAX_BYTES = 2**26  # of a file of Markdown

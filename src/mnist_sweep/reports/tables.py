@@ -9,11 +9,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from mnist_sweep.axes import LAYERS, axis_name_words, axis_value, axis_value_words, facets, setting, tried_facets
-from mnist_sweep.axis import Choice, Facet, Format
-from mnist_sweep.plan import SweepSpec
-from mnist_sweep.recipe import Recipe, Seeds
-from mnist_sweep.summary import Summary
+from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.plan.axes import LAYERS, axis_name_words, axis_value, axis_value_words, facets, setting, tried_facets
+from mnist_sweep.plan.recipe import Recipe, Seeds
+from mnist_sweep.plan.setting import Choice, Facet, Format
+from mnist_sweep.plan.sweep_plan import SweepSpec
 
 Cell = str | int | float | bool | datetime | None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any, NamedTuple
 
-from mnist_sweep.recipe import Recipe
+from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.training.jax_runtime import jax
 from mnist_sweep.training.model import (
     build_optimizer,

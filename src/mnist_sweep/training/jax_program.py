@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mnist_sweep.counts import counted
-from mnist_sweep.recipe import N_CLASSES, N_PIXELS, CompileKey, Seeds
+from mnist_sweep.plan.counts import counted
+from mnist_sweep.plan.recipe import N_CLASSES, N_PIXELS, CompileKey, Seeds
 from mnist_sweep.training import jax_runtime
 from mnist_sweep.training.jax_network import Network, State
 from mnist_sweep.training.jax_runtime import jax
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mnist_sweep.training.data import Mnist
+    from mnist_sweep.mnist.images import Mnist
 
 _MAX_PROGRAMS = 8
 """Compiled shapes kept at a time; executors bring the trials of a shape one after the other."""

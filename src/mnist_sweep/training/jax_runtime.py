@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from mnist_sweep.training.data import cache_folder
+from mnist_sweep.mnist.images import cache_folder
 from mnist_sweep.training.fingerprint import fingerprint
 from mnist_sweep.training.runtime import pin_variables, without_keras_json
 

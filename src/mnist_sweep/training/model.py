@@ -7,7 +7,7 @@ import random
 from itertools import count
 from typing import Any
 
-from mnist_sweep.recipe import N_CLASSES, N_PIXELS, Recipe
+from mnist_sweep.plan.recipe import N_CLASSES, N_PIXELS, Recipe
 
 _OUTPUT = "output"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Protocol
 
-from mnist_sweep.recipe import Recipe
+from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.training.model import build_optimizer, optimizer_starts
 from mnist_sweep.training.runtime import tensorflow
 

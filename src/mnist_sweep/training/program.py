@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mnist_sweep.recipe import CompileKey, Seeds
+from mnist_sweep.plan.recipe import CompileKey, Seeds
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from mnist_sweep.recipe import EarlyStopping
+from mnist_sweep.plan.recipe import EarlyStopping
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from mnist_sweep.recipe import N_TRAINING_IMAGES, CompileKey, Seeds
+from mnist_sweep.plan.recipe import N_TRAINING_IMAGES, CompileKey, Seeds
 from mnist_sweep.training.fingerprint import fingerprint
 from mnist_sweep.training.model import build_model, initialize, initializer_seeds, seed_generators, trained_losses
 from mnist_sweep.training.optimizers import make_optimizer
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mnist_sweep.training.data import Mnist
+    from mnist_sweep.mnist.images import Mnist
 
 _MAX_PROGRAMS = 8
 """Compiled shapes kept at a time; executors bring the trials of a shape one after the other."""

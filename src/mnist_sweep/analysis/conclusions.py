@@ -1,0 +1,275 @@
+"""What the numbers support, in sentences: the decision, what mattered, what to drop.
+
+Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mnist_sweep.analysis.effects import AxisEffect, Level
+from mnist_sweep.analysis.noise import MOST_REPEATS, POWER, largest_tie, pooled_noise
+from mnist_sweep.analysis.summary import CHOSEN_BY, Confirmed, Ranking, Standing, Summary, known_values, spread_of
+from mnist_sweep.analysis.wording import amount_words, complete_words, listed, metric_words
+from mnist_sweep.plan.axes import axis_name_words, axis_value, axis_value_words, recipe_words
+from mnist_sweep.plan.counts import counted
+from mnist_sweep.plan.recipe import Recipe
+from mnist_sweep.plan.sweep_plan import EACH_REPEAT
+
+_FEW = 3
+
+
+def model_words(summary: Summary, recipe: Recipe) -> str:
+    """A combination of this sweep in one short phrase."""
+    return recipe_words(recipe, summary.spec.varied)
+
+
+def decision(summary: Summary) -> str:
+    """Which combination to take, and how sure that is, in two or three sentences; while trials are left, who leads."""
+    ranking = summary.ranking()
+    if not ranking.standings:
+        return "No decision yet: no combination has all its repeats."
+    first = ranking.standings[0]
+    test = amount_words("test_accuracy", first.combination.spread("test_accuracy").mean)
+    n, n_all = len(summary.ranked), len(summary.combinations)
+    model, figures = (
+        model_words(summary, first.combination.recipe),
+        f"{interval_words(CHOSEN_BY, first)} (test {test}).",
+    )
+    if summary.unfinished:
+        return f"Leading so far ({complete_words(summary)}): {model}, validation accuracy {figures}"
+    rest = f"Without those that failed ({n:,} of {counted(n_all, 'combination')}): " if summary.incomplete else ""
+    what = "the highest validation accuracy," if n > 1 else "validation accuracy"
+    head = f"{rest}Take {model}: {what} {figures}"
+    return " ".join(filter(None, [head, _sureness(summary, ranking), _luck_of_the_first(summary)]))
+
+
+def _luck_of_the_first(summary: Summary) -> str:
+    """What became of the first when it was trained again, or that nobody has looked yet."""
+    n = len(summary.ranked)
+    again = {one.combination.recipe: one for one in summary.confirmed if one.n_finished}
+    first = again.get(summary.ranked[0].recipe)
+    if first is None:
+        return f"The highest of {n} is likely rated too high: train it again (mnist-sweep confirm)." if n > 1 else ""
+    best = max(again.values(), key=lambda one: spread_of(one.rows, CHOSEN_BY).mean)
+    times = "once" if first.n_finished == 1 else counted(first.n_finished, "time")
+    told = f"Trained again {times} it got {_confirmed_words(first)}"
+    if best is first:
+        return f"{told}, the highest of the {len(again)} that were." if len(again) > 1 else f"{told}."
+    name = model_words(summary, best.combination.recipe)
+    return f"{told}, and {name} {_confirmed_words(best)}: {_verdict(summary, first, best)}"
+
+
+def _confirmed_words(confirmed: Confirmed) -> str:
+    return amount_words(CHOSEN_BY, spread_of(confirmed.rows, CHOSEN_BY).mean)
+
+
+def _verdict(summary: Summary, first: Confirmed, best: Confirmed) -> str:
+    """Whether fresh trainings put another combination before the choice, by Tukey's test of all that were confirmed."""
+    groups = [known_values(one.rows, CHOSEN_BY) for one in summary.confirmed if one.n_finished]
+    noise = pooled_noise(groups)
+    behind = spread_of(best.rows, CHOSEN_BY).mean - spread_of(first.rows, CHOSEN_BY).mean
+    if noise is None:
+        return "too few fresh trainings to tell."
+    luck = largest_tie(noise, len(groups), first.n_finished, best.n_finished)
+    if behind > luck:
+        return f"take that one, the difference is more than the luck of these ({amount_words(CHOSEN_BY, luck)})."
+    return f"which of them is better is open, the luck of these is {amount_words(CHOSEN_BY, luck)}."
+
+
+def interval_words(metric: str, standing: Standing) -> str:
+    """A mean with half its 95% interval: 0.9807 ± 0.0021."""
+    mean = amount_words(metric, standing.spread.mean)
+    return mean if standing.half_width is None else f"{mean} ± {amount_words(metric, standing.half_width)}"
+
+
+def _sureness(summary: Summary, ranking: Ranking) -> str:
+    n, repeats = len(ranking.standings), summary.spec.repeats
+    if n == 1:
+        return ""
+    if ranking.noise is None or ranking.telling is None:
+        return "With one repeat nothing can be told about luck: set repeats to 3 or more and run again."
+    luck = f"the luck of {counted(repeats, 'repeat')} ({amount_words(ranking.metric, ranking.telling)})"
+    if len(ranking.tied) == 1:
+        behind = amount_words(ranking.metric, ranking.standings[1].behind)
+        return f"Nothing else is as good: the next is behind by {behind}, more than {luck}."
+    smallest = min(ranking.tied, key=lambda standing: standing.combination.recipe.n_parameters)
+    sentence = f"{_tied_words(ranking)}: behind by no more than {luck}."
+    if smallest.rank == 1:
+        return f"{sentence} None of these is smaller."
+    small = smallest.combination.recipe
+    return f"{sentence} The smallest of these is {model_words(summary, small)} ({small.n_parameters:,} parameters)."
+
+
+def _tied_words(ranking: Ranking) -> str:
+    """How many of the others may be as good as the first; there are some others."""
+    n, n_tied = len(ranking.standings) - 1, len(ranking.tied) - 1
+    if not n_tied:
+        return "No other may be as good"
+    who = f"{n_tied:,} of the {n:,} others" if n_tied < n else "The other one" if n == 1 else "All others"
+    return f"{who} may be as good"
+
+
+def first_words(summary: Summary, metric: str) -> str:
+    """Who is first by a metric, and how many may be as good; empty where nothing is compared."""
+    ranking = summary.ranking(metric)
+    if len(ranking.standings) < 2:  # noqa: PLR2004  two are compared
+        return ""
+    first = ranking.standings[0]
+    name = model_words(summary, first.combination.recipe)
+    figures = interval_words(metric, first)
+    if summary.unfinished:
+        return f"By {metric_words(metric)} {name} leads so far, {figures}."
+    tied = f" {_tied_words(ranking)}." if ranking.noise else ""
+    return f"By {metric_words(metric)} {name} is first, {figures}.{tied}"
+
+
+def noise_words(summary: Summary, metric: str = CHOSEN_BY) -> str:
+    """How large seed noise is here, and what that lets one tell."""
+    ranking = summary.ranking(metric)
+    if ranking.noise is None or ranking.telling is None:
+        return "One repeat, or one combination alone, tells nothing about how much luck there is between combinations."
+    freedom = f"{counted(ranking.noise.df, 'degree')} of freedom"
+    return (
+        f"Seed noise: trained with other seeds, a combination's {metric_words(metric)} differs by "
+        f"{amount_words(metric, ranking.noise.s)} (standard deviation, {freedom}). "
+        f"With {counted(summary.spec.repeats, 'repeat')} each, two of these {len(ranking.standings)} differ beyond "
+        f"luck from {amount_words(metric, ranking.telling)} on."
+    )
+
+
+def power_words(summary: Summary) -> str:
+    """How many repeats would tell the first two apart; empty where that cannot be said."""
+    ranking = summary.ranking()
+    if ranking.noise is None or len(ranking.standings) < 2 or summary.unfinished:  # noqa: PLR2004  two are compared
+        return ""
+    if not ranking.standings[1].behind:
+        return "The first two have the same mean: no number of repeats is known to tell them apart."
+    needed, behind = ranking.repeats_needed, amount_words(CHOSEN_BY, ranking.standings[1].behind)
+    count = f"more than {MOST_REPEATS}" if needed is None else f"{needed}"
+    sentence = (
+        f"To tell the first two apart in a test of their own takes {count} repeats of each, if their difference of "
+        f"{behind} is real (power {POWER:g})."
+    )
+    few = needed is not None and needed <= summary.spec.repeats and ranking.standings[1].tied
+    return sentence + (f" The ranking asks for more, since it compares {len(ranking.standings)}." if few else "")
+
+
+def axis_sentences(summary: Summary, metric: str = CHOSEN_BY) -> list[str]:
+    """For each axis that is varied, what its values did, as far as the repeats can tell."""
+    if summary.spec.repeats == 1:
+        return []
+    found = summary.effects(metric)
+    return [
+        sentence
+        for effect in found.axes
+        for within in effect.groups
+        for sentence in _axis(summary, effect, within, metric)
+    ]
+
+
+def _axis(summary: Summary, effect: AxisEffect, within: int | None, metric: str) -> Iterator[str]:
+    levels = [level for level in effect.levels if level.within == within]
+    if len(levels) == 1:
+        return
+    best, worse = effect.best(within), [level for level in levels if level.worse]
+    where = "" if within is None else f" with {within} layers"
+    name = axis_name_words(effect.axis)
+
+    def say(level: Level) -> str:
+        return axis_value_words(effect.axis, level.value)
+
+    if not all(level.alone for level in levels):
+        yield f"{name.capitalize()}{where} cannot be told apart from other axes: too many combinations are missing."
+        return
+    if not worse:
+        largest = max(level.behind for level in levels)
+        yield (
+            f"{name.capitalize()}{where} made no difference that {counted(summary.spec.repeats, 'repeat')} can tell "
+            f"(at most {amount_words(metric, largest)} between {listed(map(say, levels))})."
+        )
+        return
+    compared = [
+        f"than {say(level)} by {amount_words(metric, level.behind)} ± {amount_words(metric, level.margin or 0.0)}"
+        for level in sorted(worse, key=lambda level: level.behind)
+    ]
+    rest = f", and {len(compared) - _FEW} more" if len(compared) > _FEW else ""
+    better = "faster" if metric == "train_time" else "better"
+    tied = [say(level) for level in levels if not level.worse and level is not best]
+    also = f"; {listed(tied)} may be as good" if tied else ""
+    yield f"{name.capitalize()} {say(best)}{where} is {better} {', '.join(compared[:_FEW])}{rest}{also}."
+
+
+def droppable(summary: Summary) -> list[tuple[AxisEffect, Level]]:
+    """The values that can be left out: worse than their axis' best, and in no combination that may be the best.
+
+    A combination that is not complete may be the best.
+    """
+    tied = [standing.combination.recipe for standing in summary.ranking().tied]
+    tied += [combination.recipe for combination in summary.incomplete]
+    return [
+        (effect, level)
+        for effect in summary.effects().axes
+        for level in effect.levels
+        if level.worse
+        and not any(
+            axis_value(recipe, effect.axis) == level.value and level.within in (None, recipe.num_layers)
+            for recipe in tied
+        )
+    ]
+
+
+def drop_sentences(summary: Summary) -> list[str]:
+    """Which values are safe to drop; nothing is while trials are left."""
+    if summary.spec.repeats == 1 or summary.unfinished or not summary.effects().axes:
+        return []
+    dropped = [
+        f"{axis_name_words(effect.axis)} {axis_value_words(effect.axis, level.value)}"
+        + ("" if level.within is None else f" with {level.within} layers")
+        for effect, level in droppable(summary)
+    ]
+    if not dropped:
+        return ["No value is safe to drop: none is both worse on average and in no combination that may be the best."]
+    return [f"Safe to drop: {'; '.join(dropped)}. On average worse, and in no combination that may be the best."]
+
+
+def what_mattered(summary: Summary) -> list[str]:
+    """What the axes did, and which values are safe to drop."""
+    return [*axis_sentences(summary), *drop_sentences(summary)]
+
+
+def how_sure(summary: Summary) -> list[str]:
+    """What luck there is between combinations, and what more repeats or other images would tell."""
+    told = [noise_words(summary), power_words(summary), *images_words(summary)] if summary.ranked else []
+    return [sentence for sentence in told if sentence]
+
+
+def images_words(summary: Summary) -> list[str]:
+    """What the test images can tell: their own chance, and the first against the second."""
+    if not summary.ranked:
+        return []
+    first = summary.ranked[0]
+    low, high = summary.images(first)
+    split = (
+        "the splits of these images" if summary.spec.seeds.split_seed == EACH_REPEAT else "this split of these images"
+    )
+    other = (
+        f"On all images of the test images' kind the first has an accuracy between {low:.4f} and {high:.4f} "
+        "(Wilson, 95%)."
+    )
+    sentences = [f"The intervals cover seeds on {split} only. {other}"]
+    pairs = summary.first_against_second
+    if pairs:
+        told = "; ".join(
+            f"repeat {i}: {pair.only_first} and {pair.only_second}, p {_p_words(pair.p)}"
+            for i, pair in enumerate(pairs[:_FEW], start=1)
+        )
+        sentences.append(
+            "Test images that only the first misreads, and that only the second does, which says how they compare in "
+            f"these very trainings: {told} (McNemar, exact)."
+        )
+    return sentences
+
+
+def _p_words(p: float) -> str:
+    return f"= {p:.2f}" if p >= 0.01 else "< 0.01"  # noqa: PLR2004  two decimals

@@ -1,0 +1,303 @@
+"""What mattered: the mean result of each value of each axis, and how much of the variance each axis explains.
+
+The results are the cell means of a factorial design. Activations and lists of widths that fit only one number of
+layers are nested within it. A grid can have holes (failed combinations, duplicates that were removed), so sums of
+squares are of Type II: each term after all terms that do not contain it, https://en.wikipedia.org/wiki/Analysis_of_variance
+and Langsrud, "ANOVA for unbalanced data: use Type II instead of Type III sums of squares", Statistics and Computing 13
+(2003), https://doi.org/10.1023/A:1023260610025
+
+Law of the pure modules: no files, no clock, no environment; time and randomness come in as values. NumPy is imported
+late.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from mnist_sweep.analysis.noise import ROUNDING, Noise, student, studentized_range
+from mnist_sweep.plan.axes import AXES, LAYERS, axis_value
+from mnist_sweep.plan.recipe import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_PER_LAYER = ("hidden_width", "hidden_funcs")
+_ESTIMABLE = 1e-8
+"""A mean is estimable if its weights lie in the row space of the design, up to rounding."""
+_MOST_COLUMNS = 600
+"""Of a design with pairs; larger ones take minutes, and their pairs are counted with the higher interactions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A value of an axis: the mean over its combinations, all other axes alike.
+
+    `behind` is how far the mean is from that of the axis' best value, `margin` up to which distance that can be luck
+    (Tukey, 95%), `half_width` that of the mean's own 95% interval; None with one repeat. They are None too, and `alone`
+    is False, where so many combinations are missing that the value cannot be told apart from those of other axes.
+    """
+
+    value: Hashable
+    within: int | None  # the number of layers that it is nested in
+    n_combinations: int
+    mean: float
+    half_width: float | None
+    behind: float
+    margin: float | None
+    alone: bool = True
+
+    @property
+    def worse(self) -> bool:
+        """Whether it is worse than the best value beyond luck."""
+        return self.margin is not None and self.behind > self.margin + ROUNDING
+
+
+@dataclass(frozen=True, slots=True)
+class AxisEffect:
+    """An axis with its values, in the order of the plan."""
+
+    axis: str
+    nested: bool  # within the number of layers
+    levels: tuple[Level, ...]
+
+    def best(self, within: int | None = None) -> Level:
+        """The value with the best mean, among those of one number of layers where the axis is nested."""
+        return min((level for level in self.levels if level.within == within), key=lambda level: level.behind)
+
+    @property
+    def groups(self) -> tuple[int | None, ...]:
+        """The numbers of layers that it is nested in; (None,) where it is not."""
+        return tuple(dict.fromkeys(level.within for level in self.levels))
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The part of the variance of single trainings that a source explains: ω², at least 0."""
+
+    sources: tuple[str, ...]  # an axis, two that act together, or nothing for HIGHER or SEEDS
+    label: str
+    omega2: float
+
+
+HIGHER, TOGETHER, SEEDS = "three or more axes together", "axes together", "seed noise"
+MIXED = "axes that missing combinations mix up"
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What mattered for one metric. No shares with one repeat: nothing tells effects from noise then."""
+
+    axes: tuple[AxisEffect, ...]
+    shares: tuple[Share, ...]
+
+    def axis(self, name: str) -> AxisEffect:
+        """The effect of the axis of that name."""
+        return next(effect for effect in self.axes if effect.axis == name)
+
+
+class Design:
+    """The combinations as rows of a factorial design; one design serves all metrics."""
+
+    def __init__(self, recipes: Sequence[Recipe]) -> None:
+        values = {axis: [axis_value(recipe, axis) for recipe in recipes] for axis in AXES}
+        layers = [recipe.num_layers for recipe in recipes]
+        self.factors = [axis for axis in AXES if len(set(values[axis])) > 1]
+        self.nested = {
+            axis for axis in self.factors if axis in _PER_LAYER and LAYERS in self.factors and _is_nested(values[axis])
+        }
+        self.levels: Mapping[str, list[tuple[int | None, Hashable]]] = {
+            axis: [
+                (layer if axis in self.nested else None, value)
+                for layer, value in zip(layers, values[axis], strict=True)
+            ]
+            for axis in self.factors
+        }
+        self._layers = layers
+
+    @property
+    def n(self) -> int:
+        """Combinations."""
+        return len(self._layers)
+
+    def contains(self, outer: frozenset[str], inner: frozenset[str]) -> bool:
+        """Whether the term `outer` takes in all that `inner` can say, so that inner is judged without it."""
+        return outer != inner and self._roots(inner) <= self._roots(outer)
+
+    def _roots(self, term: frozenset[str]) -> frozenset[str]:
+        return term | {LAYERS} if term & self.nested else term
+
+    def indicators(self, term: Iterable[str]) -> Floats:
+        """A column of 0 and 1 for each combination of the term's levels that occurs: (n, levels)."""
+        import numpy as np
+
+        cells = list(zip(*(self.levels[axis] for axis in sorted(term)), strict=True))
+        order = {cell: i for i, cell in enumerate(dict.fromkeys(cells))}
+        return np.eye(len(order))[[order[cell] for cell in cells]]
+
+    @cached_property
+    def mains(self) -> list[frozenset[str]]:
+        """The terms of one axis each."""
+        return [frozenset([axis]) for axis in self.factors]
+
+    @cached_property
+    def pairs(self) -> list[frozenset[str]]:
+        """The terms of two axes each; none where there are so many columns that they would take minutes."""
+        pairs = [
+            frozenset(pair)
+            for pair in combinations(self.factors, 2)
+            if not (LAYERS in pair and set(pair) & self.nested)  # a nested axis says that already
+        ]
+        n_columns = sum(len(set(zip(*(self.levels[axis] for axis in pair), strict=True))) for pair in pairs)
+        return pairs if n_columns <= _MOST_COLUMNS else []
+
+    def matrix(self, terms: Iterable[frozenset[str]]) -> Floats:
+        """The columns of several terms, behind that of the mean: (n, columns)."""
+        import numpy as np
+
+        return np.hstack([np.ones((self.n, 1)), *(self.indicators(term) for term in terms)])
+
+
+def _is_nested(values: Sequence[Hashable]) -> bool:
+    """Whether some value fits one number of layers alone: one a layer, or nothing where no layer is hidden."""
+    return any(isinstance(value, tuple) for value in values)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A metric of all combinations: (n combinations, as many repeats each), its noise, and whether more is better.
+
+    The noise is pooled over all of these combinations, since the means of an axis run over all of them.
+    """
+
+    results: Sequence[Sequence[float]]
+    noise: Noise | None
+    higher: bool
+
+
+def effects(design: Design, measured: Sequence[Measured]) -> list[Effects]:
+    """What mattered for each of these metrics; together, since they share the design's decompositions."""
+    import numpy as np
+
+    cells = [np.asarray(one.results, dtype=np.float64) for one in measured]
+    means = np.stack([cell.mean(axis=1) for cell in cells], axis=1)
+    sources = _sources(design, means) if any(one.noise for one in measured) else []
+    return [
+        Effects(
+            tuple(_axis_effect(design, axis, cells[i], one.noise, higher=one.higher) for axis in design.factors),
+            _shares([(names, label, float(ss[i]), df) for names, label, ss, df in sources], cells[i], one.noise)
+            if one.noise
+            else (),
+        )
+        for i, one in enumerate(measured)
+    ]
+
+
+def _axis_effect(design: Design, axis: str, cells: Floats, noise: Noise | None, *, higher: bool) -> AxisEffect:
+    """Adjusted means (least squares means) of an additive model: plain means where the grid has no holes."""
+    import numpy as np
+
+    others = [term for term in design.mains if axis not in term and not design.contains(term, frozenset([axis]))]
+    levels = design.levels[axis]
+    keys = list(dict.fromkeys(levels))
+    rest, own = design.matrix(others), np.eye(len(keys))[[keys.index(level) for level in levels]]
+    x = np.hstack([rest, own])
+    pseudo = np.linalg.pinv(x)
+    inverse, estimable = pseudo @ pseudo.T, pseudo @ x
+    beta = pseudo @ cells.mean(axis=1)
+
+    def weights(i: int) -> Floats:  # what the adjusted mean of level i is made of
+        within = keys[i][0]
+        rows = [row for row in range(design.n) if within in (None, levels[row][0])]
+        return np.hstack([rest[rows].mean(axis=0), np.eye(len(keys))[i]])
+
+    c = [weights(i) for i in range(len(keys))]
+    variance = noise.s**2 / cells.shape[1] if noise else 0.0
+
+    def error(contrast: Floats) -> float:
+        return math.sqrt(max(0.0, variance * float(contrast @ inverse @ contrast)))
+
+    means = _without_rounding([float(row @ beta) for row in c])
+
+    def level(i: int) -> Level:
+        family = [j for j in range(len(keys)) if keys[j][0] == keys[i][0]]
+        best = (max if higher else min)(family, key=lambda j: means[j])
+        behind, n = abs(means[best] - means[i]), levels.count(keys[i])
+        alone = bool(np.abs(c[i] - c[i] @ estimable).max() < _ESTIMABLE)
+        if not noise or not alone:
+            return Level(keys[i][1], keys[i][0], n, means[i], None, behind, None, alone)
+        margin = studentized_range(len(family), noise.df) / math.sqrt(2) * error(c[i] - c[best])
+        return Level(keys[i][1], keys[i][0], n, means[i], student(noise.df) * error(c[i]), behind, margin)
+
+    return AxisEffect(axis, axis in design.nested, tuple(level(i) for i in range(len(keys))))
+
+
+def _without_rounding(means: Sequence[float]) -> list[float]:
+    """These means, equal where they differ by rounding alone, so that the first of equal ones is the best."""
+    return [next(first for first in means if abs(first - mean) <= ROUNDING) for mean in means]
+
+
+def _sources(design: Design, means: Floats) -> list[tuple[tuple[str, ...], str, Floats, int]]:
+    """Each source of variance between combinations with its sums of squares (of cell means) and degrees of freedom.
+
+    Args:
+        means: (n combinations, metrics); the sums of squares are one a metric.
+    """
+    import numpy as np
+
+    terms = design.mains + design.pairs
+    found = [(tuple(sorted(term)), "", *_type_two(design, terms, term, means)) for term in terms]
+    sources = [source for source in found if source[3]]  # a term without a degree of freedom cannot be told apart
+    explained, rank = _explained(design.matrix(terms), means)
+    between = ((means - means.mean(axis=0)) ** 2).sum(axis=0)
+    if len(sources) < len(found):
+        told = np.sum([ss for _, _, ss, _ in sources], axis=0) if sources else np.zeros_like(between)
+        df = rank - 1 - sum(df for *_, df in sources)
+        sources.append(((), MIXED, (explained - told).clip(min=0.0), max(0, df)))
+    if len(design.factors) > 1 and design.n > rank:
+        sources.append(((), HIGHER if design.pairs else TOGETHER, between - explained, design.n - rank))
+    return [*sources, ((), SEEDS, between, design.n - 1)]
+
+
+def _shares(sources: list[tuple[tuple[str, ...], str, float, int]], cells: Floats, noise: Noise) -> tuple[Share, ...]:
+    """ω² = (SS − df·MSE) / (SS_total + MSE), https://en.wikipedia.org/wiki/Effect_size#Omega-squared_(%CF%892).
+
+    η² = SS / SS_total would give an axis that does nothing its share of the noise; ω² takes that off, and is clipped at
+    0. A repeat's seeds do something to all combinations alike: that counts as seed noise, which is what the model of
+    all combinations leaves, so the shares add up to 1 where nothing is clipped and the grid has no holes.
+    """
+    repeats, mse = cells.shape[1], noise.s**2
+    total = float(((cells - cells.mean()) ** 2).sum())
+    if not total:
+        return ()
+    shares = []
+    for names, label, ss, df in sources:
+        omega2 = (repeats * ss - df * mse) / (total + mse)
+        omega2 = 1 - omega2 if label == SEEDS else omega2
+        shares.append(Share(names, label, min(1.0, max(0.0, omega2))))
+    return tuple(shares)
+
+
+def _type_two(design: Design, terms: list[frozenset[str]], term: frozenset[str], means: Floats) -> tuple[Floats, int]:
+    """The sums of squares and the degrees of freedom that a term adds to all that do not contain it."""
+    others = [other for other in terms if other != term and not design.contains(other, term)]
+    without, rank_without = _explained(design.matrix(others), means)
+    together, rank = _explained(design.matrix([*others, term]), means)
+    return (together - without).clip(min=0.0), rank - rank_without
+
+
+def _explained(x: Floats, y: Floats) -> tuple[Floats, int]:
+    """The sums of squares of each column of y around its mean that x explains, and x's rank (its first column is 1)."""
+    import numpy as np
+
+    weights, vectors = np.linalg.eigh(x.T @ x)  # far quicker than to decompose the long matrix itself
+    keep = weights > weights[-1] * max(x.shape) * np.finfo(float).eps * 10
+    parts = vectors[:, keep].T @ (x.T @ (y - y.mean(axis=0)))
+    return (parts**2 / weights[keep, None]).sum(axis=0), int(keep.sum())

@@ -1,0 +1,181 @@
+"""Trials, outcomes and sweeps in the words that people read on a terminal and in a log.
+
+Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Container, Iterable
+from typing import Any
+
+from mnist_sweep.analysis.summary import CHOSEN_BY, METRICS, Combination, Row, Spread, Status, Summary, spread_of
+from mnist_sweep.journal.events import BFLOAT16, Failed, Finished
+from mnist_sweep.plan.axes import recipe_words, widths_words
+from mnist_sweep.plan.counts import counted
+from mnist_sweep.plan.recipe import Recipe, Trial
+
+_FROM = 1.5  # a unit is used from this many of it
+
+
+def shape_words(recipe: Recipe) -> str:
+    """The hidden layers: 2×64, 300-100, or no hidden layer."""
+    return widths_words(recipe.hidden_widths)
+
+
+_METRIC_WORDS = {
+    "val_accuracy": "validation accuracy",
+    "val_loss": "validation loss",
+    "test_accuracy": "test accuracy",
+    "test_loss": "test loss",
+    "train_time": "training time",
+}
+
+
+def metric_words(metric: str) -> str:
+    """A metric as people call it."""
+    return _METRIC_WORDS[metric]
+
+
+def amount_words(metric: str, value: float) -> str:
+    """A value of a metric, or a difference of two, with the decimals that matter: 0.9807, 12.3 s."""
+    return f"{value:.1f} s" if metric == "train_time" else f"{value:.4f}"
+
+
+def trial_words(trial: Trial, varied: Container[str] = ()) -> str:
+    """A trial in one short phrase."""
+    return f"{recipe_words(trial.recipe, varied)}, {'fresh ' if trial.confirms else ''}repeat {trial.repeat}"
+
+
+def outcome_words(outcome: Finished | Failed) -> str:
+    """What became of a trial, in one short phrase."""
+    if isinstance(outcome, Failed):
+        return f"failed ({outcome.cause}): {outcome.reason.splitlines()[0] if outcome.reason else ''}"
+    result = outcome.result
+    val_accuracy = result.curves.val_accuracy[result.kept_epoch - 1] or 0.0
+    seconds = sum(second or 0.0 for second in result.curves.seconds)
+    return (
+        f"validation {val_accuracy:.4f}, test {result.test_accuracy:.4f}, "
+        f"{counted(len(result.curves.seconds), 'epoch')}, {seconds:.1f} s"
+    )
+
+
+def trial_facts(event: Finished | Failed, varied: Container[str] = ()) -> dict[str, Any]:
+    """A trial that ended as plain JSON values, without its curves and lists."""
+    facts: dict[str, Any] = {"model": recipe_words(event.trial.recipe, varied), "repeat": event.trial.repeat}
+    if isinstance(event, Failed):
+        return {**facts, "cause": event.cause, "reason": event.reason}
+    row = Row(event.trial, event)
+    return {**facts, **{name: metric(row.result) for name, metric in METRICS.items() if row.result}}
+
+
+def emulation_words(event: Finished) -> str:
+    """How much longer a training in bfloat16 takes than in float32; empty where that was not measured."""
+    measured = event.result.execution.get(BFLOAT16)
+    if not measured:
+        return ""
+    return (
+        f"mixed_bfloat16 takes {measured['factor']:.1f} times as long as float32 on this processor, which emulates it "
+        f"(measured with {widths_words(measured['widths'])}, batch {measured['batch_size']})"
+    )
+
+
+def duration_words(seconds: float) -> str:
+    """Seconds as people say them: 45 s, 12 min, 3.4 h."""
+    minutes, hours = seconds / 60, seconds / 3600
+    if hours >= _FROM:
+        return f"{hours:.1f} h"
+    return f"{minutes:.0f} min" if minutes >= _FROM else f"{seconds:.0f} s"
+
+
+def spread_words(spread: Spread) -> str:
+    """A mean with its standard deviation: 0.9801 ± 0.0010."""
+    return f"{spread.mean:.4f}" + ("" if spread.sd is None else f" ± {spread.sd:.4f}")
+
+
+def closing_words(summary: Summary, best_path: str) -> str:
+    """The sweep in some lines: its counts, its best row, what max_epochs cut, and where best.xlsx lies."""
+    return "\n".join(filter(None, [counts_words(summary), best_words(summary), cut_words(summary), best_path]))
+
+
+def counts_words(summary: Summary) -> str:
+    """How many trials finished, failed and are left, and how long that took."""
+    n_finished, n_failed, n_left = summary.counts
+    spent = duration_words(summary.seconds) + (" in all runs" if len(summary.runs) > 1 else "")
+    return f"Trials: {n_finished} finished, {n_failed} failed, {n_left} left; {spent}"
+
+
+def best_words(summary: Summary) -> str:
+    """The choice by validation in one line, and how much it rests on."""
+    head = "Leading so far" if summary.unfinished else "Best by validation"
+    if not summary.picks:
+        return f"{head}: none yet, no combination has all its repeats"
+    of_how_many = f" ({complete_words(summary)})" if summary.incomplete else ""
+    return f"{head}{of_how_many}: {combination_words(summary.picks[0].combination, summary.spec.varied)}"
+
+
+def complete_words(summary: Summary) -> str:
+    """How many of the combinations are complete."""
+    n, of_all = len(summary.ranked), counted(len(summary.combinations), "combination")
+    return f"{n:,} of {of_all} {'has all its' if n == 1 else 'have all their'} repeats"
+
+
+def leader_words(summary: Summary) -> str:
+    """Who leads by validation for a narrow terminal: the figure first."""
+    if not summary.picks:
+        return ""
+    best, head = summary.picks[0].combination, "leading so far" if summary.unfinished else "best by validation"
+    return f"{head}: {spread_words(best.spread('val_accuracy'))}, {recipe_words(best.recipe)}"
+
+
+_CONFIRMING = 5
+
+
+def confirming_words(summary: Summary, trials: Collection[Trial]) -> str:
+    """A line for each combination that these trials confirm: how many are done, their mean, and what it had before."""
+    wanted, fresh = Counter(trial.recipe for trial in trials), frozenset(trials)
+    rows = {one.combination.recipe: one.rows for one in summary.confirmed}
+    lines = []
+    for combination in summary.ranked:
+        n = wanted[combination.recipe]
+        done = [row for row in rows.get(combination.recipe, ()) if row.trial in fresh and row.result]
+        now = f", validation {spread_words(spread_of(done, CHOSEN_BY))}" if done else ""
+        before = spread_words(combination.spread(CHOSEN_BY))
+        name = recipe_words(combination.recipe, summary.spec.varied)
+        lines += [f"confirming {len(done)} of {n}{now} (was {before}): {name}"] if n else []
+    more = [f"and {len(lines) - _CONFIRMING} more"] if len(lines) > _CONFIRMING else []
+    return "\n".join([*lines[:_CONFIRMING], *more])
+
+
+def cut_words(summary: Summary) -> str:
+    """Which trainings max_epochs ended before early stopping did; empty where there are none."""
+    cut = summary.cut
+    if not cut:
+        return ""
+    rows = [row for combination in cut for row in combination.rows if row.cut]
+    n, n_rising, n_all = len(rows), sum(row.rising for row in rows), summary.n(Status.FINISHED)
+    models = (f"{recipe_words(c.recipe, summary.spec.varied)} ({c.n_cut} of {len(c.rows)})" for c in cut)
+    part = "all" if n_rising == n else f"{n_rising}" if n_rising else "none"
+    last = (
+        f"Its last epoch was {'' if n_rising else 'not '}its best."
+        if n == 1
+        else f"The last epoch was the best in {part} of these {n:,}."
+    )
+    part_of_all = f"{n:,} of {counted(n_all, 'training')}"
+    return f"max_epochs ended {part_of_all} before early stopping did: {listed(models, most=4)}. {last}"
+
+
+def listed(words: Iterable[str], most: int = 8) -> str:
+    """Words with commas between; of many the first ones, and how many more there are."""
+    words = list(words)
+    return ", ".join(words) if len(words) <= most else f"{', '.join(words[:most])} and {len(words) - most:,} more"
+
+
+def combination_words(combination: Combination, varied: Container[str] = ()) -> str:
+    """A combination with its accuracies."""
+    validation, test = combination.spread("val_accuracy"), combination.spread("test_accuracy")
+    repeats = counted(test.n, "repeat") + (", mean ± sd" if test.n > 1 else "")
+    return (
+        f"{recipe_words(combination.recipe, varied)}: validation accuracy {spread_words(validation)}, "
+        f"test accuracy {spread_words(test)} ({repeats})"
+    )

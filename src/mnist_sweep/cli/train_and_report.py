@@ -1,0 +1,236 @@
+"""Training in a home and reporting on it: what `run` and `confirm` have in common."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mnist_sweep.analysis.summary import Summary, summarize
+from mnist_sweep.cli.error_boundary import Context, fail
+from mnist_sweep.errors import ExitCode, SweepError, WorkersError
+from mnist_sweep.execution.backends import RECORDED
+from mnist_sweep.execution.executor import TrialEvent
+from mnist_sweep.execution.run_sweep import Listener, Training, run_sweep
+from mnist_sweep.execution.setup import Wishes, training
+from mnist_sweep.journal.events import Event, Failed, Finished, Record, Started
+from mnist_sweep.journal.folder import Home
+from mnist_sweep.journal.journal_file import read_records
+from mnist_sweep.journal.ledger import Ledger, pending, replay
+from mnist_sweep.plan.counts import counted
+from mnist_sweep.plan.recipe import BACKENDS, Trial
+from mnist_sweep.plan.sweep_plan import Plan
+from mnist_sweep.reports.build import get_ready, load_libraries, write_page, write_reports
+from mnist_sweep.reports.charts.plot_library import Plotter
+from mnist_sweep.system.clock import running_s
+from mnist_sweep.system.locks import locked
+from mnist_sweep.system.stop import Stop
+from mnist_sweep.system.streams import path_words
+from mnist_sweep.terminal.progress import Look, progress, say, tell_emulation
+
+_REFRESH_S = 30
+_WRITING_SHARE = 20  # the page may take one part in so many of the command's time
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How the user wants trials trained and told about."""
+
+    wishes: Wishes
+    look: Look
+    max_hours: float | None = None
+    max_trials: int | None = None
+    live: bool = False
+    stop: Stop = field(default_factory=Stop)
+    backend_why: str = RECORDED
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How it went: the summary, the trials that were asked for, and what is left.
+
+    Args:
+        best: where best.xlsx was written; the folder, when that failed.
+    """
+
+    summary: Summary
+    best: Path
+    n_failed: int
+    n_finished: int
+    n_left: int
+
+
+def train_at(home: Home, plan: Plan, how: How, choose: Callable[[Ledger], tuple[Trial, ...]] | None = None) -> Ending:
+    """Train what the plan asks for, or what `choose` picks from the ledger to confirm, and write the reports.
+
+    Raises:
+        HomeBusyError, StorageError, SweepMismatchError, WorkersError: as the parts do; reports are written from what
+            there is where trials could not be trained.
+    """
+    stamp = _stamper()
+    ended: set[str] = set()
+    with locked(home.lock), Plotter() as plotter:
+        confirmations = choose(replay(read_records(home.journal))) if choose else ()
+        try:
+            ledger = _train(plan, home, how, confirmations, ended, plotter=plotter, stamp=stamp)
+        except WorkersError:
+            write_all(plan, replay(read_records(home.journal)), home, plotter)
+            raise
+        if how.stop.signal:
+            say(f"{_given_up(ledger)}; writing the reports, Ctrl-C again leaves without them", err=True)
+        summary, written, _ = write_all(plan, ledger, home, plotter)
+    outcomes = [ledger.of(trial).get(trial.key) for trial in confirmations or plan.trials]
+    n_failed, n_finished = (sum(isinstance(o, kind) for o in outcomes) for kind in (Failed, Finished))
+    left = pending(confirmations or plan.trials, ledger, retry_failed=how.look.retry_failed)
+    return Ending(
+        summary,
+        written.get("best", home.path),
+        n_failed,
+        n_finished,
+        sum(trial.key not in ended for trial in left),
+    )
+
+
+def _given_up(ledger: Ledger) -> str:
+    n = len(ledger.running)
+    return f"Stopping: {counted(n, 'trial')} in training {'is' if n == 1 else 'are'} given up"
+
+
+def exit_code(ending: Ending, home: Home, how: How, context: Context) -> int:
+    """Say what is left or failed, and with which exit code the command ends."""
+    if ending.n_left and (how.stop.signal or how.max_hours or how.max_trials):
+        again = shlex.join(word for word in sys.argv[1:] if word != "--fresh")
+        why = "Stopped" if how.stop.signal else "Limit reached"
+        code = 128 + how.stop.signal if how.stop.signal else ExitCode.LIMIT_REACHED
+        left = counted(ending.n_left, "trial")
+        return fail(context, code, f"{why}, {left} left; to continue: mnist-sweep {again}")
+    if not ending.n_failed:
+        return ExitCode.FINISHED
+    code = ExitCode.SOME_FAILED if ending.n_finished else ExitCode.ALL_FAILED
+    return fail(context, code, f"{counted(ending.n_failed, 'trial')} failed; the column Reason of {home.full} says why")
+
+
+def write_all(
+    plan: Plan, ledger: Ledger, home: Home, plotter: Plotter | None = None
+) -> tuple[Summary, Mapping[str, Path], list[str]]:
+    """Write every report of the home, and say what could not be written.
+
+    Args:
+        plotter: draws the plots; it may have been started.
+
+    Returns:
+        The summary, where each report was written, by its name, and what is missing, in words.
+    """
+    load_libraries()
+    summary = summarize(plan, ledger)
+    written, missing = write_reports(summary, path_words(home.path), home.reports, home.plots, plotter)
+    for name, path in written.items():
+        if path != home.reports[name]:
+            say(f"{home.reports[name]} is open in a spreadsheet program; written instead: {path}", err=True)
+    for text in missing:
+        say(f"Error: {text}", err=True)
+    if missing:
+        say(f"To write what is missing: {shlex.join(['mnist-sweep', 'report', str(home.path)])}", err=True)
+    return summary, written, missing
+
+
+def _stamper() -> Callable[[Event], Record]:
+    """Dates events, and counts the seconds from now in which this process ran."""
+    began = running_s()
+
+    def stamp(event: Event) -> Record:
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return Record(at, running_s() - began, event)
+
+    return stamp
+
+
+def _train(
+    plan: Plan,
+    home: Home,
+    how: How,
+    confirmations: tuple[Trial, ...],
+    ended: set[str],
+    *,
+    plotter: Plotter,
+    stamp: Callable[[Event], Record],
+) -> Ledger:
+    """Train what is left; the keys of the trials that ended now go into `ended`."""
+    n_asked, begun = 0, set[str]()
+
+    def prepare(trials: Sequence[Trial]) -> AbstractContextManager[Training]:
+        nonlocal n_asked
+        n_asked = len(trials)
+        if not how.look.quiet:
+            how.look.tell(f"Training on {BACKENDS[plan.backend]}, {how.backend_why}")
+        return training(how.wishes, trials, stop=how.stop, say=how.look.tell)
+
+    def count(event: TrialEvent, _ledger: Ledger) -> None:
+        if isinstance(event, Finished | Failed):
+            ended.add(event.trial.key)
+        if isinstance(event, Started):
+            begun.add(event.trial.key)
+            if len(begun) == n_asked:  # the last trials are in training
+                get_ready(plotter)
+
+    with progress(plan, how.look, how.stop, confirmations) as listeners:
+        told = [] if how.look.quiet else [tell_emulation(how.look.tell)]
+        pages = [_live_page(plan, home)] if how.live else []
+        watchers = [(watch, "The progress cannot be shown") for watch in (*listeners, *told)]
+        watchers += [(watch, f"{home.reports['page']} cannot be renewed") for watch in pages]
+        return run_sweep(
+            plan,
+            journal_path=home.journal,
+            prepare=prepare,
+            stamp=stamp,
+            confirmations=confirmations,
+            retry_failed=how.look.retry_failed,
+            max_trials=how.max_trials,
+            listeners=[count, *(_harmless(watch, words, how.look.tell) for watch, words in watchers)],
+            say=how.look.tell,
+        )
+
+
+def _harmless(hear: Listener, words: str, tell: Callable[[str], None]) -> Listener:
+    """A listener whose failures are said once and end nothing: whoever watches a sweep may not cost it a trial.
+
+    Args:
+        words: what cannot be done then.
+    """
+    told = False
+
+    def hear_or_say(event: TrialEvent, ledger: Ledger) -> None:
+        nonlocal told
+        try:
+            hear(event, ledger)
+        except Exception as error:  # noqa: BLE001  whatever breaks while something is drawn
+            what = str(error) if isinstance(error, SweepError) else f"{type(error).__name__}: {error}"
+            if not told:
+                tell(f"{words} ({what}); the sweep goes on")
+            told = True
+
+    return hear_or_say
+
+
+def _live_page(plan: Plan, home: Home) -> Listener:
+    """Writes report.html anew now and then; the page reloads itself."""
+    due = 0.0
+
+    def hear(event: TrialEvent, ledger: Ledger) -> None:
+        nonlocal due
+        began = time.monotonic()
+        if began < due or not isinstance(event, Finished | Failed):
+            return
+        try:
+            load_libraries()
+            write_page(summarize(plan, ledger), path_words(home.path), home.reports["page"], refresh_s=_REFRESH_S)
+        finally:
+            took = time.monotonic() - began
+            due = time.monotonic() + max(_REFRESH_S, _WRITING_SHARE * took)
+
+    return hear

@@ -1,0 +1,238 @@
+"""The main path: choose trials, have them trained, record every event before anybody hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mnist_sweep.errors import SweepMismatchError, WorkersError
+from mnist_sweep.execution.executor import Executor, Limits, MakeWork, TrialEvent
+from mnist_sweep.journal.events import Cause, Event, Failed, Finished, Planned, Progress, Record, RunEnded, RunStarted
+from mnist_sweep.journal.journal_file import Journal
+from mnist_sweep.journal.ledger import Ledger, pending, replay
+from mnist_sweep.journal.provenance import differences, fingerprints, rounding_words
+from mnist_sweep.plan.axes import compile_key, recipe_words, setting
+from mnist_sweep.plan.counts import counted
+from mnist_sweep.plan.recipe import CompileKey, Trial, loop_changes, loop_version
+from mnist_sweep.plan.sweep_plan import Plan, SweepSpec
+
+Listener = Callable[[TrialEvent, Ledger], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How trials are trained here: by what executor, by what work, within what limits, on and with what."""
+
+    execute: Executor
+    make_work: MakeWork
+    limits: Limits
+    environment: Mapping[str, Any]
+
+
+def run_sweep(
+    plan: Plan,
+    *,
+    journal_path: Path,
+    prepare: Callable[[Sequence[Trial]], AbstractContextManager[Training]],
+    stamp: Callable[[Event], Record],
+    confirmations: tuple[Trial, ...] = (),
+    retry_failed: bool = False,
+    max_trials: int | None = None,
+    listeners: Iterable[Listener] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> Ledger:
+    """Train what the plan asks for and the journal lacks; the home must be locked.
+
+    Args:
+        confirmations: train these instead of the plan's trials.
+        prepare: gets ready to train these trials; called only when there are any.
+        stamp: gives an event its time.
+        retry_failed: train failed trials again; otherwise their failure is their result.
+        max_trials: train so many at most.
+        listeners: hear of every event after it is on the disk.
+        say: hears what the user should know.
+
+    Raises:
+        SweepMismatchError: when the journal holds results that the plan does not ask for.
+        WorkersError: when trial after trial fails for one cause, which would fail them all.
+    """
+    with closing(Journal(journal_path)) as journal:
+        ledger = replay(journal.records)
+        check_continues(plan, ledger, journal_path.parent)
+
+        def note(event: Event) -> None:
+            record = stamp(event)
+            journal.append(record)
+            ledger.apply(record)
+
+        if ledger.spec != plan.spec:
+            note(Planned(plan.spec))
+        todo = pending(confirmations or plan.trials, ledger, retry_failed=retry_failed)
+        if retry_failed:  # what was tried least comes first, or a limit would try the same ones again and again
+            todo.sort(key=lambda trial: ledger.attempts[trial.key])
+        todo = todo[:max_trials]
+        if not todo:
+            return ledger
+        with prepare(todo) as training:
+            other = differences([run.environment for run in ledger.runs], training.environment)
+            if other:
+                say(f"{_OTHER_BITS}: {'; '.join(other)}")
+            note(RunStarted(training.environment, confirms=bool(confirmations)))
+            hearers = (*listeners, _rounding_teller(ledger, say))
+            streak = _Streak({compile_key(trial.recipe) for trial in todo})
+            try:
+                with closing(training.execute(iter(todo), training.make_work, training.limits)) as events:
+                    for event in events:
+                        if not isinstance(event, Progress):
+                            note(event)
+                        for hear in hearers:
+                            hear(event, ledger)
+                        streak.see(event)
+            finally:
+                note(RunEnded())
+        return ledger
+
+
+_OTHER_BITS = (
+    "This sweep goes on with other settings or versions than it began with, so that its new results agree with the old "
+    "ones up to rounding only"
+)
+
+
+def _rounding_teller(ledger: Ledger, say: Callable[[str], None]) -> Listener:
+    """Says so when a result is rounded otherwise than those before it, once for each other fingerprint."""
+    known = set(fingerprints(ledger.executions))
+
+    def hear(event: TrialEvent, ledger: Ledger) -> None:
+        new = fingerprints([event.result.execution]).keys() - known if isinstance(event, Finished) else ()
+        known.update(new)
+        if new and len(known) > 1:
+            say(rounding_words(ledger.executions))
+
+    return hear
+
+
+_STREAK = 10
+
+
+@dataclass(slots=True)
+class _Streak:
+    """Counts failures in a row that have one cause outside the trials: no memory, a GPU that is gone.
+
+    A shape that cannot be trained is no such cause, however many trials it has: there must be as many shapes, or all.
+    """
+
+    shapes: set[CompileKey]
+    cause: str = ""
+    n: int = 0
+    failed: set[CompileKey] = field(default_factory=set)
+
+    def see(self, event: TrialEvent) -> None:
+        """Take in an event.
+
+        Raises:
+            WorkersError: at the end of a long row.
+        """
+        match event:
+            case Finished():
+                self.cause = ""
+            case Failed(trial, Cause.ERROR | Cause.WORKER_DIED as cause, reason):
+                kind = f"{cause}: {reason.partition(':')[0]}"
+                if kind != self.cause:
+                    self.cause, self.n, self.failed = kind, 0, set()
+                self.n += 1
+                self.failed.add(compile_key(trial.recipe))
+                if self.n >= _STREAK and len(self.failed) >= min(_STREAK, len(self.shapes)):
+                    raise WorkersError(
+                        f"stopped: {self.n} trials in a row failed for one cause: {reason.splitlines()[0]}. "
+                        "Correct it, then train them again with --retry-failed"
+                    )
+
+
+def check_continues(plan: Plan, ledger: Ledger, home: Path) -> None:
+    """Make sure that every trial with an outcome is still planned, so that no result silently drops out.
+
+    Raises:
+        SweepMismatchError: names a trial that would vanish, what became of it, and how to go on.
+    """
+    lost = [outcome.trial for key, outcome in ledger.outcomes.items() if key not in plan.keys]
+    if not lost:
+        return
+    check_current([trial for trial in lost if _current(trial).key in plan.keys], home)
+    example = lost[0]
+    changes = _spec_changes(ledger.spec, plan.spec) if ledger.spec else []
+    closest = min((_differences(example, trial) for trial in plan.trials), key=len)
+    of_all = counted(len(ledger.outcomes), "trial")
+    msg = (
+        f"{home} holds the results of {len(lost):,} of {of_all} that this sweep file no longer asks "
+        f"for; one of them is {describe(example)}. The file now has {'; '.join(changes or closest)}. To go on: "
+        "undo that change, or give the sweep another name, or use --fresh, which moves the old folder aside and "
+        "starts anew"
+    )
+    raise SweepMismatchError(msg)
+
+
+def check_current(trials: Iterable[Trial], home: Path) -> None:
+    """Make sure that the training loop still trains these as it did, so that results of two versions are never mixed.
+
+    Raises:
+        SweepMismatchError: names one that it trains otherwise, what has changed, and how to go on.
+    """
+    outdated = [trial for trial in trials if trial != _current(trial)]
+    if not outdated:
+        return
+    example = outdated[0]
+    old, new = example.loop_version, _current(example).loop_version
+    found = [change for trial in outdated for change in loop_changes(trial.recipe, trial.loop_version)]
+    changes = "; ".join(dict.fromkeys(found)) or "they come from a newer mnist-sweep"
+    msg = (
+        f"{home} holds results of version {old} of the training loop for models that version {new} trains here; one of "
+        f"them is {describe(example)}. What differs: {changes}. Results of two versions are never mixed, and "
+        "`mnist-sweep report` shows those that there are. To train them by this version: give the sweep another name, "
+        "or run its file with --fresh, which moves the old folder aside and starts anew"
+    )
+    raise SweepMismatchError(msg)
+
+
+def _current(trial: Trial) -> Trial:
+    """The trial as it is trained now."""
+    return replace(trial, loop_version=loop_version(trial.recipe))
+
+
+def _spec_changes(before: SweepSpec, after: SweepSpec) -> list[str]:
+    """What a person has changed in the file, but for its name and goal."""
+    old, new = _settings(before), _settings(after)
+    return [
+        f"{name} {new.get(name)} instead of {old.get(name)}"
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _settings(spec: SweepSpec) -> dict[str, Any]:
+    seeds = {name: getattr(spec.seeds, name) for name in ("seed", "split_seed", "order_seed")}
+    held = {name: getattr(spec, name) for name in ("repeats", "validation_fraction", "backend")}
+    settings: dict[str, Any] = {**held, **seeds}
+    return settings | {axis.name: setting(axis.name).listed(axis.choices) for axis in spec.axes}
+
+
+def describe(trial: Trial) -> str:
+    """A trial in one line."""
+    return f"{recipe_words(trial.recipe)}, repeat {trial.repeat}"
+
+
+def _differences(old: Trial, new: Trial) -> list[str]:
+    before, after = _flat(old), _flat(new)
+    return [f"{name} {after[name]} instead of {before[name]}" for name in before if before[name] != after[name]]
+
+
+def _flat(trial: Trial) -> dict[str, Any]:
+    tree = asdict(trial)
+    recipe, seeds = tree.pop("recipe"), tree.pop("seeds")
+    stopping = recipe.pop("early_stopping") or dict.fromkeys(
+        ("monitor", "min_delta", "patience", "restore_best_weights")
+    )
+    return {**recipe, **stopping, **{f"{name} seed": seed for name, seed in seeds.items()}, **tree}

@@ -1,0 +1,146 @@
+"""The sheet Best: the choice by validation, the rows that look at the test images, and how sure the choice is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mnist_sweep.analysis.conclusions import decision, model_words
+from mnist_sweep.analysis.summary import RANKED, Pick, Standing, Status, Summary
+from mnist_sweep.analysis.wording import cut_words
+from mnist_sweep.plan.counts import counted
+from mnist_sweep.plan.sweep_plan import EACH_REPEAT
+from mnist_sweep.reports.tables import (
+    ACCURACY,
+    LOSS,
+    NUMBER,
+    SECONDS,
+    TEXT,
+    Cell,
+    Column,
+    Table,
+    make_table,
+    recipe_columns,
+    shuffle_seed,
+)
+from mnist_sweep.reports.workbooks.sheets import Sheet, Text
+
+
+def best_sheet(summary: Summary) -> Sheet:
+    """The table first, so that programs read it with its header in the first row; what it means stands below."""
+    words = [decision(summary), cut_words(summary), *missing_words(summary)]
+    return Sheet("Best", (best_table(summary), *map(Text, filter(None, words))), frozen=1, text_from=2)
+
+
+def best_table(summary: Summary) -> Table:
+    """The choice by validation, then the three rows that look at the test images."""
+    return make_table(_columns(summary), summary.picks)
+
+
+def missing_words(summary: Summary) -> list[str]:
+    """What is not compared, and why; nothing where all combinations are complete."""
+    n, n_failed, n_left = len(summary.incomplete), summary.n(Status.FAILED), summary.n(Status.PENDING)
+    if not n:
+        return []
+    lack = "is not compared, as it lacks repeats" if n == 1 else "are not compared, as they lack repeats"
+    words = (
+        f"{n:,} of {counted(len(summary.combinations), 'combination')} {lack}; the sheet Ranking lists "
+        f"them. Trials that failed: {n_failed:,}; not trained yet: {n_left:,}."
+    )
+    return [words]
+
+
+_METRICS = (
+    ("Kept Validate Accuracy", ACCURACY, "val_accuracy", "Validation accuracy of the kept weights"),
+    ("Kept Validate Loss", LOSS, "val_loss", "Validation loss of the kept weights"),
+    ("Test Accuracy", ACCURACY, "test_accuracy", "Part of the test images read rightly, by the kept weights"),
+    ("Test Loss", LOSS, "test_loss", "Loss on the test images, of the kept weights"),
+    ("Train Time", SECONDS, "train_time", "Seconds of the epochs with their validation, without compiling"),
+    ("Loss * Time", SECONDS, "loss_time", "Test Loss times Train Time"),
+    ("Kept Train Accuracy", ACCURACY, "train_accuracy", "Training accuracy of the epoch whose weights are kept"),
+    ("Kept Train Loss", LOSS, "train_loss", "Training loss of the epoch whose weights are kept"),
+    ("Num epochs", "0.0", "epochs", "Epochs that were run"),
+)
+
+
+def _columns(summary: Summary) -> list[Column]:
+    return [
+        Column(
+            "Type",
+            TEXT,
+            "By what this combination comes first, among those that have all their repeats. Validation decides: a "
+            "combination that was picked by its test result looks better than it is. Efficiency: smallest Test Loss * "
+            "Train Time.",
+            lambda pick: pick.title,
+        ),
+        Column("Model", TEXT, "The combination in short.", lambda pick: model_words(summary, pick.combination.recipe)),
+        Column(
+            "Average loop result",
+            LOSS,
+            "What the row's rule looks at, as the mean over the repeats: an accuracy, a loss, or loss times seconds.",
+            lambda pick: pick.combination.spread(pick.metric).mean,
+        ),
+        Column(
+            "Standard deviation",
+            LOSS,
+            "Spread of that over the repeats of this combination alone. Empty with one repeat.",
+            lambda pick: pick.combination.spread(pick.metric).sd,
+        ),
+        Column("Repeats", NUMBER, "Trainings that the means are over.", lambda pick: len(pick.combination.rows)),
+        *_chance_columns(summary),
+        *(column for metric in _METRICS for column in _mean_and_sd(*metric)),
+        *recipe_columns(lambda pick: pick.combination.recipe, old=True),
+        Column(
+            "Shuffle seed", NUMBER, "Decides which images are held out, and the order of the batches.", _seeds_of_pick
+        ),
+        *recipe_columns(lambda pick: pick.combination.recipe, old=False),
+    ]
+
+
+def _chance_columns(summary: Summary) -> list[Column]:
+    """How much of a row is chance, by the row's own metric."""
+
+    def standing(pick: Pick) -> Standing | None:
+        standings = summary.ranking(pick.metric).standings if pick.metric in RANKED else ()
+        return next((standing for standing in standings if standing.combination is pick.combination), None)
+
+    def half_width(pick: Pick) -> Cell:
+        found = standing(pick)
+        return found.half_width if found else None
+
+    def n_tied(pick: Pick) -> Cell:
+        found = standing(pick)
+        if found is None:
+            return None
+        return "unknown" if found.margin is None else len(summary.ranking(pick.metric).tied) - 1
+
+    return [
+        Column(
+            "± (95%)",
+            LOSS,
+            "Half of the 95% interval of the average over seeds, by the noise of all leading combinations together. "
+            "Empty with one repeat, and for Loss * Time.",
+            half_width,
+        ),
+        Column(
+            "Tied with",
+            NUMBER,
+            "How many other combinations may be as good by what this row looks at (Tukey, 95%). Empty for Loss * Time.",
+            n_tied,
+        ),
+    ]
+
+
+def _mean_and_sd(header: str, format_: str, metric: str, what: str) -> tuple[Column, Column]:
+    return (
+        Column(f"{header} mean", format_, f"{what}: mean over the repeats.", _of_pick(metric, "mean")),
+        Column(f"{header} sd", format_, f"{what}: standard deviation over the repeats.", _of_pick(metric, "sd")),
+    )
+
+
+def _of_pick(metric: str, what: str) -> Callable[[Pick], Cell]:
+    return lambda pick: getattr(pick.combination.spread(metric), what)
+
+
+def _seeds_of_pick(pick: Pick) -> Cell:
+    seeds = {shuffle_seed(row.trial.seeds) for row in pick.combination.rows}
+    return seeds.pop() if len(seeds) == 1 else EACH_REPEAT

@@ -1,0 +1,166 @@
+"""full.xlsx: every repeat of every combination, and every epoch of every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from operator import itemgetter
+
+from mnist_sweep.analysis.summary import METRICS, Row, Summary, train_seconds
+from mnist_sweep.journal.events import Curves, Failed
+from mnist_sweep.plan.sweep_plan import EACH_REPEAT
+from mnist_sweep.reports.tables import (
+    ACCURACY,
+    COMBINATION,
+    LOSS,
+    NUMBER,
+    SECONDS,
+    TEXT,
+    Cell,
+    Column,
+    Table,
+    axis_columns,
+    coloured,
+    make_table,
+    numbers,
+    recipe_columns,
+    shuffle_seed,
+)
+
+
+def full_table(summary: Summary) -> Table:
+    """Every repeat of every combination, in plan order."""
+    number = numbers(summary)
+    columns = _full_columns(summary.spec.seeds.shuffle_seed)
+    last = Column("Combination", NUMBER, COMBINATION, lambda row: number[row.trial.recipe])
+    return make_table(coloured([*columns, last]), summary.rows)
+
+
+def _last(values: Callable[[Curves], tuple[float | None, ...]]) -> Callable[[Row], Cell]:
+    return lambda row: values(row.curves)[-1] if row.curves.seconds else None
+
+
+def _metric(name: str) -> Callable[[Row], Cell]:
+    return lambda row: METRICS[name](row.result) if row.result else None
+
+
+def _train_time(row: Row) -> Cell:
+    return train_seconds(row.curves) if row.curves.seconds else None
+
+
+def _full_columns(seed: int | str) -> list[Column]:
+    own = " (each repeat has its own)" if seed == EACH_REPEAT else ""
+    return [
+        *recipe_columns(lambda row: row.trial.recipe, old=True),
+        Column(
+            "Shuffle seed",
+            NUMBER,
+            f"Decides which images are held out, and the order of the batches{own}.",
+            lambda row: shuffle_seed(row.trial.seeds),
+        ),
+        Column("Repeat", NUMBER, "Which training of the combination this is.", lambda row: row.trial.repeat),
+        Column("Seed", NUMBER, "Decides the initial weights.", lambda row: row.trial.seeds.weights),
+        *recipe_columns(lambda row: row.trial.recipe, old=False),
+        Column(
+            "Test Accuracy",
+            ACCURACY,
+            "Part of the test images read rightly, by the kept weights.",
+            _metric("test_accuracy"),
+        ),
+        Column("Test Loss", LOSS, "Mean loss on the test images, of the kept weights.", _metric("test_loss")),
+        Column("Train Time", SECONDS, "Seconds of the epochs with their validation, without compiling.", _train_time),
+        Column("Loss * Time", SECONDS, "Test Loss times Train Time: smaller is more efficient.", _metric("loss_time")),
+        *_epoch_columns(),
+        Column("Status", TEXT, "finished, failed, or pending: not trained yet.", lambda row: row.status.value),
+        Column("Reason", TEXT, "Why a training failed.", _reason),
+        Column("Attempts", NUMBER, "How often it was begun: more than once after a stop or a crash.", _attempts),
+        Column(
+            "Device",
+            TEXT,
+            "What the training ran on.",
+            lambda row: row.result.execution["device"] if row.result else None,
+        ),
+    ]
+
+
+def _epoch_columns() -> list[Column]:
+    """The last epoch as in the old workbooks, and the epoch whose weights are kept."""
+    last, kept = "of the LAST epoch, whose weights need not be the kept ones", "of the epoch whose weights are kept"
+    running = ": the mean while the epoch trained, as Keras reports it"
+    return [
+        Column("Validate Accuracy", ACCURACY, f"Validation accuracy {last}.", _last(lambda c: c.val_accuracy)),
+        Column("Train Accuracy", ACCURACY, f"Training accuracy {last}{running}.", _last(lambda c: c.train_accuracy)),
+        Column("Validate Loss", LOSS, f"Validation loss {last}.", _last(lambda c: c.val_loss)),
+        Column("Train Loss", LOSS, f"Training loss {last}{running}.", _last(lambda c: c.train_loss)),
+        Column("Num epochs", NUMBER, "Epochs that were run.", lambda row: len(row.curves.seconds) or None),
+        Column("Average epoch time", SECONDS, "Train Time by Num epochs, in seconds.", _average_epoch),
+        Column(
+            "Best epoch",
+            NUMBER,
+            "The best epoch by early stopping, or of the lowest validation loss where that is off.",
+            lambda row: row.result.best_epoch if row.result else None,
+        ),
+        Column(
+            "Kept Validate Accuracy",
+            ACCURACY,
+            f"Validation accuracy {kept}: what the choice goes by.",
+            _metric("val_accuracy"),
+        ),
+        Column("Kept Train Accuracy", ACCURACY, f"Training accuracy {kept}{running}.", _metric("train_accuracy")),
+        Column("Kept Validate Loss", LOSS, f"Validation loss {kept}.", _metric("val_loss")),
+        Column("Kept Train Loss", LOSS, f"Training loss {kept}{running}.", _metric("train_loss")),
+    ]
+
+
+def _average_epoch(row: Row) -> Cell:
+    n_epochs = len(row.curves.seconds)
+    return train_seconds(row.curves) / n_epochs if n_epochs else None
+
+
+def _attempts(row: Row) -> Cell:
+    return row.attempts or None
+
+
+def _reason(row: Row) -> Cell:
+    return f"{row.outcome.cause}: {row.outcome.reason}" if isinstance(row.outcome, Failed) else None
+
+
+def n_epochs(summary: Summary) -> int:
+    """Epochs of all trials, those of failed ones counted."""
+    return sum(len(row.curves.seconds) for row in summary.rows)
+
+
+def epochs_table(summary: Summary, axes: list[str], most: int | None = None) -> Table:
+    """A row for each epoch of each trial, in plan order.
+
+    Args:
+        axes: the axes that get a column each.
+        most: rows at most; None: all of them.
+    """
+    of_recipe = axis_columns(axes, lambda recipe: recipe)
+    axis_parts = [(column.header, column.format, column.note) for column in of_recipe]
+    parts = [("Combination", NUMBER, COMBINATION), *axis_parts, *_EPOCHS]
+    columns = [Column(*part, itemgetter(i)) for i, part in enumerate(parts)]
+    return make_table(columns, islice(_epochs(summary, of_recipe), most))
+
+
+_EPOCHS = (
+    ("Repeat", NUMBER, "Which training of the combination this is."),
+    ("Epoch", NUMBER, "Epochs count from 1."),
+    ("Train Loss", LOSS, "The mean while the epoch trained, as Keras reports it."),
+    ("Train Accuracy", ACCURACY, "The mean while the epoch trained, as Keras reports it."),
+    ("Validate Loss", LOSS, "At the end of the epoch."),
+    ("Validate Accuracy", ACCURACY, "At the end of the epoch."),
+    ("Seconds", SECONDS, "Of the epoch with its validation."),
+)
+
+
+def _epochs(summary: Summary, of_recipe: Iterable[Column]) -> Iterator[tuple[Cell, ...]]:
+    """The cells of each epoch; what its combination says is worked out once a trial."""
+    number = numbers(summary)
+    for row in summary.rows:
+        recipe, curves = row.trial.recipe, row.curves
+        head = (number[recipe], *(column.cell(recipe) for column in of_recipe), row.trial.repeat)
+        values = (curves.train_loss, curves.train_accuracy, curves.val_loss, curves.val_accuracy, curves.seconds)
+        for epoch, epoch_values in enumerate(zip(*values, strict=True), start=1):
+            yield (*head, epoch, *epoch_values)

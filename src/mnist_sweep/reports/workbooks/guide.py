@@ -1,0 +1,80 @@
+"""The sheet How to read this: one page of plain words with the sweep's own numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import itemgetter
+
+from mnist_sweep.analysis.advice import next_steps
+from mnist_sweep.analysis.conclusions import decision, images_words, noise_words, power_words
+from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.analysis.wording import cut_words
+from mnist_sweep.plan.counts import counted
+from mnist_sweep.reports.tables import TEXT, Column, make_table
+from mnist_sweep.reports.workbooks.best import missing_words
+from mnist_sweep.reports.workbooks.sheets import Sheet
+
+_HEAD_WIDTH, _WORDS_WIDTH = 24.0, 100.0
+
+
+def guide_sheet(summary: Summary, home: str) -> Sheet:
+    """What the numbers say, how they came about, and what they cannot tell.
+
+    Args:
+        home: the folder of the sweep as the user named it, for commands.
+    """
+    columns = (
+        Column("About", TEXT, "What this is about.", itemgetter(0), width=_HEAD_WIDTH),
+        Column(f"The sweep {summary.spec.name}", TEXT, "In words.", itemgetter(1), width=_WORDS_WIDTH),
+    )
+    return Sheet("How to read this", (make_table(columns, list(_lines(summary, home))),), portrait=True)
+
+
+def _lines(summary: Summary, home: str) -> Iterator[tuple[str, str]]:
+    if summary.spec.goal:
+        yield "The question", summary.spec.goal
+    yield (
+        "Where it stands" if summary.unfinished else "The decision",
+        " ".join([decision(summary), *missing_words(summary)]),
+    )
+    if summary.cut:
+        yield "What max_epochs cut", f"{cut_words(summary)} {_CUT}"
+    yield "How it is chosen", _CHOICE.format(repeats=counted(summary.spec.repeats, "repeat"))
+    if summary.ranked:
+        yield "How much is luck", " ".join(filter(None, (noise_words(summary), power_words(summary))))
+    if summary.ranking().noise:
+        yield from _TERMS.items()
+    yield "What this cannot tell", " ".join([*images_words(summary), _TIMES])
+    yield "What to do next", " ".join(next_steps(summary, home)) or "Nothing: what was asked is trained."
+    yield "The other files", _FILES
+
+
+_CHOICE = (
+    "By the highest mean validation accuracy over the repeats ({repeats} each), measured on training images that were "
+    "held out; then by the lower validation loss, then by the smaller model. Only combinations whose repeats all "
+    "finished are compared. Test images take no part: the highest of many test results looks better than it is. So "
+    "the first row of Best counts, not the three below it."
+)
+_CUT = "Such a model could become better with more epochs; the column Cut of the sheet Ranking marks them."
+_TERMS = {
+    "What ± means": (
+        "Half of the 95% interval of a mean over seeds: of the intervals of many such sweeps, 19 in 20 hold the true "
+        "mean. It rests on the noise of the leading combinations together, as a few repeats of one tell little. The "
+        "standard deviation (sd) is that of one combination alone."
+    ),
+    "What may be as good": (
+        "What is behind the first by no more than luck can do. Among many combinations some are far apart by luck "
+        "alone; the limit is Tukey's, which allows for that: were all equally good, in 19 of 20 sweeps no two would "
+        "be further apart. May be as good is not is as good: more repeats could tell them apart."
+    ),
+    "What mattered": (
+        "Each value of an axis is judged by its mean over all combinations that have it, so differences show that no "
+        "two combinations alone would show. A share (ω²) is the part of the variance of single trainings that an axis "
+        "explains; what the axes leave is seed noise."
+    ),
+}
+_TIMES = "Times are those of this machine, with what else ran there."
+_FILES = (
+    "full.xlsx has every training and every epoch, with the reasons of failures; hyperparams.xlsx says what was "
+    "tried, with which versions, on which machine. The sheet Columns of each workbook explains its columns."
+)

@@ -1,0 +1,76 @@
+"""The sweep file that `init` writes: every key, with what it means."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from textwrap import indent
+
+from mnist_sweep.errors import StorageError, UsageError
+from mnist_sweep.plan.axes import SETTINGS
+from mnist_sweep.sweepfile.sweep_file import json_schema, parse_spec
+from mnist_sweep.sweepfile.yaml_tree import read_yaml
+from mnist_sweep.system.files import write_whole
+
+SCHEMA_NAME = "sweep.schema.json"
+
+_TEMPLATE = """\
+# yaml-language-server: $schema=./{schema}
+# What to train. See the plan:  mnist-sweep plan {name}.yaml
+# Train it:                     mnist-sweep run {name}.yaml
+
+name: {word}                 # its results go to output/{name}/
+goal: Which width and batch size suit four and five layers?
+repeats: 3                   # trainings of each combination; below 3 hardly anything can be said about noise
+seed: 1                      # initial weights: repeat 1, 2, 3 ... start alike in every combination
+shuffle_seed: 100            # held-out images and order of the batches: the same in every training
+# split_seed: 100            # the held-out images by themselves; a number, or each_repeat
+# order_seed: each_repeat    # the order of the batches by itself; a number, or each_repeat
+validation_fraction: 0.1     # of the 60,000 training images
+# backend: tensorflow        # or jax; left out, what suits the machine: TensorFlow on a CPU, JAX on a GPU
+
+# Each key takes one value, or a list: a list is an axis, and every combination is trained. Leave out what you do not
+# care for. The first axis varies slowest.
+grid:
+"""
+
+
+def sweep_file(name: str) -> str:
+    """The text of a commented sweep file."""
+    word = name if read_yaml(name.encode()).value == name else json.dumps(name)
+    grid = "\n".join(one.template for one in SETTINGS)
+    return _TEMPLATE.format(word=word, name=name, schema=SCHEMA_NAME) + indent(grid, "  ") + "\n"
+
+
+def schema_text() -> str:
+    """The text of the schema beside it."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+def write_sweep_file(name: str, folder: Path) -> Path:
+    """Write NAME.yaml and the schema into a folder.
+
+    Raises:
+        ConfigError: when the name is none for a sweep.
+        UsageError: when the file is there already.
+        StorageError: when the folder cannot be written.
+    """
+    path = folder / f"{name}.yaml"
+    text = sweep_file(name) if name.isprintable() else ""
+    if not text or parse_spec(text.encode(), f"NAME {name}").name != name:
+        raise UsageError(f"{name}: found more than a plain name; allowed: letters, digits, spaces, and - _ . inside")
+    if path.exists():
+        raise UsageError(f"{path}: is there already; choose another name, or remove it first")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot make this folder: {error.strerror}") from error
+    write_whole(folder / SCHEMA_NAME, schema_text().encode())
+    write_whole(path, text.encode())
+    return path
+
+
+def grid_table() -> str:
+    """The keys under `grid` as README's table in Markdown."""
+    rows = [f"| `{one.name}` | {one.takes} | {one.default} |" for one in SETTINGS]
+    return "\n".join(["| key of `grid` | what it takes | left out |", "|---|---|---|", *rows, ""])

@@ -1,0 +1,194 @@
+"""A sweep at a glance: what is planned, and how it stands."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import astuple
+from datetime import UTC, datetime
+
+from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.analysis.wording import best_words, cut_words, duration_words, outcome_words, shape_words, trial_words
+from mnist_sweep.execution.machine import devices_words, emulates_bfloat16, n_workers_for, others_load, visible_gpus
+from mnist_sweep.execution.time_left import Estimate, is_measured, time_left
+from mnist_sweep.journal.events import Failed
+from mnist_sweep.journal.ledger import Ledger, pending
+from mnist_sweep.plan.axes import compile_key
+from mnist_sweep.plan.counts import counted
+from mnist_sweep.plan.recipe import BACKENDS, JAX, N_PIXELS, N_TRAINING_IMAGES, TENSORFLOW
+from mnist_sweep.plan.sweep_plan import Plan
+from mnist_sweep.terminal.progress import say
+from mnist_sweep.terminal.screen import make_table, show
+
+_SHOWN_SHAPES = 8
+
+
+def print_plan(plan: Plan, ledger: Ledger, home: str, backend_why: str) -> None:
+    """What a sweep will train, as tables on stdout.
+
+    Args:
+        backend_why: why its backend was chosen.
+    """
+    from mnist_sweep.reports.tables import axis_words
+
+    show(plan.spec.name, style="bold")
+    table = make_table(("axis", "values"), 2)
+    for axis in plan.spec.axes:
+        table.add_row(axis.name, str(axis_words(plan.spec, axis.name)), style="bold" if len(axis.choices) > 1 else "")
+    show(table)
+    backend = f"{BACKENDS[plan.backend]}, {backend_why}"
+    for name, text in {**_facts(plan, ledger), "backend": backend, "devices": devices_words(), "home": home}.items():
+        show(f"{name:13} {text}", indent=14)
+
+
+def _facts(plan: Plan, ledger: Ledger) -> dict[str, str]:
+    n_trials, n_left = len(plan.trials), len(pending(plan.trials, ledger))
+    removed = f" ({counted(plan.n_duplicates, 'duplicate')} removed)" if plan.n_duplicates else ""
+    return {
+        "combinations": f"{len(plan.combinations):,}{removed}",
+        "repeats": f"{plan.spec.repeats}",
+        "trials": f"{n_trials:,} ({n_trials - n_left:,} done, {n_left:,} to train)",
+        "parameters": _parameters(plan),
+        "time": _time(plan, ledger),
+        **_precision(plan),
+        "memory": _memory(plan),
+    }
+
+
+def _parameters(plan: Plan) -> str:
+    """The parameters of each model, smallest first; of many models the smallest and the largest."""
+    by_shape = {shape_words(recipe): recipe.n_parameters for recipe in plan.combinations}
+    models = [f"{n:,} ({shape})" for shape, n in sorted(by_shape.items(), key=lambda item: item[1])]
+    if len(models) > _SHOWN_SHAPES:
+        return f"{models[0]} to {models[-1]}, {len(models)} sizes"
+    return ", ".join(models)
+
+
+_WORKER_BYTES = 700 * 2**20  # TensorFlow with MNIST on the device, before any model
+_START = Estimate(likely=5.0, low=3.0, high=10.0)  # the workers get ready, and the reports are written
+_COMPILE_S = {TENSORFLOW: 0.2, JAX: 4.0}  # for each shape
+_PROBES, _PROBE_S, _PAUSE_S = 6, 0.05, 0.02
+_SIDE = 64  # of the probe's matrices; OpenBLAS works on larger ones with several threads
+_RATE_OF_PROBES = 0.7  # a training's larger products are quicker than the probe's
+_BUSY = 1.25
+
+
+def _time(plan: Plan, ledger: Ledger) -> str:
+    """How long the rest will take, with its range and what that rests on."""
+    n_workers = n_workers_for(visible_gpus())
+    busy = busy_words(others_load(), n_workers, os.cpu_count() or 1)  # asked before the probes add to it
+    left = planned_time(plan, ledger)
+    if left is None and pending(plan.trials, ledger):
+        return "not known before the first trials have been trained on the GPU"
+    if left is None:
+        return "nothing left to train"
+    basis = "the measured trials of this folder" if is_measured(ledger) else f"short products of matrices here{busy}"
+    likely, low, high = (duration_words(seconds) for seconds in (left.likely, left.low, left.high))
+    devices = counted(n_workers, "GPU" if visible_gpus() else "core")
+    return f"about {likely} on {devices} ({low} to {high}), by {basis}"
+
+
+def _precision(plan: Plan) -> dict[str, str]:
+    """A word on bfloat16 where it would be slower than float32."""
+    asked = any(recipe.precision == "mixed_bfloat16" for recipe in plan.combinations)
+    if not asked or visible_gpus() or not emulates_bfloat16():
+        return {}
+    text = "mixed_bfloat16 is emulated here, which can take several times as long as float32"
+    return {"precision": f"{text}: this processor has no instructions for it; run says how much longer"}
+
+
+def planned_time(plan: Plan, ledger: Ledger) -> Estimate | None:
+    """Seconds that `run` would take for what is left on a machine that does nothing else.
+
+    Returns:
+        None where nothing is left, or nothing tells yet how fast a GPU trains.
+    """
+    trials, gpus = pending(plan.trials, ledger), visible_gpus()
+    if not trials or (gpus and not is_measured(ledger)):
+        return None
+    n_workers = n_workers_for(gpus)
+    left = time_left(trials, ledger, n_workers, 0.0 if is_measured(ledger) else _calibrate())
+    compiling = _COMPILE_S[plan.backend] * len({compile_key(trial.recipe) for trial in trials}) / n_workers
+    return Estimate(*(a + compiling + b for a, b in zip(astuple(_START), astuple(left), strict=True)))
+
+
+def busy_words(load: float, n_workers: int, n_cpus: int) -> str:
+    """That the machine is busy, and how much longer everything takes while it is; empty when it is not.
+
+    Args:
+        load: the processes that want a core before the sweep is there.
+        n_workers: those that the sweep adds.
+        n_cpus: the machine's cores.
+    """
+    slower = (load + n_workers) / n_cpus
+    if slower < _BUSY:
+        return ""
+    return (
+        f". The machine is busy (load {load:.0f}), which is not in these figures: "
+        f"while that lasts, it takes about {slower:.1f} times as long"
+    )
+
+
+def _calibrate() -> float:
+    """Seconds for each unit of `epoch_work` on a core that does nothing else: the least of several short probes."""
+    import numpy as np
+
+    a = np.ones((_SIDE, _SIDE), np.float32)
+    least = float("inf")
+    for _ in range(_PROBES):
+        time.sleep(_PAUSE_S)  # whoever has just slept is let run for a while
+        end = time.perf_counter() + _PROBE_S
+        while (began := time.perf_counter()) < end:
+            a @ a
+            least = min(least, time.perf_counter() - began)
+    return _RATE_OF_PROBES * least / _SIDE**3
+
+
+def _memory(plan: Plan) -> str:
+    return f"about {worker_bytes(plan) / 2**30:.1f} GiB for each worker"
+
+
+def worker_bytes(plan: Plan) -> int:
+    """About how much memory a worker takes."""
+    largest = max(recipe.n_parameters for recipe in plan.combinations)
+    batch = max(recipe.batch_size * sum(recipe.hidden_widths) for recipe in plan.combinations)
+    return _WORKER_BYTES + 4 * (5 * largest + 4 * batch + N_TRAINING_IMAGES // 6 * N_PIXELS)
+
+
+def print_trials(plan: Plan, ledger: Ledger) -> None:
+    """Every trial, a line each, with what became of it."""
+    for number, trial in enumerate(plan.trials, start=1):
+        outcome = ledger.outcomes.get(trial.key)
+        state = outcome_words(outcome) if outcome else "to train"
+        say(f"{number:>6}  {trial_words(trial, plan.spec.varied)}: {state}")
+
+
+def left_of_run(plan: Plan, ledger: Ledger, *, running: bool) -> Estimate | None:
+    """Seconds until the rest is done by the workers of the last run; None when nothing is left, or was measured yet."""
+    trials = pending(plan.trials, ledger)
+    if not trials or not is_measured(ledger):
+        return None
+    since_s = (datetime.now(UTC) - datetime.fromisoformat(ledger.heard_at)).total_seconds()
+    left = time_left(trials, ledger, ledger.n_workers, rate=0.0, spent=ledger.spent(since_s) if running else None)
+    return left if left.likely else None
+
+
+def print_status(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, home: str) -> None:
+    """How a sweep stands: done, running, left, failed with reasons, time left, best so far."""
+    finished, failed, left = summary.counts
+    say(f"{home}: {'running: ' + who if who else 'not running'}")
+    say(f"Trials: {finished} finished, {failed} failed, {left} left; {duration_words(summary.seconds)} so far")
+    if ledger.confirmations:
+        n_failed = sum(isinstance(outcome, Failed) for outcome in ledger.confirmations.values())
+        say(f"Confirmations: {len(ledger.confirmations) - n_failed} finished, {n_failed} failed")
+    if who:
+        for trial in ledger.running.values():
+            say(f"  training {trial_words(trial, plan.spec.varied)}")
+    if left_now := left_of_run(plan, ledger, running=bool(who)):
+        say(f"Time left: about {duration_words(left_now.likely)} on {counted(ledger.n_workers, 'worker')}")
+    for outcome in ledger.outcomes.values():
+        if isinstance(outcome, Failed):
+            say(f"  {trial_words(outcome.trial, plan.spec.varied)}: {outcome_words(outcome)}")
+    say(best_words(summary))
+    if summary.cut:
+        say(cut_words(summary))

@@ -1,0 +1,310 @@
+"""Training trials from their first weights to their results."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mnist_sweep.errors import DeviceLostError
+from mnist_sweep.journal.events import BFLOAT16, Cause, Curves, Failed, Finished, Progress, Result, Started
+from mnist_sweep.mnist.shared import Handle, attach
+from mnist_sweep.plan.axes import compile_key
+from mnist_sweep.plan.recipe import JAX, N_CLASSES, N_TRAINING_IMAGES, CompileKey, Recipe, Trial, exact_accuracy
+from mnist_sweep.system.clock import running_s
+from mnist_sweep.training.program import Backend, Evaluation, Program
+from mnist_sweep.training.stopping import Stopper
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from mnist_sweep.mnist.images import Mnist
+
+
+@lru_cache(maxsize=4)
+def split(n: int, fraction: float, seed: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Indices of the images to train on and of those held out: the first round(n·fraction) of a permutation of n."""
+    import numpy as np
+
+    permutation = np.random.default_rng(seed).permutation(n).astype(np.int32)
+    n_held_out = round(n * fraction)
+    return permutation[n_held_out:], permutation[:n_held_out]
+
+
+def epoch_order(training: npt.NDArray[np.int32], seed: int, epoch: int) -> npt.NDArray[np.int32]:
+    """The order in which an epoch (from 1) visits the training images: fresh in every epoch, equal in every trial."""
+    import numpy as np
+
+    return np.random.default_rng([seed, epoch]).permutation(training)
+
+
+@lru_cache(maxsize=64)
+def _order(fraction: float, split_seed: int, order_seed: int, epoch: int) -> npt.NDArray[np.int32]:
+    """That order, worked out once for all members of a stack that share it."""
+    training, _ = split(N_TRAINING_IMAGES, fraction, split_seed)
+    return epoch_order(training, order_seed, epoch)
+
+
+def learning_rates(recipe: Recipe) -> npt.NDArray[np.float32]:
+    """The learning rate of each step of an epoch."""
+    import numpy as np
+
+    n_steps = -(-(N_TRAINING_IMAGES - recipe.n_validation) // recipe.batch_size)
+    return np.full(n_steps, recipe.learning_rate, np.float32)
+
+
+@dataclass(slots=True)
+class _Member:
+    """A trial in training."""
+
+    trial: Trial
+    stack: int  # members that its program had room for when it began
+    held_out: npt.NDArray[np.int32]  # indices of the images that it is validated on
+    truth: npt.NDArray[np.uint8]  # the labels of these
+    stopper: Stopper
+    curves: Curves = field(default_factory=Curves)
+    best: list[npt.NDArray[Any]] | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The number of its next epoch."""
+        return len(self.curves.seconds) + 1
+
+    def order(self) -> npt.NDArray[np.int32]:
+        """The images in the order in which its next epoch visits them."""
+        seeds = self.trial.seeds
+        return _order(self.trial.recipe.validation_fraction, seeds.split, seeds.order, self.epoch)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has been trained for as long as it should be."""
+        return self.stopper.stops or len(self.curves.seconds) == self.trial.recipe.max_epochs
+
+
+class Trainer:
+    """Trains trials: split, order, rates, stopping and results; what computes is the backend's.
+
+    Args:
+        data: what the backend was made with.
+        stack: how many trials are trained side by side; None leaves it to the backend.
+        compared: a trial in bfloat16 whose epoch is compared with that of float32 before any trial begins; all results
+            hold by how much it takes longer.
+    """
+
+    def __init__(self, data: Mnist, backend: Backend, stack: int | None = None, compared: Trial | None = None) -> None:
+        self._labels, self._truth = data.y_train, data.y_test
+        self._backend, self._stack = backend, stack
+        self._execution = backend.execution()
+        if compared:
+            with suppress(Exception):  # what breaks here breaks that trial too, which tells why
+                self._execution |= {BFLOAT16: self._compare(compared)}
+
+    def __call__(self, trials: tuple[Trial, ...]) -> Iterator[Started | Progress | Finished | Failed]:
+        """Train trials of one shape: Started when one begins, Progress after every epoch, then Finished or Failed.
+
+        Where memory runs out, those in training begin anew, half as many side by side.
+
+        Raises:
+            DeviceLostError: when the device computes nothing any more.
+        """
+        shape, left = compile_key(trials[0].recipe), dict.fromkeys(trials)
+        begun: set[Trial] = set()
+        try:
+            size = self._stack or self._backend.stack_size(shape)
+            while left:
+                size = min(size, len(left))
+                try:
+                    for event in self._side_by_side(shape, tuple(left), size):
+                        match event:
+                            case Started(trial):
+                                if trial in begun:
+                                    continue
+                                begun.add(trial)
+                            case Finished(trial) | Failed(trial):
+                                del left[trial]
+                        yield event
+                except MemoryError:
+                    if size == 1:
+                        raise
+                    size //= 2
+        except MemoryError:
+            raise
+        except Exception as error:
+            self._check_device(error)
+            raise
+
+    def _check_device(self, error: Exception) -> None:
+        """Find out whether an error came from a lost device."""
+        try:
+            self._backend.check()
+        except Exception:  # noqa: BLE001  whatever it says, it does not compute
+            raise DeviceLostError(f"the device is lost: {type(error).__name__}: {error}") from error
+
+    def _side_by_side(
+        self, shape: CompileKey, trials: tuple[Trial, ...], size: int
+    ) -> Iterator[Started | Progress | Finished | Failed]:
+        """Train so many trials at a time; whoever ends gives its place to the next trial, or else to the last member.
+
+        What breaks before there is a program is the fault of those with which it would have begun: they have started.
+        """
+        yield from map(Started, trials[:size])
+        program = self._backend.program(shape, size)
+        waiting, members = deque(trials), list[_Member]()
+        while waiting or members:
+            if not waiting and len(members) <= program.n_members // 2:
+                program = self._backend.program(shape, len(members))
+            while waiting and len(members) < program.n_members:
+                yield Started(waiting[0])
+                members.append(self._begun(program, len(members), waiting.popleft()))
+            values = _epoch(program, members)
+            outcomes = [self._see(program, i, *pair) for i, pair in enumerate(zip(members, values, strict=True))]
+            for member, one in zip(members, values, strict=True):
+                yield Progress(member.trial, member.epoch - 1, one.val_loss, one.val_accuracy)
+            yield from filter(None, outcomes)
+            for i in reversed([i for i, outcome in enumerate(outcomes) if outcome]):
+                if waiting:
+                    yield Started(waiting[0])
+                    members[i] = self._begun(program, i, waiting.popleft())
+                else:
+                    last = members.pop()
+                    if i < len(members):
+                        program.move(len(members), i)
+                        members[i] = last
+
+    def _begun(self, program: Program, place: int, trial: Trial) -> _Member:
+        """A trial at the beginning of its training, in this place of the program."""
+        program.reset(place, trial.seeds)
+        _, held_out = split(N_TRAINING_IMAGES, trial.recipe.validation_fraction, trial.seeds.split)
+        stopper = Stopper(trial.recipe.early_stopping)
+        return _Member(trial, program.n_members, held_out, self._labels[held_out], stopper)
+
+    def _compare(self, trial: Trial) -> dict[str, Any]:
+        """Measure how many times as long as in float32 an epoch of this trial takes in bfloat16."""
+        seconds = []
+        for precision in ("float32", "mixed_bfloat16"):
+            program = self._backend.program(compile_key(replace(trial.recipe, precision=precision)), 1)
+            members = [self._begun(program, 0, trial)]
+            began = time.process_time()  # what else runs here must not decide it
+            _epoch(program, members)
+            seconds.append(time.process_time() - began)
+        recipe = trial.recipe
+        return {"factor": seconds[1] / seconds[0], "widths": recipe.hidden_widths, "batch_size": recipe.batch_size}
+
+    def _see(self, program: Program, i: int, member: _Member, values: EpochValues) -> Finished | Failed | None:
+        """Take in an epoch of the i-th member; its outcome if that was its last."""
+        member.curves = member.curves.add(*values)
+        if not (math.isfinite(values.train_loss) and math.isfinite(values.val_loss)):
+            return Failed(member.trial, Cause.DIVERGED, _divergence(member), member.curves)
+        val_accuracy = exact_accuracy(values.val_accuracy, len(member.truth))
+        if member.stopper.see(values.val_loss, val_accuracy) and member.stopper.restores:
+            member.best = program.kept(i)
+        return self._outcome(program, i, member) if member.complete else None
+
+    def _outcome(self, program: Program, i: int, member: _Member) -> Finished | Failed:
+        if member.best is not None:
+            program.restore(i, member.best)
+        test, truth = program.test(i), self._truth
+        if not math.isfinite(test.loss):
+            return Failed(member.trial, Cause.DIVERGED, "the test loss was no finite number", member.curves)
+        stopper, wrong = member.stopper, (test.predicted != truth).nonzero()[0]
+        result = Result(
+            curves=member.curves,
+            best_epoch=stopper.best_epoch,
+            kept_epoch=stopper.best_epoch if stopper.restores else len(member.curves.seconds),
+            test_loss=test.loss,
+            test_accuracy=(len(truth) - len(wrong)) / len(truth),
+            confusion=_confusion(truth, test.predicted),
+            wrong=tuple((int(i), int(test.predicted[i])) for i in wrong),
+            execution={**self._execution, "stack": member.stack},
+        )
+        return Finished(member.trial, result)
+
+
+def _confusion(truth: npt.NDArray[np.uint8], predicted: npt.NDArray[np.int32]) -> tuple[tuple[int, ...], ...]:
+    """10 × 10 counts: rows are labels, columns predictions."""
+    counts = [[0] * N_CLASSES for _ in range(N_CLASSES)]
+    for label, guess in zip(truth.tolist(), predicted.tolist(), strict=True):
+        counts[label][guess] += 1
+    return tuple(map(tuple, counts))
+
+
+@dataclass(frozen=True, slots=True)
+class MakeTrainer:
+    """Makes the trainer of a worker; can be pickled.
+
+    Args:
+        data: where MNIST lies.
+        backend: what Keras computes with.
+        gpus: the GPU of each worker as CUDA_VISIBLE_DEVICES names it; none for the CPU.
+        stack: how many trials a worker trains side by side; None leaves it to the backend.
+        compared: a trial in bfloat16, for the first worker to compare with float32.
+    """
+
+    data: Handle
+    backend: str
+    gpus: tuple[str, ...] = ()
+    stack: int | None = None
+    compared: Trial | None = None
+
+    def __call__(self, number: int) -> Trainer:
+        """The trainer of the worker with this number, on its own device."""
+        os.environ["CUDA_VISIBLE_DEVICES"] = self.gpus[number] if self.gpus else "-1"
+        data = attach(self.data)
+        return Trainer(data, make_backend(self.backend, data), self.stack, self.compared if number == 0 else None)
+
+
+def make_backend(name: str, data: Mnist) -> Backend:
+    """The backend of that name, over these images; its library is imported now, and no other."""
+    if name == JAX:
+        from mnist_sweep.training.jax_program import JaxBackend
+
+        return JaxBackend(data)
+    from mnist_sweep.training.tensorflow_program import TensorFlowBackend
+
+    return TensorFlowBackend(data)
+
+
+class EpochValues(NamedTuple):
+    """What an epoch is remembered by, in the order of the fields of Curves."""
+
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+
+
+def _epoch(program: Program, members: list[_Member]) -> list[EpochValues]:
+    """Train and validate all members for their next epoch; each is charged an equal part of the seconds."""
+    import numpy as np
+
+    began = running_s()
+    orders = np.stack([member.order() for member in members])
+    rates = np.stack([learning_rates(member.trial.recipe) for member in members])
+    trained = program.train(orders, rates, [member.epoch for member in members])
+    validated = program.validate(np.stack([member.held_out for member in members]))
+    seconds = (running_s() - began) / len(members)
+    return [
+        EpochValues(loss, n_correct / orders.shape[1], one.loss, _accuracy(one, member), seconds)
+        for (loss, n_correct), one, member in zip(trained, validated, members, strict=True)
+    ]
+
+
+def _accuracy(evaluation: Evaluation, member: _Member) -> float:
+    return float((evaluation.predicted == member.truth).mean())
+
+
+def _divergence(member: _Member) -> str:
+    curves = member.curves
+    part = "training" if curves.train_loss[-1] is None else "validation"
+    return (
+        f"the {part} loss was no finite number in epoch {len(curves.seconds)}; "
+        f"a learning rate below {member.trial.recipe.learning_rate:g} may train"
+    )

@@ -1,0 +1,333 @@
+"""Recipes and trials: their numbers, their identity, and what journals in the field depend on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import DATA, a_recipe, a_trial
+from mnist_sweep.plan.axes import compile_key
+from mnist_sweep.plan.recipe import (
+    EarlyStopping,
+    Recipe,
+    Seeds,
+    Trial,
+    derive_seed,
+    exact_accuracy,
+    loop_changes,
+    loop_version,
+    trial_from_dict,
+    trial_to_dict,
+)
+
+
+@pytest.mark.parametrize(
+    ("widths", "expected"),
+    [
+        ((450, 450), 784 * 450 + 450 + 450 * 450 + 450 + 450 * 10 + 10),
+        ((450, 450), 560_710),
+        ((), 7850),
+        ((1,), 805),
+        ((300, 100), 266_610),
+    ],
+)
+def test_weights_and_biases_are_counted(widths: tuple[int, ...], expected: int) -> None:
+    """A layer has a weight for each input and output and a bias for each output."""
+    recipe = a_recipe(hidden_widths=widths, hidden_funcs=("relu",) * len(widths))
+
+    assert expected == recipe.n_parameters
+
+
+@pytest.mark.parametrize(("widths", "expected"), [((), 2), ((5,), 3), ((5, 5, 5), 5)])
+def test_layers_are_counted_with_input_and_output(widths: tuple[int, ...], expected: int) -> None:
+    """The number of layers is that of the hidden ones and two more."""
+    assert expected == a_recipe(hidden_widths=widths, hidden_funcs=("relu",) * len(widths)).num_layers
+
+
+@pytest.mark.parametrize(("fraction", "expected"), [(0.1, 6000), (0.5, 30_000), (0.99999, 59_999), (0.00001, 1)])
+def test_the_validation_part_is_a_whole_number_of_images(fraction: float, expected: int) -> None:
+    """The fraction is rounded to images."""
+    assert expected == a_recipe(validation_fraction=fraction).n_validation
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"hidden_widths": (32,)}, "1 width but 2 functions"),
+        ({"hidden_funcs": ("relu",) * 3}, "2 widths but 3 functions"),
+        ({"hidden_widths": (32, 0)}, "at least 1"),
+        ({"batch_size": 0}, "at least 1"),
+        ({"max_epochs": 0}, "at least 1"),
+        ({"validation_fraction": 0.0}, "validation fraction"),
+        ({"validation_fraction": 0.000001}, "validation fraction"),
+        ({"validation_fraction": 1.0}, "validation fraction"),
+        ({"validation_fraction": -0.1}, "validation fraction"),
+    ],
+)
+def test_impossible_recipes_are_refused(changes: dict[str, Any], words: str) -> None:
+    """A recipe that cannot be trained cannot be made."""
+    with pytest.raises(ValueError, match=words):
+        a_recipe(**changes)
+
+
+_positive = st.integers(1, 10**6)
+_floats = st.floats(allow_nan=False, allow_infinity=False)
+_recipes = st.lists(st.tuples(_positive, st.text(max_size=8)), max_size=4).flatmap(
+    lambda layers: st.builds(
+        Recipe,
+        hidden_widths=st.just(tuple(width for width, _ in layers)),
+        hidden_funcs=st.just(tuple(func for _, func in layers)),
+        batch_size=_positive,
+        learning_rate=_floats,
+        optimizer=st.text(max_size=8),
+        max_epochs=_positive,
+        early_stopping=st.none() | st.builds(EarlyStopping, st.text(max_size=8), _floats, _positive, st.booleans()),
+        validation_fraction=st.floats(0.001, 0.999),
+        momentum=st.just(0.0) | _floats,
+    )
+)
+_seed = st.integers(0, 2**31 - 1)
+_trials = st.builds(Trial, _recipes, _positive, st.builds(Seeds, _seed, _seed, _seed), st.text(max_size=8), _positive)
+
+
+@given(_trials)
+def test_a_trial_survives_json(trial: Trial) -> None:
+    """A trial that went through a file is equal to the one before, and has its key."""
+    copy = trial_from_dict(json.loads(json.dumps(trial_to_dict(trial))))
+
+    assert (trial, trial.key) == (copy, copy.key)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_widths": (32, 33)},
+        {"hidden_funcs": ("relu", "tanh")},
+        {"batch_size": 501},
+        {"learning_rate": 0.002},
+        {"optimizer": "sgd"},
+        {"max_epochs": 6},
+        {"early_stopping": None},
+        {"early_stopping": EarlyStopping("val_accuracy", 0.0001, 10, restore_best_weights=True)},
+        {"early_stopping": EarlyStopping("val_loss", 0.0002, 10, restore_best_weights=True)},
+        {"early_stopping": EarlyStopping("val_loss", 0.0001, 11, restore_best_weights=True)},
+        {"early_stopping": EarlyStopping("val_loss", 0.0001, 10, restore_best_weights=False)},
+        {"validation_fraction": 0.2},
+        {"momentum": 0.9},
+    ],
+)
+def test_every_field_of_a_recipe_changes_the_key(changes: dict[str, Any]) -> None:
+    """Two trials that may have different results never share an identity."""
+    assert a_trial().key != a_trial(**changes).key
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"repeat": 2},
+        {"data": "e" * 64},
+        {"loop_version": 99},
+        {"seeds": Seeds(weights=2, split=100, order=100)},
+        {"seeds": Seeds(weights=1, split=101, order=100)},
+        {"seeds": Seeds(weights=1, split=100, order=101)},
+    ],
+)
+def test_everything_beside_the_recipe_changes_the_key(changes: dict[str, Any]) -> None:
+    """Repeat, seeds, data and version of the training are part of a trial's identity."""
+    trial = a_trial()
+
+    assert trial.key != replace(trial, **changes).key
+
+
+def test_the_key_does_not_depend_on_the_order_of_fields() -> None:
+    """A journal whose fields stand in another order describes the same trial."""
+    tree = trial_to_dict(a_trial(momentum=0.9))
+    turned = {key: dict(reversed(part.items())) if isinstance(part, dict) else part for key, part in tree.items()}
+
+    assert a_trial(momentum=0.9).key == trial_from_dict(dict(reversed(turned.items()))).key
+
+
+def test_a_field_with_its_legacy_value_is_left_out() -> None:
+    """A recipe without momentum is written as it was before there was any, and read back as one without."""
+    without, with_it = trial_to_dict(a_trial(momentum=0.0)), trial_to_dict(a_trial(momentum=0.9))
+
+    assert "momentum" not in without["recipe"]
+    assert 0.9 == with_it["recipe"]["momentum"]
+    assert 0.0 == trial_from_dict(without).recipe.momentum
+
+
+@pytest.mark.parametrize(
+    ("trial", "expected"),
+    [
+        (
+            Trial(
+                Recipe(
+                    hidden_widths=(32, 32),
+                    hidden_funcs=("relu", "relu"),
+                    batch_size=500,
+                    learning_rate=0.001,
+                    optimizer="adam",
+                    max_epochs=5,
+                    early_stopping=EarlyStopping("val_loss", 0.0001, 10, restore_best_weights=True),
+                    validation_fraction=0.1,
+                ),
+                repeat=1,
+                seeds=Seeds(weights=1, split=100, order=100),
+                data=DATA,
+                loop_version=1,
+            ),
+            "a10f6ba97ca11bb5a6bef48e37aa1a92fa0afd7a4dd1fd2af2f96746b560b188",
+        ),
+        (
+            Trial(
+                Recipe(
+                    hidden_widths=(300, 100, 50),
+                    hidden_funcs=("tanh", "silu", "elu"),
+                    batch_size=64,
+                    learning_rate=1e-05,
+                    optimizer="sgd",
+                    max_epochs=1000,
+                    early_stopping=None,
+                    validation_fraction=0.25,
+                    momentum=0.9,
+                ),
+                repeat=3,
+                seeds=Seeds(weights=2147483647, split=0, order=7),
+                data="0" * 64,
+                loop_version=1,
+            ),
+            "967fc7dd66946a4b0dd9ab742e39a9497252fa221ce40c80d9615f39a01112fa",
+        ),
+    ],
+)
+def test_keys_are_frozen(trial: Trial, expected: str) -> None:
+    """A trial keeps its identity over all versions of this program."""
+    # Journals in the field depend on these literals: with other keys, their results would be trained anew.
+    assert expected == trial.key
+
+
+def _by_accuracy(min_delta: float) -> EarlyStopping:
+    return EarlyStopping("val_accuracy", min_delta, 10, restore_best_weights=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 2),
+        ({"optimizer": "nadam"}, 2),
+        ({"optimizer": "muon"}, 3),
+        ({"early_stopping": None}, 2),
+        ({"early_stopping": _by_accuracy(0.0)}, 2),
+        ({"early_stopping": _by_accuracy(0.0001)}, 2),  # 0.6 of an image: no gain is exactly that
+        ({"early_stopping": _by_accuracy(0.0001), "validation_fraction": 0.5}, 3),  # 3 images
+        ({"early_stopping": _by_accuracy(0.0005)}, 3),
+        ({"early_stopping": _by_accuracy(1e-12)}, 2),
+        ({"early_stopping": _by_accuracy(1e308)}, 2),
+        ({"early_stopping": EarlyStopping("val_loss", 0.0005, 10, restore_best_weights=True)}, 2),
+    ],
+)
+def test_a_loop_version_belongs_to_a_recipe(changes: dict[str, Any], expected: int) -> None:
+    """Only recipes whose arithmetic a version changed have that version; the results of all others stay theirs."""
+    # Journals in the field depend on these numbers, which are part of every trial's key.
+    recipe = a_recipe(**changes)
+    assert expected == loop_version(recipe)
+    assert (expected > 2) == bool(loop_changes(recipe, since=2))
+
+
+@given(st.floats(0, 1), st.integers(1, 300), st.sampled_from([0.1, 0.005, 0.95]), st.integers(0, 57_000), st.data())
+def test_floats_decide_rightly_for_recipes_that_kept_their_version(
+    any_delta: float, steps: int, fraction: float, right: int, data: st.DataObject
+) -> None:
+    """Where exact fractions and the floats of before differ about an improvement, the recipe has the new version."""
+    n = a_recipe(validation_fraction=fraction).n_validation
+    min_delta = data.draw(st.sampled_from([any_delta, steps / n, round(any_delta, 3), round(any_delta, 4)]))
+    best = right % (n + 1)
+    later = min(n, best + round(min_delta * n) + data.draw(st.sampled_from([-1, 0, 1])))
+    floats = later / n - min_delta > best / n
+    exactly = Fraction(later, n) - Fraction(repr(min_delta)) > Fraction(best, n)
+    recipe = a_recipe(validation_fraction=fraction, early_stopping=_by_accuracy(min_delta))
+    assert floats == exactly or loop_version(recipe) > 2
+
+
+@given(st.integers(1, 60_000), st.data())
+def test_an_accuracy_is_a_count(n_images: int, data: st.DataObject) -> None:
+    """The quotient that a journal holds gives back the count that it was made of."""
+    right = data.draw(st.integers(0, n_images))
+    assert Fraction(right, n_images) == exact_accuracy(right / n_images, n_images)
+
+
+@pytest.mark.parametrize(
+    ("base", "stream", "repeat", "expected"),
+    [
+        (1, "weights", 1, 336681784),
+        (1, "weights", 2, 1081363420),
+        (100, "split", 1, 565133454),
+        (100, "order", 1, 1777371447),
+    ],
+)
+def test_derived_seeds_are_frozen(base: int, stream: str, repeat: int, expected: int) -> None:
+    """A repeat keeps its seeds over all versions of this program."""
+    # Journals in the field depend on these literals: the seeds are part of every trial's key.
+    assert expected == derive_seed(base, stream, repeat)
+
+
+@given(st.integers(0, 2**31 - 1), st.text(max_size=8), st.integers(1, 10**6))
+def test_derived_seeds_are_positive_and_have_31_bits(base: int, stream: str, repeat: int) -> None:
+    """Every derived seed is in the range that all generators accept."""
+    assert 0 <= derive_seed(base, stream, repeat) <= 2**31 - 1
+
+
+def test_derived_seeds_use_the_whole_range_and_do_not_repeat() -> None:
+    """Hundreds of repeats in several streams have seeds of their own, spread from low to high."""
+    seeds = {derive_seed(base, stream, r) for base in (1, 11) for stream in ("a", "b") for r in range(1, 101)}
+
+    assert 400 == len(seeds)
+    assert min(seeds) < 2**26
+    assert max(seeds) > 2**31 - 2**26
+
+
+@pytest.mark.parametrize("changes", [{"learning_rate": 0.5}, {"max_epochs": 9}, {"early_stopping": None}])
+def test_what_is_an_input_does_not_change_the_compiled_program(changes: dict[str, Any]) -> None:
+    """Trainings that differ in these only can share a compiled program."""
+    assert compile_key(a_recipe()) == compile_key(a_recipe(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_widths": (32, 33)},
+        {"hidden_funcs": ("relu", "tanh")},
+        {"batch_size": 501},
+        {"validation_fraction": 0.2},
+        {"optimizer": "sgd"},
+        {"momentum": 0.9},
+    ],
+)
+def test_what_is_a_shape_changes_the_compiled_program(changes: dict[str, Any]) -> None:
+    """Trainings that differ in one of these need programs of their own."""
+    assert compile_key(a_recipe()) != compile_key(a_recipe(**changes))
+
+
+@pytest.mark.parametrize("part", ["recipe", "repeat", "seeds", "data", "loop_version"])
+def test_a_tree_without_a_part_is_no_trial(part: str) -> None:
+    """A missing part is not guessed."""
+    tree = trial_to_dict(a_trial())
+    del tree[part]
+
+    with pytest.raises((KeyError, ValueError), match=part):
+        trial_from_dict(tree)
+
+
+@pytest.mark.parametrize("change", [{"unknown": 1}, {"batch_size": 0}, {"early_stopping": {"patience": 1}}])
+def test_a_tree_with_a_wrong_recipe_is_no_trial(change: dict[str, Any]) -> None:
+    """An unknown field and an impossible value are refused."""
+    tree = trial_to_dict(a_trial())
+
+    with pytest.raises((TypeError, ValueError)):
+        trial_from_dict({**tree, "recipe": {**tree["recipe"], **change}})
