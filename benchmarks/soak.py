@@ -1,14 +1,17 @@
 """Runs tiny sweeps under random kills and suspensions, and counts what was lost or doubled.
 
-    python benchmarks/soak.py [minutes]
+    python benchmarks/soak.py [--minutes N] [--backend tensorflow|jax] [--stack N]
 
 Workers and the parent are killed, interrupted, terminated, hung up on, suspended and continued; the same command goes
-on each time. Once finished, the results are compared with those of an undisturbed sweep, number by number.
+on each time. Once finished, the results are compared with those of an undisturbed sweep, number by number: with a stack
+the losses alone and up to rounding, since they depend on the company in which a trial was trained.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import math
 import os
 import random
 import signal
@@ -17,6 +20,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +36,9 @@ grid:
   max_epochs: 4
 """
 _N_TRIALS = 200
+_ROUNDING = 1e-4  # of a loss
+_LONGEST_PAUSE_S = {"tensorflow": 12.0, "jax": 40.0}
+"""Between two disturbances: time enough, more often than not, for a worker to get ready and train."""
 _ENDINGS = {
     "parent": signal.SIGKILL,
     "interrupt": signal.SIGINT,
@@ -39,7 +47,7 @@ _ENDINGS = {
 }
 
 
-def _start(config: Path, output: Path) -> subprocess.Popen[bytes]:
+def _start(config: Path, output: Path, options: list[str]) -> subprocess.Popen[bytes]:
     command = [
         sys.executable,
         "-m",
@@ -51,6 +59,7 @@ def _start(config: Path, output: Path) -> subprocess.Popen[bytes]:
         "--quiet",
         "--trial-timeout",
         "60",
+        *options,
     ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
@@ -82,23 +91,42 @@ def _disturb(running: subprocess.Popen[bytes], chance: random.Random) -> str:
     return kind
 
 
-def _results(home: Path) -> list[tuple[str, str]]:
+def _results(home: Path) -> list[tuple[str, Any]]:
     """Trial and result of every finished line of the journal, the times left out."""
     lines = [json.loads(line) for line in (home / "journal.jsonl").read_text().splitlines()]
     pairs = []
     for line in lines:
         if line.get("event") == "finished":
             del line["result"]["curves"]["seconds"]
-            pairs.append((json.dumps(line["trial"]), json.dumps(line["result"])))
+            pairs.append((json.dumps(line["trial"]), line["result"]))
     return pairs
 
 
-def _soak_once(folder: Path, config: Path, chance: random.Random, kills: Counter[str]) -> list[tuple[str, str]]:
-    """One sweep to its end under kills; its results."""
+def _alike(first: Any, second: Any, stack: int) -> bool:
+    """Whether two results of a trial are equal, with stacks up to rounding."""
+    if stack == 1:
+        return bool(first == second)
+    pairs = zip(_losses(first), _losses(second), strict=True)
+    return all(math.isclose(a, b, rel_tol=0.0, abs_tol=_ROUNDING) for a, b in pairs)
+
+
+def _losses(result: Any) -> list[float]:
+    curves = result["curves"]
+    return [*curves["train_loss"], *curves["val_loss"], result["test_loss"]]
+
+
+def _soak_once(
+    start: Callable[[Path], subprocess.Popen[bytes]],
+    folder: Path,
+    pause_s: float,
+    chance: random.Random,
+    kills: Counter[str],
+) -> list[tuple[str, Any]]:
+    """One sweep to its end under kills, with pauses between them; its results."""
     while True:
-        running = _start(config, folder)
+        running = start(folder)
         while running.poll() is None:
-            time.sleep(chance.uniform(0.2, 12.0))
+            time.sleep(chance.uniform(0.2, pause_s))
             if running.poll() is None:
                 kind = _disturb(running, chance)
                 kills[kind] += bool(kind)
@@ -110,25 +138,30 @@ def _soak_once(folder: Path, config: Path, chance: random.Random, kills: Counter
 
 def main() -> None:
     """Soak for the minutes that the command line gives, and print what came of it."""
-    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--backend", choices=_LONGEST_PAUSE_S, default="tensorflow")
+    parser.add_argument("--stack", type=int, default=1)
+    wishes = parser.parse_args()
     chance, kills = random.Random(1), Counter[str]()  # noqa: S311  nothing secret
     totals: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         config = folder / "soak.yaml"
         config.write_text(_SWEEP)
-        _start(config, folder / "calm").wait()
+        start = partial(_start, config, options=["--backend", wishes.backend, "--stack", str(wishes.stack)])
+        start(folder / "calm").wait()
         calm = dict(_results(folder / "calm" / "soak"))
-        end = time.monotonic() + minutes * 60
+        end = time.monotonic() + wishes.minutes * 60
         while time.monotonic() < end:
             totals["sweeps"] += 1
-            results = _soak_once(folder / str(totals["sweeps"]), config, chance, kills)
+            results = _soak_once(start, folder / str(totals["sweeps"]), _LONGEST_PAUSE_S[wishes.backend], chance, kills)
             finished = Counter(trial for trial, _ in results)
             totals["trials"] += _N_TRIALS
             totals["lost"] += _N_TRIALS - len(finished)
             totals["doubled"] += sum(n - 1 for n in finished.values())
-            totals["different"] += sum(calm.get(trial) != result for trial, result in results)
-            print(_words(minutes, totals, kills), flush=True)
+            totals["different"] += sum(not _alike(calm[trial], result, wishes.stack) for trial, result in results)
+            print(_words(wishes.minutes, totals, kills), flush=True)
 
 
 def _words(minutes: float, totals: Counter[str], kills: Counter[str]) -> str:
