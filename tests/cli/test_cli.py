@@ -352,7 +352,7 @@ def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
     _write()
     code = (
         "import sys; sys.argv[1:] = " + repr(arguments) + "\n"
-        "from mnist_sweep.cli.commands import main\n"
+        "from mnist_sweep.cli.main import main\n"
         "try: main()\n"
         "except SystemExit as stop: assert not stop.code\n"
         "print({'tensorflow', 'keras', 'pandas', 'matplotlib', 'openpyxl'} & set(sys.modules), file=sys.stderr)"
