@@ -59,8 +59,10 @@ def test_a_limit_on_retries_leaves_the_others_to_retry(
     """With two failed and room for one, the exit code is 8; the same command then takes the other one."""
     Path(tiny).write_text(TINY.replace("[8, 16]", "8"))
 
-    def fails(trials: tuple[Trial, ...]) -> Iterator[Failed]:
-        yield from (Failed(trial, Cause.DIVERGED, "diverged") for trial in trials)
+    def fails(trials: tuple[Trial, ...]) -> Iterator[Started | Failed]:
+        for trial in trials:
+            yield Started(trial)
+            yield Failed(trial, Cause.DIVERGED, "diverged")
 
     training = Training(run_serially, lambda _: fails, Limits(1), {})
     monkeypatch.setattr(drive, "training", lambda *_, **__: nullcontext(training))

@@ -88,9 +88,10 @@ def test_full_has_the_known_headers_in_order(summary: Summary) -> None:
         "Optimizer",
         "Monitor",
         "Precision",
+        "Label smoothing",
         "Parameters",
         *_OLD_FULL[10:],
-    ] == headers[:26]
+    ] == headers[:27]
 
 
 def test_hyperparams_has_the_known_headers_in_order(summary: Summary) -> None:
