@@ -199,8 +199,8 @@ def test_a_stopped_sweep_gives_up_the_running_work(desk: _Desk) -> None:
 def test_the_end_of_a_broken_run_is_recorded(desk: _Desk, who: str) -> None:
     """An error in the executor or in a listener comes out, and the journal says that the run ended."""
 
-    def execute(trials: Iterator[Trial], _make_work: MakeWork, _limits: Limits) -> Generator[TrialEvent]:
-        yield Started(next(trials))
+    def execute(trials: Iterator[Trial | None], _make_work: MakeWork, _limits: Limits) -> Generator[TrialEvent]:
+        yield Started(next(trials) or plan.trials[0])
         if who == "executor":
             raise RuntimeError("broken")
 
