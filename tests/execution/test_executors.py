@@ -94,9 +94,8 @@ def test_nothing_is_waited_for_in_vain(execute: Executor, trials: list[Trial]) -
     """Where the next trial depends on a result, and none is out, also after work without an outcome, it ends."""
     deadline = time.monotonic() + 60
     limits = Limits(1, stop=lambda: time.monotonic() > deadline)
-    assert list(map(Started, trials)) == list(
-        execute(itertools.chain(trials, itertools.repeat(None)), fake_work.make_silent, limits)
-    )
+    chosen = itertools.chain(trials, itertools.repeat(None))
+    assert list(map(Started, trials)) == list(execute(chosen, fake_work.make_silent, limits))
     assert time.monotonic() < deadline
 
 
