@@ -11,7 +11,8 @@ import pytest
 import sweeps
 
 from builders import a_plan, finished
-from mnist_sweep.analysis.summary import RANKED, Summary
+from mnist_sweep.analysis.metrics import RANKED
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.events import Curves
 from mnist_sweep.reports.charts.charts import (
     MOST_EPOCHS,

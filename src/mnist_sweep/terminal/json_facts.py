@@ -22,17 +22,8 @@ from mnist_sweep.analysis.conclusions import (
     how_sure,
     what_mattered,
 )
-from mnist_sweep.analysis.summary import (
-    RANKED,
-    Combination,
-    Confirmed,
-    Row,
-    Spread,
-    Standing,
-    Status,
-    Summary,
-    spread_of,
-)
+from mnist_sweep.analysis.metrics import METRICS, RANKED
+from mnist_sweep.analysis.summary import Combination, Confirmed, Row, Spread, Standing, Status, Summary, spread_of
 from mnist_sweep.analysis.wording import trial_facts
 from mnist_sweep.execution.machine import n_cores, visible_gpus
 from mnist_sweep.execution.time_left import Estimate
@@ -46,8 +37,6 @@ from mnist_sweep.terminal.sweep_list import Listed
 
 SCHEMA_VERSION = 1
 """Raised when a key of a stable command goes or changes its meaning; new keys may come at any time."""
-
-_WITH_UNITS = {"train_time": "train_time_s", "loss_time": "test_loss_times_train_time_s"}
 
 Facts = dict[str, Any]
 
@@ -233,12 +222,17 @@ def _trial(trial: Trial, ledger: Ledger, varied: frozenset[str]) -> Facts:
     outcome = ledger.outcomes.get(trial.key)
     told = trial_facts(outcome, varied) if outcome else {}
     return {
-        **{_WITH_UNITS.get(key, key): value for key, value in told.items()},
+        **{_key(name): value for name, value in told.items()},
         "model": recipe_words(trial.recipe, varied),
         "recipe": asdict(trial.recipe),
         "repeat": trial.repeat,
         "status": Row(trial, outcome).status,
     }
+
+
+def _key(name: str) -> str:
+    """A metric's key, with its unit; any other name as it is."""
+    return (name in METRICS and METRICS[name].json_name) or name
 
 
 def _best(summary: Summary) -> Facts | None:
@@ -253,7 +247,7 @@ def _combination(combination: Combination, summary: Summary) -> Facts:
 
 
 def _spreads(rows: tuple[Row, ...]) -> Facts:
-    return {_WITH_UNITS.get(metric, metric): _spread(spread_of(rows, metric)) for metric in RANKED}
+    return {_key(metric): _spread(spread_of(rows, metric)) for metric in RANKED}
 
 
 def _spread(spread: Spread) -> Facts:

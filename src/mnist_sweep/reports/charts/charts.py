@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from mnist_sweep.analysis.conclusions import interval_words, model_words
 from mnist_sweep.analysis.effects import AxisEffect, Effects
-from mnist_sweep.analysis.summary import CHOSEN_BY, Standing, Summary
+from mnist_sweep.analysis.metrics import CHOSEN_BY
+from mnist_sweep.analysis.summary import Standing, Summary
 from mnist_sweep.analysis.wording import metric_words
 from mnist_sweep.plan.axes import axis_name_words, axis_value_words
 from mnist_sweep.plan.counts import counted
