@@ -230,11 +230,6 @@ class Confirmed:
         """How many of its confirmations finished."""
         return sum(row.status is Status.FINISHED for row in self.rows)
 
-    @property
-    def n_failed(self) -> int:
-        """How many of its confirmations failed."""
-        return len(self.rows) - self.n_finished
-
     def drop(self, metric: str) -> float:
         """How much worse the fresh trainings are than the selected ones; negative where they are better."""
         drop = self.combination.spread(metric).mean - spread_of(self.rows, metric).mean

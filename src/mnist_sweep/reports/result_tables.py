@@ -197,8 +197,19 @@ def confirmed_table(summary: Summary, metrics: Iterable[str] = _CONFIRMED) -> Ta
             words=lambda of: spread_words(of.after) if of.after else "",
         ),
         Column("sd", ACCURACY, "Standard deviation of the fresh trainings.", lambda of: of.after and of.after.sd),
-        Column("Finished", NUMBER, "Fresh trainings that finished.", lambda of: of.confirmed.n_finished),
-        Column("Failed", NUMBER, "Fresh trainings that failed.", lambda of: of.confirmed.n_failed),
+        Column(
+            "Finished",
+            NUMBER,
+            "Fresh trainings that finished.",
+            lambda of: of.confirmed.n_finished,
+            words=lambda of: f"{of.confirmed.n_finished} of {len(of.confirmed.rows)}",
+        ),
+        Column(
+            "Failed",
+            NUMBER,
+            "Fresh trainings that failed.",
+            lambda of: len(of.confirmed.rows) - of.confirmed.n_finished,
+        ),
         Column(
             "Drop",
             ACCURACY,
@@ -217,5 +228,5 @@ def _compared(one: Confirmed, metric: str) -> _Compared:
 
 def confirmed_accuracies(summary: Summary) -> Table:
     """What a text tells of them: validation and test accuracy."""
-    shown = ("Model", "Metric", "Finished", "Failed", "Selected", "Confirmed", "Drop")
+    shown = ("Model", "Metric", "Finished", "Selected", "Confirmed", "Drop")
     return confirmed_table(summary, ("val_accuracy", "test_accuracy")).only(*shown)

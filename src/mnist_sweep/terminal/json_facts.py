@@ -38,6 +38,8 @@ from mnist_sweep.terminal.sweep_list import Listed
 SCHEMA_VERSION = 1
 """Raised when a key of a stable command goes or changes its meaning; new keys may come at any time."""
 
+_WITH_UNITS = {metric.name: metric.json_name for metric in METRICS.values() if metric.json_name}
+
 Facts = dict[str, Any]
 
 
@@ -222,17 +224,12 @@ def _trial(trial: Trial, ledger: Ledger, varied: frozenset[str]) -> Facts:
     outcome = ledger.outcomes.get(trial.key)
     told = trial_facts(outcome, varied) if outcome else {}
     return {
-        **{_key(name): value for name, value in told.items()},
+        **{_WITH_UNITS.get(key, key): value for key, value in told.items()},
         "model": recipe_words(trial.recipe, varied),
         "recipe": asdict(trial.recipe),
         "repeat": trial.repeat,
         "status": Row(trial, outcome).status,
     }
-
-
-def _key(name: str) -> str:
-    """A metric's key, with its unit; any other name as it is."""
-    return (name in METRICS and METRICS[name].json_name) or name
 
 
 def _best(summary: Summary) -> Facts | None:
@@ -247,7 +244,7 @@ def _combination(combination: Combination, summary: Summary) -> Facts:
 
 
 def _spreads(rows: tuple[Row, ...]) -> Facts:
-    return {_key(metric): _spread(spread_of(rows, metric)) for metric in RANKED}
+    return {_WITH_UNITS.get(metric, metric): _spread(spread_of(rows, metric)) for metric in RANKED}
 
 
 def _spread(spread: Spread) -> Facts:

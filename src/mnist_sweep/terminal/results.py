@@ -63,7 +63,7 @@ def _show_ranking(summary: Summary) -> None:
     n, n_tied = len(ranking.standings), len(ranking.tied)
     told = ranking.noise is not None and not summary.unfinished
     tied = f"; {n_tied:,} may be the best (~)" if told else ""
-    interval = "; ± is half of the 95% interval" if ranking.noise else ""
+    interval = "; ±: 95% interval" if ranking.noise else ""
     show(f"\nRanking by validation, {min(n, _SHOWN_RANKS)} of {n:,}{tied}{interval}", style="bold")
     found = ranking_table(summary).only(*_RANKING, *(["Cut by max_epochs"] if summary.cut else [])).first(_SHOWN_RANKS)
     table = make_table(found.headers, 2)

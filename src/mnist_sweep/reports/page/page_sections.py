@@ -13,6 +13,7 @@ from mnist_sweep.analysis.wording import amount_words, metric_words
 from mnist_sweep.journal.provenance import rounding_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.charts.charts import (
+    DRAWN,
     MOST_EPOCHS,
     MOST_REPEATS_DRAWN,
     confusion,
@@ -35,7 +36,6 @@ from mnist_sweep.reports.page.page_tables import ROWS_AT_FIRST, ranking_html, ta
 from mnist_sweep.reports.result_tables import confirmed_accuracies, incomplete_table
 
 _TWO = 2
-_CURVES = tuple((part, kind) for kind in ("accuracy", "loss") for part in ("train", "val"))
 
 
 class Page:
@@ -125,7 +125,7 @@ def _learning(page: Page) -> Iterator[str]:
     )
     fewer = f" The first {MOST_REPEATS_DRAWN} repeats are drawn." if summary.spec.repeats > MOST_REPEATS_DRAWN else ""
     note = f"One line a repeat; the dot is the epoch whose weights are kept. Scales are logarithmic.{thin}{fewer}"
-    plots = "".join(page.figure(f"curves-{part}-{kind}", curves(summary, part, kind)) for part, kind in _CURVES)
+    plots = "".join(page.figure(f"curves-{curve.name}", curves(summary, curve)) for curve in DRAWN)
     legend = f'<ul class="legend">{items}</ul>'
     yield section("curves", "Learning curves", legend, f'<div class="two">{plots}</div>', _paragraphs(note))
 
