@@ -23,6 +23,7 @@ from mnist_sweep.errors import ExitCode, JournalCorruptError, UsageError
 from mnist_sweep.journal.folder import Home, existing_home
 from mnist_sweep.journal.journal_file import read_records
 from mnist_sweep.journal.ledger import Ledger, recorded_plan, replay
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.recipe import BACKENDS, Trial
 from mnist_sweep.plan.sweep_plan import MAX_RECORDED_TRIALS, MAX_TRIALS, Plan, SweepSpec, count_points, make_plan
 from mnist_sweep.system.locks import holder, locked
@@ -267,7 +268,7 @@ def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -
             asked = f"{len(ranked)} combinations, {repeats:,} repeats each"
             raise UsageError(f"--repeats {repeats}: found {asked}, allowed: at most {MAX_TRIALS:,} trials in all")
         recipes = [combination.recipe for combination in ranked]
-        check_current([plan.first_trials[recipe] for recipe in recipes], found.path)
+        check_current([plan.first_trials[recipe] for recipe in recipes], plan.data, found.path)
         return confirmations(plan, recipes, repeats)
 
     ending = train_at(found, plan, how, choose)
@@ -450,8 +451,6 @@ def _summary_of(home: Path) -> Summary:
 
 def _recorded_plan(ledger: Ledger, home: Home) -> Plan:
     """The plan that the journal holds, for the data and by the training loops that its outcomes came from."""
-    from mnist_sweep.mnist.images import MNIST_DIGEST
-
     if ledger.spec is None:
         raise UsageError(f"{home.path}: nothing was planned here yet; run a sweep file first")
     try:
@@ -459,7 +458,7 @@ def _recorded_plan(ledger: Ledger, home: Home) -> Plan:
         if n_trials > MAX_RECORDED_TRIALS:
             msg = f"{home.journal}: its plan asks for more than {MAX_RECORDED_TRIALS:,} trials; restore the file"
             raise JournalCorruptError(msg)
-        return recorded_plan(ledger.spec, ledger, MNIST_DIGEST)
+        return recorded_plan(ledger.spec, ledger)
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{home.journal}: its plan cannot be read ({error}); restore the file from a copy"
         raise JournalCorruptError(msg) from error
@@ -533,9 +532,7 @@ def schema() -> None:
 
 
 def _plan_of(spec: SweepSpec, choice: Choice) -> Plan:
-    from mnist_sweep.mnist.images import MNIST_DIGEST
-
-    return make_plan(replace(spec, backend=choice.backend), MNIST_DIGEST)
+    return make_plan(replace(spec, backend=choice.backend), MNIST)
 
 
 def _spec_and_home(config: Path, output: Path, context: Context) -> tuple[SweepSpec, Home]:

@@ -16,8 +16,8 @@ from mnist_sweep.analysis.conclusions import (
     what_mattered,
 )
 from mnist_sweep.analysis.effects import Level
-from mnist_sweep.analysis.summary import CHOSEN_BY, RANKED, Summary, spread_of
-from mnist_sweep.analysis.wording import amount_words, cut_words, duration_words, spread_words
+from mnist_sweep.analysis.summary import CHOSEN_BY, RANKED, Summary
+from mnist_sweep.analysis.wording import amount_words, cut_words, duration_words, repeats_words, spread_words
 from mnist_sweep.errors import StorageError, UsageError
 from mnist_sweep.journal.folder import Home
 from mnist_sweep.plan.axes import axis_name_words, axis_value_words
@@ -137,7 +137,7 @@ def _axes(summary: Summary) -> Iterator[str]:
     }
     varied = "; ".join(text for name, text in words.items() if name in summary.varied) or "nothing"
     held = "; ".join(text for name, text in words.items() if name not in summary.varied)
-    size = f"{counted(len(summary.combinations), 'combination')}, {counted(summary.spec.repeats, 'repeat')} each"
+    size = f"{counted(len(summary.combinations), 'combination')}, {repeats_words(summary.combinations)} each"
     yield f"**Varied.** {_plain(varied)}: {size}.\n"
     yield f"**Held.** {_plain(held)}.\n"
 
@@ -204,7 +204,7 @@ def _confirmed(summary: Summary) -> Iterator[str]:
     for confirmed in done:
         cells = [model_words(summary, confirmed.combination.recipe), f"{confirmed.n_finished}"]
         for metric in ("val_accuracy", "test_accuracy"):
-            before, after = confirmed.combination.spread(metric), spread_of(confirmed.rows, metric)
+            before, after = confirmed.combination.spread(metric), confirmed.spread(metric)
             cells += [spread_words(before), spread_words(after), f"{confirmed.drop(metric):+.4f}"]
         yield f"| {' | '.join(cells)} |"
     yield ""

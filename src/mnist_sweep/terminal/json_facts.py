@@ -31,7 +31,6 @@ from mnist_sweep.analysis.summary import (
     Standing,
     Status,
     Summary,
-    spread_of,
 )
 from mnist_sweep.analysis.wording import trial_facts
 from mnist_sweep.execution.machine import n_cores, visible_gpus
@@ -249,11 +248,11 @@ def _combination(combination: Combination, summary: Summary) -> Facts:
     """A combination whose repeats all finished."""
     recipe = combination.recipe
     known = {"recipe": asdict(recipe), "n_parameters": recipe.n_parameters, "n_finished": len(combination.rows)}
-    return _name(recipe, summary) | known | _spreads(combination.rows)
+    return _name(recipe, summary) | known | _spreads(combination)
 
 
-def _spreads(rows: tuple[Row, ...]) -> Facts:
-    return {_WITH_UNITS.get(metric, metric): _spread(spread_of(rows, metric)) for metric in RANKED}
+def _spreads(trained: Combination | Confirmed) -> Facts:
+    return {_WITH_UNITS.get(metric, metric): _spread(trained.spread(metric)) for metric in RANKED}
 
 
 def _spread(spread: Spread) -> Facts:
@@ -273,7 +272,7 @@ def _standing(standing: Standing, summary: Summary) -> Facts:
 
 def _confirmed(confirmed: Confirmed, summary: Summary) -> Facts:
     known = _name(confirmed.combination.recipe, summary) | {"n_finished": confirmed.n_finished}
-    return known | (_spreads(confirmed.rows) if confirmed.n_finished else {})
+    return known | (_spreads(confirmed) if confirmed.n_finished else {})
 
 
 def _shared(pair: Shared, base: Summary) -> Facts:

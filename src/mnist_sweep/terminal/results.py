@@ -13,7 +13,7 @@ from mnist_sweep.analysis.conclusions import (
     model_words,
     what_mattered,
 )
-from mnist_sweep.analysis.summary import CHOSEN_BY, Combination, Status, Summary, spread_of
+from mnist_sweep.analysis.summary import CHOSEN_BY, Combination, Status, Summary
 from mnist_sweep.analysis.wording import amount_words, counts_words, cut_words, metric_words, spread_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.terminal.screen import make_table, show
@@ -93,7 +93,7 @@ def print_confirmed(summary: Summary) -> None:
             name = model_words(summary, confirmed.combination.recipe) if metric == CHOSEN_BY else ""
             before = spread_words(confirmed.combination.spread(metric))
             n = confirmed.n_finished
-            drop = [spread_words(spread_of(confirmed.rows, metric)), f"{confirmed.drop(metric):+.4f}"] if n else []
+            drop = [spread_words(confirmed.spread(metric)), f"{confirmed.drop(metric):+.4f}"] if n else []
             table.add_row(name, metric_words(metric), f"{n}", before, *drop)
     show(table)
 

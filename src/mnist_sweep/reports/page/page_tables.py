@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from mnist_sweep.analysis.conclusions import interval_words, model_words
-from mnist_sweep.analysis.summary import CHOSEN_BY, Combination, Confirmed, Standing, Status, Summary, spread_of
+from mnist_sweep.analysis.summary import CHOSEN_BY, Combination, Confirmed, Standing, Status, Summary
 from mnist_sweep.analysis.wording import amount_words, spread_words
 from mnist_sweep.journal.events import Failed
 
@@ -67,7 +67,7 @@ def ranking_table(summary: Summary) -> str:
     """All complete combinations in the order of the choice; a script sorts them, and shows the first 50 at first."""
     ranking = summary.ranking()
     scale = bar_scale(ranking.standings)
-    tie = "" if ranking.telling is None else f"--tie:{scale.at(ranking.standings[0].spread.mean - ranking.telling)}%"
+    tie = "" if ranking.tie is None else f"--tie:{scale.at(ranking.standings[0].spread.mean - ranking.tie)}%"
     ends = f'<span class="ends"><span>{scale.low:.4f}</span><span>{scale.high:.4f}</span></span>'
     head = "".join(
         f'<th scope="col"><button type="button">{header}</button></th>'
@@ -151,7 +151,7 @@ def _confirmed(summary: Summary, confirmed: Confirmed) -> list[str]:
     ]
     if not confirmed.n_finished:
         return [*words, "", "", ""]
-    fresh, test = (spread_of(confirmed.rows, metric) for metric in (CHOSEN_BY, "test_accuracy"))
+    fresh, test = (confirmed.spread(metric) for metric in (CHOSEN_BY, "test_accuracy"))
     return [*words, spread_words(fresh), f"{confirmed.drop(CHOSEN_BY):+.4f}", spread_words(test)]
 
 

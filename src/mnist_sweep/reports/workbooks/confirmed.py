@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mnist_sweep.analysis.conclusions import model_words
-from mnist_sweep.analysis.summary import Confirmed, Spread, Summary, spread_of
+from mnist_sweep.analysis.summary import Confirmed, Spread, Summary
 from mnist_sweep.analysis.wording import metric_words
 from mnist_sweep.reports.tables import ACCURACY, NUMBER, TEXT, Cell, Column, make_table
 from mnist_sweep.reports.workbooks.sheets import Sheet, Text
@@ -43,7 +43,7 @@ def _selected(confirmed: Confirmed, metric: str) -> Spread:
 def _fresh(value: Callable[[Spread], Cell]) -> Callable[[tuple[Confirmed, str]], Cell]:
     def cell(of: tuple[Confirmed, str]) -> Cell:
         confirmed, metric = of
-        return value(spread_of(confirmed.rows, metric)) if confirmed.n_finished else None
+        return value(confirmed.spread(metric)) if confirmed.n_finished else None
 
     return cell
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mnist_sweep.analysis.summary import Combination, Standing, Status, Summary
-from mnist_sweep.analysis.wording import complete_words
+from mnist_sweep.analysis.wording import complete_words, repeats_words
 from mnist_sweep.journal.events import Failed
 from mnist_sweep.plan.axes import axis_name_words, axis_value, axis_value_words
 from mnist_sweep.plan.counts import counted
@@ -50,7 +50,7 @@ def _constants(summary: Summary) -> str:
     count = complete_words(summary) if n_ranked < n else counted(n, "combination")
     ranks = "rank of the first (10%) is" if n_top(summary) == 1 else f"ranks of the first {n_top(summary):,} (10%) are"
     top = f"; the {ranks} marked" if n_top(summary) else ""
-    return f"{count}, {counted(summary.spec.repeats, 'repeat')} each{top}. The same in all: {same or 'nothing'}."
+    return f"{count}, {repeats_words(summary.combinations)} each{top}. The same in all: {same or 'nothing'}."
 
 
 def n_top(summary: Summary) -> int:
