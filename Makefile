@@ -23,7 +23,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	touch $@
 
 # pip would compile every module of every package, more than twice as many as are ever imported.
-IMPORT_ALL := import mnist_sweep.cli.commands, pandas, openpyxl, lxml.etree, scipy.stats, vl_convert, rich.progress; \
+IMPORT_ALL := import mnist_sweep.cli.main, pandas, openpyxl, lxml.etree, scipy.stats, vl_convert, rich.progress; \
 	from mnist_sweep.system.quiet import held_stderr; held = held_stderr(); held.__enter__(); import tensorflow, keras; held.__exit__(None, None, None)
 
 $(VENV)/.ready-%: $(VENV)/.ready requirements-%.lock

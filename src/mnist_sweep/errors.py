@@ -5,13 +5,14 @@ Law of the pure modules: no files, no clock, no environment; time and randomness
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller; the README explains them to users."""
+    """What the process tells its caller; a signal that stopped it gives 128 and its number."""
 
     FINISHED = 0
     SOME_FAILED = 1
@@ -23,9 +24,23 @@ class ExitCode(IntEnum):
     ALL_FAILED = 7
     LIMIT_REACHED = 8
     STORAGE = 9
-    HANGUP = 129
     INTERRUPTED = 130
-    TERMINATED = 143
+
+
+EXIT_CODES: Mapping[str, str] = {
+    "0": "All trainings have finished.",
+    "1": "Some trainings have failed.",
+    "2": "The command line or the sweep file is wrong; nothing was run.",
+    "3": "A bug in mnist-sweep; a report lies in the folder.",
+    "4": "Another process works in this folder.",
+    "5": "The folder holds results that the sweep file no longer asks for, or that would now be trained differently.",
+    "6": "The journal is damaged.",
+    "7": "All trainings have failed, or no worker can start.",
+    "8": "A limit of yours was reached; trials are left.",
+    "9": "Data, disk or permissions.",
+    "129, 130, 143": "Hung up, interrupted or terminated; run the same command to continue.",
+}
+"""What the codes mean, for --help and README."""
 
 
 class SweepError(Exception):

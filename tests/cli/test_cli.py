@@ -294,7 +294,9 @@ def test_many_shapes_say_nothing_but_their_lines() -> None:
     Path(config).write_text(Path(config).read_text().replace("repeats: 2", "repeats: 1\nseed: 3"))
     done = run("run", config, "--workers", "1")
     assert 0 == done.returncode
-    assert [True] * 7 == [line.startswith("[") for line in done.stderr.splitlines()]
+    first, *lines = done.stderr.splitlines()
+    assert "Training on TensorFlow, the default on a CPU" == first
+    assert [True] * 7 == [line.startswith("[") for line in lines]
 
 
 def test_a_reader_who_goes_away_costs_nothing(tiny: str) -> None:
@@ -352,7 +354,7 @@ def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
     _write()
     code = (
         "import sys; sys.argv[1:] = " + repr(arguments) + "\n"
-        "from mnist_sweep.cli.commands import main\n"
+        "from mnist_sweep.cli.main import main\n"
         "try: main()\n"
         "except SystemExit as stop: assert not stop.code\n"
         "print({'tensorflow', 'keras', 'pandas', 'matplotlib', 'openpyxl'} & set(sys.modules), file=sys.stderr)"

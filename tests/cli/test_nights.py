@@ -18,8 +18,8 @@ from builders import a_plan, a_trial, finished
 from command import TINY, forget_after, run
 from mnist_sweep.analysis.summary import summarize
 from mnist_sweep.cli import train_and_report as drive
-from mnist_sweep.cli.commands import cli
 from mnist_sweep.cli.error_boundary import Context, run_command
+from mnist_sweep.cli.main import cli
 from mnist_sweep.errors import WorkersError
 from mnist_sweep.execution.executor import Limits, TrialEvent
 from mnist_sweep.execution.run_sweep import Training, run_sweep
@@ -59,8 +59,10 @@ def test_a_limit_on_retries_leaves_the_others_to_retry(
     """With two failed and room for one, the exit code is 8; the same command then takes the other one."""
     Path(tiny).write_text(TINY.replace("[8, 16]", "8"))
 
-    def fails(trials: tuple[Trial, ...]) -> Iterator[Failed]:
-        yield from (Failed(trial, Cause.DIVERGED, "diverged") for trial in trials)
+    def fails(trials: tuple[Trial, ...]) -> Iterator[Started | Failed]:
+        for trial in trials:
+            yield Started(trial)
+            yield Failed(trial, Cause.DIVERGED, "diverged")
 
     training = Training(run_serially, lambda _: fails, Limits(1), {})
     monkeypatch.setattr(drive, "training", lambda *_, **__: nullcontext(training))
@@ -145,7 +147,7 @@ def test_a_bug_leaves_a_report(tiny: str) -> None:
         "import mnist_sweep.execution.run_sweep as sweep\n"
         "def broken(*a, **k): raise ZeroDivisionError('a planted bug')\n"
         "sweep.run_sweep = broken\n"
-        "from mnist_sweep.cli.commands import main\n"
+        "from mnist_sweep.cli.main import main\n"
         "main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -85,7 +85,7 @@ def test_a_folder_that_is_gone_is_named() -> None:
     Path("tiny.yaml").write_text(_TINY)
     Path("gone").mkdir()
     code = (
-        "import os, sys; os.chdir('gone'); os.rmdir('../gone'); from mnist_sweep.cli.commands import main;"
+        "import os, sys; os.chdir('gone'); os.rmdir('../gone'); from mnist_sweep.cli.main import main;"
         f"sys.argv[1:] = ['run', {str(Path('tiny.yaml').absolute())!r}]; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -96,7 +96,7 @@ def test_a_folder_that_is_gone_is_named() -> None:
 def test_a_user_without_a_home_is_told_what_to_set() -> None:
     """Where neither HOME nor a passwd entry says where the cache lies, the answer is KERAS_HOME."""
     code = (
-        "import sys; from pathlib import Path; from mnist_sweep.cli.commands import main\n"
+        "import sys; from pathlib import Path; from mnist_sweep.cli.main import main\n"
         "def home(): raise RuntimeError('Could not determine home directory.')\n"
         "Path.home = home; sys.argv[1:] = ['data']; main()"
     )

@@ -26,6 +26,18 @@ def trains(trials: tuple[Trial, ...]) -> Events:
         yield finished(trial)
 
 
+def silent(trials: tuple[Trial, ...]) -> Events:
+    """Begins, and ends without an outcome."""
+    yield from map(Started, trials)
+
+
+def does_well_with_large_rates(trials: tuple[Trial, ...]) -> Events:
+    """Finishes each trial with its learning rate as accuracy."""
+    for trial in trials:
+        yield Started(trial)
+        yield finished(trial, test_accuracy=trial.recipe.learning_rate)
+
+
 def tells_process(trials: tuple[Trial, ...]) -> Events:
     """Finishes each trial with the number of this process and of its stack as device."""
     yield from map(Started, trials)
@@ -150,6 +162,14 @@ def make_trains(number: int) -> Work:
     """Any number of worker does the plain work."""
     assert number >= 0
     return trains
+
+
+def make_silent(_number: int) -> Work:
+    return silent
+
+
+def make_does_well_with_large_rates(_number: int) -> Work:
+    return does_well_with_large_rates
 
 
 def make_tells_process(_number: int) -> Work:

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from builders import a_plan, a_spec, finished
-from mnist_sweep.cli.commands import cli
 from mnist_sweep.cli.error_boundary import Context
+from mnist_sweep.cli.main import cli
 from mnist_sweep.errors import UsageError
 from mnist_sweep.execution import backends
 from mnist_sweep.execution.backends import check_installed, choose, default

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import signal
 import subprocess
@@ -85,6 +86,17 @@ def test_a_trial_that_takes_too_long_has_failed(execute: Executor, batch: int) -
     outcomes = _outcomes(_run(execute, fake_work.make_sleeps, trial_timeout_s=1.5, batch=batch, n_workers=1))
     assert Failed(_TRIALS[1], Cause.TIMEOUT, "took longer than the 1.5 s allowed to a trial") == outcomes[2]
     assert {1: finished(_TRIALS[0]), 3: finished(_TRIALS[2])} == {r: outcomes[r] for r in (1, 3)}
+
+
+@_BOTH
+@pytest.mark.parametrize("trials", [[], _TRIALS[:1]])
+def test_nothing_is_waited_for_in_vain(execute: Executor, trials: list[Trial]) -> None:
+    """Where the next trial depends on a result, and none is out, also after work without an outcome, it ends."""
+    deadline = time.monotonic() + 60
+    limits = Limits(1, stop=lambda: time.monotonic() > deadline)
+    chosen = itertools.chain(trials, itertools.repeat(None))
+    assert list(map(Started, trials)) == list(execute(chosen, fake_work.make_silent, limits))
+    assert time.monotonic() < deadline
 
 
 @_BOTH
@@ -336,8 +348,9 @@ def test_closing_leaves_no_process_behind() -> None:
     """When the generator is closed, its workers are gone, whatever they were doing."""
     events = run_in_pool(iter(_TRIALS), fake_work.make_hangs, Limits(2))
     assert [Started(_TRIALS[0]), Started(_TRIALS[1])] == [next(events), next(events)]
+    pids = _hanging_pids()
+    assert all(map(_alive, pids))
     events.close()
-    pids = [int(path.name.removeprefix("worker-")) for path in Path().glob("worker-*")]
     assert not any(map(_alive, pids))
 
 

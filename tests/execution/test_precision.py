@@ -126,7 +126,7 @@ def test_one_worker_alone_compares_where_bfloat16_is_emulated(
     """The first worker gets the first trial in bfloat16 to compare; no worker where nobody asks for it, or has it."""
     made: list[Trial | None] = []
     monkeypatch.setattr(work, "Trainer", lambda _data, _backend, _stack, compared: made.append(compared))
-    monkeypatch.setattr(work, "TensorFlowBackend", lambda _: None)
+    monkeypatch.setattr(work, "make_backend", lambda *_: None)
     monkeypatch.setattr(work, "attach", lambda _: None)
     monkeypatch.setattr(engine, "visible_gpus", list)
     plain, first, second = _trial("float32"), _trial("mixed_bfloat16"), _trial("mixed_bfloat16", 9)

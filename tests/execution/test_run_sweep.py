@@ -5,14 +5,26 @@ import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain, repeat
 from pathlib import Path
 
+import fake_work
 import pytest
 
 from builders import a_plan, finished
 from mnist_sweep.errors import StorageError, SweepMismatchError
 from mnist_sweep.execution.executor import Executor, Limits, MakeWork, TrialEvent, Work
-from mnist_sweep.execution.run_sweep import Listener, Training, check_continues, check_current, describe, run_sweep
+from mnist_sweep.execution.pool import run_in_pool
+from mnist_sweep.execution.run_sweep import (
+    Chooser,
+    Listener,
+    Training,
+    check_continues,
+    check_current,
+    describe,
+    grid,
+    run_sweep,
+)
 from mnist_sweep.execution.serial import run_serially
 from mnist_sweep.journal.events import (
     Cause,
@@ -46,6 +58,9 @@ class _Desk:
     home: Path
     work: Work = _trains
     execute: Executor = run_serially
+    make_work: MakeWork | None = None
+    n_workers: int = 1
+    choose: Chooser = grid
     n_left: int = 0
     n_prepared: int = 0
     trained: list[Trial] = field(default_factory=list)
@@ -63,7 +78,9 @@ class _Desk:
     def ledger(self) -> Ledger:
         return replay(read_records(self.journal))
 
-    def run(self, plan: Plan, n_events: int = 1000, listeners: Iterable[Listener] = ()) -> Ledger:
+    def run(
+        self, plan: Plan, n_events: int = 1000, listeners: Iterable[Listener] = (), max_trials: int | None = None
+    ) -> Ledger:
         """Run the sweep until so many events were heard; `trained` then has the trials that began in this run."""
         self.trained, self.n_left = [], n_events
         return run_sweep(
@@ -71,6 +88,8 @@ class _Desk:
             journal_path=self.journal,
             prepare=self._prepare,
             stamp=self._stamp,
+            choose=self.choose,
+            max_trials=max_trials,
             listeners=[self._hear, *listeners],
         )
 
@@ -78,7 +97,8 @@ class _Desk:
     def _prepare(self, trials: Sequence[Trial]) -> Iterator[Training]:
         assert trials
         self.n_prepared += 1
-        yield Training(self.execute, lambda _: self.work, Limits(1, stop=lambda: self.n_left <= 0), {"cores": 8})
+        limits = Limits(self.n_workers, stop=lambda: self.n_left <= 0)
+        yield Training(self.execute, self.make_work or (lambda _: self.work), limits, {"cores": 8})
 
     def _stamp(self, event: Event) -> Record:
         self.clock += 1
@@ -199,8 +219,8 @@ def test_a_stopped_sweep_gives_up_the_running_work(desk: _Desk) -> None:
 def test_the_end_of_a_broken_run_is_recorded(desk: _Desk, who: str) -> None:
     """An error in the executor or in a listener comes out, and the journal says that the run ended."""
 
-    def execute(trials: Iterator[Trial], _make_work: MakeWork, _limits: Limits) -> Generator[TrialEvent]:
-        yield Started(next(trials))
+    def execute(trials: Iterator[Trial | None], _make_work: MakeWork, _limits: Limits) -> Generator[TrialEvent]:
+        yield Started(next(trials) or plan.trials[0])
         if who == "executor":
             raise RuntimeError("broken")
 
@@ -423,3 +443,66 @@ def test_work_without_an_outcome_stays_pending(desk: _Desk) -> None:
     desk.run(a_plan())
 
     assert list(a_plan().trials) == desk.trained
+
+
+_RATES = "learning_rate: [0.1, 0.4, 0.2, 0.3]"
+
+
+def _halves(left: Sequence[Trial], ledger: Ledger) -> Iterator[Trial | None]:
+    """Chooses the first repeat of all, then the second one of the two that did best; a stand-in for a race."""
+    first, second = ([trial for trial in left if trial.repeat == number] for number in (1, 2))
+    yield from first
+    while not all(trial.key in ledger.outcomes for trial in first):
+        yield None
+    results = [outcome for outcome in ledger.outcomes.values() if isinstance(outcome, Finished)]
+    done = sorted((o for o in results if o.trial.repeat == 1), key=lambda outcome: outcome.result.test_accuracy)
+    best = [outcome.trial.recipe for outcome in done[-2:]]
+    yield from (trial for trial in second if trial.recipe in best)
+
+
+def _chosen(ledger: Ledger) -> list[tuple[int, float]]:
+    """Repeat and learning rate of every outcome."""
+    return sorted((o.trial.repeat, o.trial.recipe.learning_rate) for o in ledger.outcomes.values())
+
+
+_HALVED = [(1, 0.1), (1, 0.2), (1, 0.3), (1, 0.4), (2, 0.3), (2, 0.4)]
+
+
+@pytest.mark.parametrize(
+    ("execute", "n_workers", "n_events"),
+    [*((run_serially, 1, n) for n in range(1, 13)), *((run_in_pool, 2, n) for n in (3, 8, 10, 1000))],
+)
+def test_what_is_chosen_by_results_is_chosen_again_after_a_stop(
+    desk: _Desk, execute: Executor, n_workers: int, n_events: int
+) -> None:
+    """A chooser waits for the results that it needs; stopped after any event, it comes to the same end."""
+    desk.execute, desk.n_workers, desk.choose = execute, n_workers, _halves
+    desk.make_work = fake_work.make_does_well_with_large_rates
+    plan = a_plan(_RATES)
+    stopped = desk.run(plan, n_events=n_events)
+    assert (n_events >= 12) == (_chosen(stopped) == _HALVED)
+    assert _HALVED == _chosen(desk.run(plan))
+    n_prepared = desk.n_prepared
+    desk.run(plan)
+    assert ([], n_prepared) == (desk.trained, desk.n_prepared)
+
+
+def test_a_limit_counts_the_trials_that_are_chosen(desk: _Desk) -> None:
+    """No more than so many are trained in a run, also of those that are chosen by results."""
+    desk.choose, desk.make_work = _halves, fake_work.make_does_well_with_large_rates
+    plan = a_plan(_RATES)
+    for max_trials, n_done in ((3, 3), (2, 5), (9, 6)):
+        assert n_done == len(desk.run(plan, max_trials=max_trials).outcomes)
+    assert _HALVED == _chosen(desk.ledger)
+
+
+def test_a_chooser_that_waits_for_what_nobody_trains_ends_the_run(desk: _Desk) -> None:
+    """Its trial had no outcome, and is chosen again by the next run; what waits from the start prepares nothing."""
+    desk.work = fake_work.silent
+    desk.choose = lambda left, _: chain(left[:1], repeat(None))
+    for _ in range(2):
+        desk.run(a_plan())
+        assert list(a_plan().trials[:1]) == desk.trained
+    desk.choose = lambda *_: repeat(None)
+    desk.run(a_plan())
+    assert ([], 2) == (desk.trained, desk.n_prepared)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import DATA, a_spec, a_trial, finished
+from builders import DATA, a_plan, a_trial, finished
 from mnist_sweep.analysis.summary import summarize
 from mnist_sweep.analysis.wording import closing_words, outcome_words
 from mnist_sweep.errors import JournalCorruptError, StorageError
@@ -297,7 +297,7 @@ def test_a_full_disk_when_the_journal_begins_is_a_storage_error(
 
 
 _STORY = [
-    _record(Planned(a_spec())),
+    _record(Planned(a_plan().spec)),
     _record(RunStarted({"host": "Käse", "workers": 2, "stack": 2}), 0.0),
     _RECORDS[1],
     _record(finished(a_trial())),

@@ -11,9 +11,11 @@ import pytest
 import sweeps
 
 from builders import a_plan, finished
-from mnist_sweep.analysis.summary import RANKED, Summary
+from mnist_sweep.analysis.metrics import CURVES, RANKED
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.events import Curves
 from mnist_sweep.reports.charts.charts import (
+    DRAWN,
     MOST_EPOCHS,
     confusion,
     curves,
@@ -41,7 +43,7 @@ def summary() -> Summary:
 
 def _every_chart(summary: Summary) -> list[Any]:
     charts = [shares(summary), parallel(summary), confusion(summary), ranking_dots(summary)]
-    charts += [curves(summary, part, kind) for part in ("train", "val") for kind in ("accuracy", "loss")]
+    charts += [curves(summary, curve) for curve in DRAWN]
     charts += [*effect_plots(summary).values(), *(trade(combination_rows(summary), cost) for cost in COSTS)]
     x, y, *_ = heat_axes(summary)
     return [*charts, *(heat_map(summary, x, y, metric) for metric in RANKED)]
@@ -64,7 +66,7 @@ def _rank(row: Any) -> str:
 
 def test_curves_are_those_of_the_choice_and_of_ties(summary: Summary) -> None:
     """The curves are of the choice and at most four that may be as good, each repeat a line with one kept epoch."""
-    rows = curves(summary, "val", "accuracy")["data"]["values"]
+    rows = curves(summary, CURVES["val_accuracy"])["data"]["values"]
     tied = summary.ranking().tied[:5]
     assert [standing.rank for standing in tied] == [
         int(name.split(".")[0]) for name in dict.fromkeys(r["model"] for r in rows)
@@ -119,8 +121,8 @@ def test_a_perfect_accuracy_has_a_place() -> None:
     plan = a_plan("hidden_width: 32", repeats=1)
     perfect = Curves((0.5, 0.0), (0.9, 1.0), (0.5, 0.1), (0.9, 1.0), (1.0, 1.0))
     summary = sweeps.a_summary(plan, finished(plan.trials[0], curves=perfect))
-    assert [0.1, 0.0001] == [row["value"] for row in curves(summary, "val", "accuracy")["data"]["values"]]
-    assert [0.5, 0.000001] == [row["value"] for row in curves(summary, "train", "loss")["data"]["values"]]
+    assert [0.1, 0.0001] == [row["value"] for row in curves(summary, CURVES["val_accuracy"])["data"]["values"]]
+    assert [0.5, 0.000001] == [row["value"] for row in curves(summary, CURVES["train_loss"])["data"]["values"]]
 
 
 def test_what_was_not_finite_has_no_place() -> None:
@@ -128,4 +130,4 @@ def test_what_was_not_finite_has_no_place() -> None:
     plan = a_plan("hidden_width: 32", repeats=1)
     holed = Curves((None, 0.4), (0.5, 0.4), (0.5, 0.4), (0.8, 0.9), (1.0, 1.0))
     summary = sweeps.a_summary(plan, finished(plan.trials[0], curves=holed))
-    assert [2] == [row["epoch"] for row in curves(summary, "train", "loss")["data"]["values"]]
+    assert [2] == [row["epoch"] for row in curves(summary, CURVES["train_loss"])["data"]["values"]]

@@ -24,7 +24,15 @@ def test_selected_confirmed_and_drop() -> None:
     sheet = sheet_of(best_xlsx(a_summary(plan, *events), "x"), "Confirmed")
     rows = rows_of(sheet, 2)
     assert ["validation accuracy", "test accuracy", "validation loss", "test loss"] == [row["Metric"] for row in rows]
-    expected = {"Rank": 1, "Selected": 0.96, "Confirmed": 0.945, "sd": 0.007071, "n": 2, "Failed": 1, "Drop": 0.015}
+    expected = {
+        "Rank": 1,
+        "Selected": 0.96,
+        "Confirmed": 0.945,
+        "sd": 0.007071,
+        "Finished": 2,
+        "Failed": 1,
+        "Drop": 0.015,
+    }
     assert expected == {name: rows[0][name] for name in expected}
     assert pytest.approx(0.015) == rows[2]["Drop"]
     assert "which images are held out stays as it was" in texts_of(sheet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from books import a_summary, rows_of, sheet_of, texts_of, three_by_three, top_of, with_accuracy
 from builders import a_plan
 from mnist_sweep.analysis.conclusions import axis_sentences, drop_sentences
-from mnist_sweep.analysis.summary import RANKED
+from mnist_sweep.analysis.metrics import RANKED
 from mnist_sweep.analysis.wording import metric_words
 from mnist_sweep.reports.workbooks.mattered import TITLE
 from mnist_sweep.reports.workbooks.xlsx import best_xlsx

@@ -7,7 +7,7 @@ from typing import Any
 from books import a_summary, rows_of, sheet_of, three_by_three, with_accuracy
 from builders import a_plan
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.reports.workbooks.ranking import n_top
+from mnist_sweep.reports.result_tables import n_top
 from mnist_sweep.reports.workbooks.xlsx import best_xlsx
 
 
@@ -52,7 +52,7 @@ def test_accuracy_loss_and_time_are_coloured() -> None:
     places = sheet.conditional_formatting
     coloured = {sheet.cell(2, part.min_col).value for place in places for part in place.cells.ranges}
     losses = {"Validation loss", "Test loss"}
-    assert {"Validation accuracy", "Test accuracy", "Train time (s)", "May be as good"} | losses == coloured
+    assert {"Validation accuracy", "Test accuracy", "Training time (seconds)", "May be as good"} | losses == coloured
     assert all(part.max_row == 22 for place in places for part in place.cells.ranges)
 
 
@@ -64,9 +64,11 @@ def test_models_that_max_epochs_cut_are_marked() -> None:
         plan = a_plan(f"{grid}\nearly_stopping: {stopping}")
         events = [with_accuracy(trial, 0.9 + i / 100) for i, trial in enumerate(plan.trials)]
         rows = rows_of(sheet_of(best_xlsx(a_summary(plan, *events), "x"), "Ranking"), 2)
-        marks.append([row.get("Cut", "no column") for row in rows])
+        marks.append([row.get("Cut by max_epochs", "no column") for row in rows])
     assert [[None, 2, None, 2], ["no column"] * 4] == marks
-    (note,) = [row["Meaning"] for row in _legend(best_xlsx(three_by_three(), "x")) if row["Column"] == "Cut"]
+    (note,) = [
+        row["Meaning"] for row in _legend(best_xlsx(three_by_three(), "x")) if row["Column"] == "Cut by max_epochs"
+    ]
     assert "max_epochs ended before early stopping did" in note
 
 

@@ -192,8 +192,8 @@ def test_what_was_cut_is_told_and_marked() -> None:
     summary = summarize(plan, Ledger({trial.key: finished(trial) for trial in plan.trials}))
     text = renewed("", summary, "o", "S.md")
     assert "**Cut.** max\\_epochs ended 4 of 4 trainings before early stopping did: 2×32 relu" in text
-    assert "| Training time | Cut by max\\_epochs |\n|--:|---|--:|---|--:|--:|--:|--:|\n" in text
-    assert "| 2.2 s | 2 of 2 |" in text
+    assert "| Training time (seconds) | Cut by max\\_epochs |\n|--:|---|--:|---|--:|--:|--:|--:|\n" in text
+    assert "| 2.2 | 2 of 2 |" in text
     assert "**Next.**\n\n- Raise max_epochs in the sweep file from 2 to 12 or more" in text
     assert "Cut" not in renewed("", _summary(), "o", "S.md")
 

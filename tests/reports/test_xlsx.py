@@ -88,9 +88,10 @@ def test_full_has_the_known_headers_in_order(summary: Summary) -> None:
         "Optimizer",
         "Monitor",
         "Precision",
+        "Label smoothing",
         "Parameters",
         *_OLD_FULL[10:],
-    ] == headers[:26]
+    ] == headers[:27]
 
 
 def test_hyperparams_has_the_known_headers_in_order(summary: Summary) -> None:
@@ -273,9 +274,9 @@ def test_a_sweep_where_all_failed_says_so() -> None:
     )
     assert "Trials that failed: 2; not trained yet: 0." in texts_of(sheet_of(content))
     ranking = sheet_of(content, "Ranking")
-    lost = rows_of(ranking, top_of(ranking, "Number"))
+    lost = rows_of(ranking, top_of(ranking, "Combination"))
     assert [(1, 32, 1, "error: =no� memory"), (2, 64, 1, "error: =no� memory")] == [
-        (row["Number"], row["Width"], row["Failed"], row["Reason"]) for row in lost
+        (row["Combination"], row["Width"], row["Failed"], row["Reason"]) for row in lost
     ]
 
 

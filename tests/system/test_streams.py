@@ -205,7 +205,7 @@ def test_bugs_are_told_in_ascii_too(done: str) -> None:
         "import mnist_sweep.terminal.plan_and_status as overview\n"
         "def broken(*a, **k): raise ZeroDivisionError('2' + chr(215) + '64')\n"
         "overview.print_plan = broken\n"
-        "from mnist_sweep.cli.commands import main\n"
+        "from mnist_sweep.cli.main import main\n"
         "main()"
     )
     environment = {**os.environ, **_ASCII["by locale"]}

@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner
 
 from builders import a_plan, a_spec, finished
-from mnist_sweep.cli.commands import cli
 from mnist_sweep.cli.error_boundary import Context
+from mnist_sweep.cli.main import cli
 from mnist_sweep.journal.events import Cause, Curves, Event, Failed, Planned, Record, RunEnded, RunStarted, Started
 from mnist_sweep.journal.journal_file import Journal
 from mnist_sweep.plan.data_set import MNIST

@@ -205,30 +205,6 @@ def test_layers_round_as_they_did_when_they_were_written_by_hand(
     assert float(by_hand(tf.constant(mnist.x_test), labels, weights)) == program.test(0).loss
 
 
-def test_the_gradient_of_the_loss_is_tensorflows_to_the_last_bit(mnist: Mnist, backend: TensorFlowBackend) -> None:
-    """A step is that of the tape through sparse_softmax_cross_entropy_with_logits, although it is written out."""
-    tf, order = tensorflow(), _order(_SIZE)
-    shape = _shape(_SIZE, optimizer="sgd", hidden_widths=(32,), hidden_funcs=("relu",))
-    program = backend.program(shape, 1)
-    program.reset(0, Seeds(0, 0, 0))
-
-    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
-    def by_tape(images: Any, labels: Any, weights: Any) -> Any:
-        with tf.GradientTape() as tape:
-            tape.watch(weights)
-            kernel, bias, kernel_out, bias_out = weights
-            hidden = tf.nn.relu(tf.nn.bias_add(tf.matmul(tf.cast(images, tf.float32) / 255.0, kernel), bias))
-            logits = tf.nn.bias_add(tf.matmul(hidden, kernel_out), bias_out)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            mean = tf.reduce_sum(losses) / _SIZE
-        return [weight - slope for weight, slope in zip(weights, tape.gradient(mean, weights), strict=True)]
-
-    images, labels = tf.constant(mnist.x_train[order]), tf.constant(mnist.y_train[order], tf.int32)
-    expected = by_tape(images, labels, [tf.constant(weight) for weight in program.kept(0)])
-    _train(program, shape, order, 1.0)
-    assert all(np.array_equal(a, b) for a, b in zip(program.kept(0), expected, strict=True))
-
-
 def test_models_side_by_side_are_refused(backend: TensorFlowBackend) -> None:
     """A program holds one model."""
     with pytest.raises(ValueError, match="on TensorFlow a program trains one model"):

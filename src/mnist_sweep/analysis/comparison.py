@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mnist_sweep.analysis.metrics import CHOSEN_BY
 from mnist_sweep.analysis.noise import CONFIDENCE, Noise, pooled_noise
-from mnist_sweep.analysis.summary import CHOSEN_BY, Combination, Spread, Summary
+from mnist_sweep.analysis.summary import Combination, Spread, Summary
 from mnist_sweep.plan.recipe import Recipe
 
 

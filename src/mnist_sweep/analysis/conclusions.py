@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mnist_sweep.analysis.effects import AxisEffect, Level
+from mnist_sweep.analysis.metrics import CHOSEN_BY
 from mnist_sweep.analysis.noise import MOST_REPEATS, POWER, largest_tie, pooled_noise
-from mnist_sweep.analysis.summary import CHOSEN_BY, Confirmed, Ranking, Standing, Summary, known_values, same_repeats
+from mnist_sweep.analysis.summary import Confirmed, Ranking, Standing, Summary, known_values, same_repeats
 from mnist_sweep.analysis.wording import amount_words, complete_words, listed, metric_words, repeats_words
 from mnist_sweep.plan.axes import axis_name_words, axis_value, axis_value_words, recipe_words
 from mnist_sweep.plan.counts import counted

@@ -13,6 +13,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from mnist_sweep.analysis.effects import Design, Effects, Measured, effects
+from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
 from mnist_sweep.analysis.noise import (
     ROUNDING,
     UNSTABLE,
@@ -91,45 +92,6 @@ class Row:
         return self.cut and self.result is not None and self.result.best_epoch == len(self.result.curves.seconds)
 
 
-def train_seconds(curves: Curves) -> float:
-    """Seconds of all epochs with their validation, without compiling."""
-    return sum(second or 0.0 for second in curves.seconds)
-
-
-def _kept(values: Callable[[Curves], tuple[float | None, ...]]) -> Callable[[Result], float | None]:
-    return lambda result: values(result.curves)[result.kept_epoch - 1]
-
-
-METRICS: Mapping[str, Callable[[Result], float | None]] = {
-    "test_accuracy": lambda result: result.test_accuracy,
-    "test_loss": lambda result: result.test_loss,
-    "train_time": lambda result: train_seconds(result.curves),
-    "loss_time": lambda result: result.test_loss * train_seconds(result.curves),
-    "val_accuracy": _kept(lambda curves: curves.val_accuracy),
-    "val_loss": _kept(lambda curves: curves.val_loss),
-    "train_accuracy": _kept(lambda curves: curves.train_accuracy),
-    "train_loss": _kept(lambda curves: curves.train_loss),
-    "epochs": lambda result: float(len(result.curves.seconds)),
-}
-"""What a finished trial is measured by; accuracies and losses belong to the kept weights, times are in seconds."""
-
-_COUNTED_OVER: Mapping[str, Callable[[Recipe, DataSet], int]] = {
-    "test_accuracy": lambda _, data: data.n_test,
-    "val_accuracy": lambda recipe, data: recipe.n_validation(data.n_train),
-    "train_accuracy": lambda recipe, data: recipe.n_training(data.n_train),
-}
-"""Accuracies are counts over so many images."""
-
-CHOSEN_BY = "val_accuracy"
-RANKED = ("val_accuracy", "val_loss", "test_accuracy", "test_loss", "train_time")
-"""The metrics that combinations are ranked and axes are judged by; the choice goes by the first."""
-
-
-def higher_is_better(metric: str) -> bool:
-    """Whether more of this metric is better: of accuracies it is, of losses and times it is not."""
-    return metric.endswith("accuracy")
-
-
 @dataclass(frozen=True, slots=True)
 class Spread:
     """A metric over the finished repeats of a combination; one repeat has no standard deviation."""
@@ -176,7 +138,7 @@ class Combination:
 
 def known_values(rows: Iterable[Row], metric: str) -> list[float]:
     """A metric in each of these rows that finished."""
-    values = (METRICS[metric](row.result) for row in rows if row.result)
+    values = (METRICS[metric].of(row.result) for row in rows if row.result)
     return [value for value in values if value is not None]
 
 
@@ -197,9 +159,10 @@ def _mean(recipe: Recipe, metric: str, values: Sequence[float], data: DataSet) -
 
     The counts are whole numbers, and their quotient is rounded once: means can be compared as if they were exact.
     """
-    if metric not in _COUNTED_OVER or not values:
+    counted_over = METRICS[metric].n_images
+    if counted_over is None or not values:
         return fmean(values)
-    n_images = _COUNTED_OVER[metric](recipe, data)
+    n_images = counted_over(recipe, data)
     return sum(round(value * n_images) for value in values) / (n_images * len(values))
 
 
@@ -288,7 +251,7 @@ class Confirmed:
     def drop(self, metric: str) -> float:
         """How much worse the fresh trainings are than the selected ones; negative where they are better."""
         drop = self.combination.spread(metric).mean - self.spread(metric).mean
-        return drop if higher_is_better(metric) else -drop
+        return drop if METRICS[metric].higher_is_better else -drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,7 +351,7 @@ class Summary:
         return self._rankings[metric]
 
     def _rank(self, metric: str) -> Ranking:
-        sign = -1 if higher_is_better(metric) else 1
+        sign = -1 if METRICS[metric].higher_is_better else 1
         ordered = sorted(self.ranked, key=lambda combination: sign * combination.spread(metric).mean)
         if metric == CHOSEN_BY:
             ordered = list(self.ranked)
@@ -423,7 +386,7 @@ class Summary:
         for metric in RANKED:
             results = [combination.values(metric) for combination in complete]
             noise = pooled_noise(results, paired=self.paired) if len(results) > 1 else None
-            measured.append(Measured(results, noise, higher_is_better(metric)))
+            measured.append(Measured(results, noise, METRICS[metric].higher_is_better))
         design = Design([combination.recipe for combination in complete])
         return dict(zip(RANKED, effects(design, measured), strict=True))
 

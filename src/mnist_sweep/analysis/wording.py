@@ -10,7 +10,8 @@ from collections.abc import Collection, Container, Iterable
 from dataclasses import replace
 from typing import Any
 
-from mnist_sweep.analysis.summary import CHOSEN_BY, METRICS, Combination, Confirmed, Row, Spread, Status, Summary
+from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS
+from mnist_sweep.analysis.summary import Combination, Confirmed, Spread, Status, Summary
 from mnist_sweep.journal.events import BFLOAT16, Failed, Finished
 from mnist_sweep.plan.axes import recipe_words, widths_words
 from mnist_sweep.plan.counts import counted
@@ -24,23 +25,14 @@ def shape_words(recipe: Recipe) -> str:
     return widths_words(recipe.hidden_widths)
 
 
-_METRIC_WORDS = {
-    "val_accuracy": "validation accuracy",
-    "val_loss": "validation loss",
-    "test_accuracy": "test accuracy",
-    "test_loss": "test loss",
-    "train_time": "training time",
-}
-
-
 def metric_words(metric: str) -> str:
     """A metric as people call it."""
-    return _METRIC_WORDS[metric]
+    return METRICS[metric].words
 
 
 def amount_words(metric: str, value: float) -> str:
     """A value of a metric, or a difference of two, with the decimals that matter: 0.9807, 12.3 s."""
-    return f"{value:.1f} s" if metric == "train_time" else f"{value:.4f}"
+    return METRICS[metric].amount(value)
 
 
 def trial_words(trial: Trial, varied: Container[str] = ()) -> str:
@@ -53,12 +45,10 @@ def outcome_words(outcome: Finished | Failed) -> str:
     if isinstance(outcome, Failed):
         return f"failed ({outcome.cause}): {outcome.reason.splitlines()[0] if outcome.reason else ''}"
     result = outcome.result
-    val_accuracy = result.curves.val_accuracy[result.kept_epoch - 1] or 0.0
-    seconds = sum(second or 0.0 for second in result.curves.seconds)
-    return (
-        f"validation {val_accuracy:.4f}, test {result.test_accuracy:.4f}, "
-        f"{counted(len(result.curves.seconds), 'epoch')}, {seconds:.1f} s"
+    validation, test, seconds = (
+        amount_words(name, METRICS[name].of(result) or 0.0) for name in (CHOSEN_BY, "test_accuracy", "train_time")
     )
+    return f"validation {validation}, test {test}, {counted(len(result.curves.seconds), 'epoch')}, {seconds}"
 
 
 def trial_facts(event: Finished | Failed, varied: Container[str] = ()) -> dict[str, Any]:
@@ -66,8 +56,7 @@ def trial_facts(event: Finished | Failed, varied: Container[str] = ()) -> dict[s
     facts: dict[str, Any] = {"model": recipe_words(event.trial.recipe, varied), "repeat": event.trial.repeat}
     if isinstance(event, Failed):
         return {**facts, "cause": event.cause, "reason": event.reason}
-    row = Row(event.trial, event)
-    return {**facts, **{name: metric(row.result) for name, metric in METRICS.items() if row.result}}
+    return {**facts, **{name: metric.of(event.result) for name, metric in METRICS.items()}}
 
 
 def emulation_words(event: Finished) -> str:

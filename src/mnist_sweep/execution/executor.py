@@ -1,17 +1,18 @@
-"""What an executor is: a function from trials and the work on them to events."""
+"""What an executor is: a function from trials and the work on them to events.
+
+Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from mnist_sweep.errors import DeviceLostError
 from mnist_sweep.journal.events import Cause, Failed, Finished, Progress, Started
 from mnist_sweep.plan.axes import compile_key
 from mnist_sweep.plan.recipe import CompileKey, Trial
-from mnist_sweep.system.clock import running_s
 
 TrialEvent = Started | Progress | Finished | Failed
 Work = Callable[[tuple[Trial, ...]], Iterator[TrialEvent]]
@@ -44,17 +45,25 @@ class Limits:
     say: Callable[[str], None] = lambda _: None
 
 
-Executor = Callable[[Iterator[Trial], MakeWork, Limits], Generator[TrialEvent]]
-"""Pulls trials lazily, has them worked on, and yields each event before it goes on."""
+Executor = Callable[[Iterator[Trial | None], MakeWork, Limits], Generator[TrialEvent]]
+"""Pulls trials lazily, has them worked on, and yields each event before it goes on.
+
+Where None comes instead of a trial, the next one depends on results that are still out: it pulls again when events have
+been heard, and ends when nothing is out.
+"""
 
 
 class Batch:
-    """Trials that were handed out together: which of them have no outcome yet, and which have begun."""
+    """Trials that were handed out together: which of them have no outcome yet, and which have begun.
 
-    def __init__(self, trials: Sequence[Trial] = ()) -> None:
+    Args:
+        since_s: when they were handed out.
+    """
+
+    def __init__(self, trials: Sequence[Trial] = (), since_s: float = 0.0) -> None:
         self.left = dict.fromkeys(trials)
         self._begun: set[Trial] = set()
-        self._since = running_s()
+        self._since_s = since_s
 
     def see(self, event: TrialEvent) -> None:
         """Take in what became of one of them."""
@@ -69,10 +78,10 @@ class Batch:
         begun = [trial for trial in self.left if trial in self._begun]
         return (begun, [trial for trial in self.left if trial not in self._begun]) if begun else (list(self.left), [])
 
-    def is_late(self, now: float, limits: Limits) -> bool:
+    def is_late(self, now_s: float, limits: Limits) -> bool:
         """Whether it takes longer than those that have begun may take together."""
         allowed_s = (limits.trial_timeout_s or float("inf")) * max(1, len(self._begun))
-        return bool(self.left) and now > self._since + allowed_s
+        return bool(self.left) and now_s > self._since_s + allowed_s
 
 
 def _halves(trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
@@ -83,7 +92,7 @@ def _halves(trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
 class Window:
     """The next trials, handed out by shape: a worker gets the shape that it has compiled as long as there is any."""
 
-    def __init__(self, trials: Iterator[Trial], limits: Limits) -> None:
+    def __init__(self, trials: Iterator[Trial | None], limits: Limits) -> None:
         self._trials, self._limits = trials, limits
         self._by_shape: dict[CompileKey, deque[Trial]] = {}
         self._suspects: deque[tuple[Trial, ...]] = deque()
@@ -93,7 +102,7 @@ class Window:
         return bool(self._by_shape or self._suspects)
 
     def take(self, mine: CompileKey | None = None, others: frozenset[CompileKey] = frozenset()) -> tuple[Trial, ...]:
-        """A batch of one shape: of mine, else of one that no other has, else of the first; () at the end.
+        """A batch of one shape: of mine, else of one that no other has, else of the first; () when there are none now.
 
         It is no more than a worker's share of what is left, so that all of them have work to the end.
         """
@@ -122,7 +131,7 @@ class Window:
         """How many trials are held, after looking ahead."""
         n_held = sum(map(len, self._by_shape.values()))
         n_wanted = max(_WINDOW, self._limits.batch * self._limits.n_workers)
-        for trial in islice(self._trials, max(0, n_wanted - n_held)):
+        while n_held < n_wanted and (trial := next(self._trials, None)):
             self._by_shape.setdefault(compile_key(trial.recipe), deque()).append(trial)
             n_held += 1
         return n_held

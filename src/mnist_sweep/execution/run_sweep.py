@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ from mnist_sweep.plan.recipe import CompileKey, Trial, loop_changes, loop_versio
 from mnist_sweep.plan.sweep_plan import Plan, SweepSpec
 
 Listener = Callable[[TrialEvent, Ledger], None]
+Chooser = Callable[[Sequence[Trial], Ledger], Iterator[Trial | None]]
+"""From the trials that are left and the ledger to those that come next.
+
+It is resumed as there is room for more trials, and again after each event. The ledger then is what has become of the
+trials by now; as long as the next one depends on a result that is still out, it yields None.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +40,18 @@ class Training:
     environment: Mapping[str, Any]
 
 
+def grid(left: Sequence[Trial], _ledger: Ledger) -> Iterator[Trial | None]:
+    """The chooser of a grid: all, one after the other, whatever becomes of them."""
+    return iter(left)
+
+
 def run_sweep(
     plan: Plan,
     *,
     journal_path: Path,
     prepare: Callable[[Sequence[Trial]], AbstractContextManager[Training]],
     stamp: Callable[[Event], Record],
+    choose: Chooser = grid,
     confirmations: tuple[Trial, ...] = (),
     retry_failed: bool = False,
     max_trials: int | None = None,
@@ -49,8 +62,10 @@ def run_sweep(
 
     Args:
         confirmations: train these instead of the plan's trials.
-        prepare: gets ready to train these trials; called only when there are any.
+        prepare: gets ready to train; given the trials that are left, but no more than may be trained now. It is called
+            only when there are any.
         stamp: gives an event its time.
+        choose: chooses from the trials that are left.
         retry_failed: train failed trials again; otherwise their failure is their result.
         max_trials: train so many at most.
         listeners: hear of every event after it is on the disk.
@@ -71,11 +86,11 @@ def run_sweep(
 
         if ledger.spec != plan.spec:
             note(Planned(plan.spec))
-        todo = pending(confirmations or plan.trials, ledger, retry_failed=retry_failed)
+        left = pending(confirmations or plan.trials, ledger, retry_failed=retry_failed)
         if retry_failed:  # what was tried least comes first, or a limit would try the same ones again and again
-            todo.sort(key=lambda trial: ledger.attempts[trial.key])
-        todo = todo[:max_trials]
-        if not todo:
+            left.sort(key=lambda trial: ledger.attempts[trial.key])
+        todo, chosen = left[:max_trials], _at_most(max_trials, choose(left, ledger))
+        if not (first := next(chosen, None)):
             return ledger
         with prepare(todo) as training:
             other = differences([run.environment for run in ledger.runs], training.environment)
@@ -85,7 +100,8 @@ def run_sweep(
             hearers = (*listeners, _rounding_teller(ledger, say))
             streak = _Streak({compile_key(trial.recipe) for trial in todo})
             try:
-                with closing(training.execute(iter(todo), training.make_work, training.limits)) as events:
+                trials = chain([first], chosen)
+                with closing(training.execute(trials, training.make_work, training.limits)) as events:
                     for event in events:
                         if not isinstance(event, Progress):
                             note(event)
@@ -95,6 +111,16 @@ def run_sweep(
             finally:
                 note(RunEnded())
         return ledger
+
+
+def _at_most(n: int | None, chosen: Iterator[Trial | None]) -> Iterator[Trial | None]:
+    """What is chosen, until there are n trials."""
+    n_chosen = 0
+    for trial in chosen:
+        yield trial
+        n_chosen += trial is not None
+        if n_chosen == n:
+            return
 
 
 _OTHER_BITS = (

@@ -12,7 +12,7 @@ from mnist_sweep.system.clock import running_s
 from mnist_sweep.system.quiet import held_stderr
 
 
-def run_serially(trials: Iterator[Trial], make_work: MakeWork, limits: Limits) -> Generator[TrialEvent]:
+def run_serially(trials: Iterator[Trial | None], make_work: MakeWork, limits: Limits) -> Generator[TrialEvent]:
     """Work on the trials here; time limits are looked at after each epoch.
 
     Raises:
@@ -21,7 +21,7 @@ def run_serially(trials: Iterator[Trial], make_work: MakeWork, limits: Limits) -
     work, window = _ready(make_work), Window(trials, limits)
     shape: CompileKey | None = None
     while not limits.stop() and (taken := window.take(shape)):
-        shape, batch = compile_key(taken[0].recipe), Batch(taken)
+        shape, batch = compile_key(taken[0].recipe), Batch(taken, running_s())
         for event in guarded(work, taken):
             yield event
             batch.see(event)

@@ -8,28 +8,16 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 
 from mnist_sweep.errors import DeviceLostError
 from mnist_sweep.execution.executor import guarded
+from mnist_sweep.execution.schedule import DeviceLost, Ready
 from mnist_sweep.plan.recipe import Trial
 
 _PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceLost:
-    """A worker is about to end since its device is lost; none of its trials is to blame."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A worker can take trials; it holds this many bytes of memory."""
-
-    n_bytes: int
 
 
 def main(handle: int, parent: int) -> None:

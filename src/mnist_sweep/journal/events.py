@@ -45,13 +45,13 @@ class Curves:
     def __post_init__(self) -> None:
         if len(set(map(len, self.columns))) != 1:
             raise ValueError(f"has curves of different lengths: {', '.join(map(str, map(len, self.columns)))}")
-        for name, values in (("train_accuracy", self.train_accuracy), ("val_accuracy", self.val_accuracy)):
-            _check_fractions(name, filter(None, values))
+        for name in ("train_accuracy", "val_accuracy"):
+            _check_fractions(name, filter(None, getattr(self, name)))
 
     @property
     def columns(self) -> tuple[tuple[float | None, ...], ...]:
         """The curves in the order of the fields."""
-        return self.train_loss, self.train_accuracy, self.val_loss, self.val_accuracy, self.seconds
+        return tuple(getattr(self, curve.name) for curve in fields(self))
 
     def add(self, *values: float) -> Self:
         """These curves with one epoch more; `values` stand in the order of the fields."""

@@ -12,9 +12,9 @@ import io
 import json
 
 from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.reports.result_tables import ranking_table
 from mnist_sweep.reports.tables import Cell, Table, varying_axes
 from mnist_sweep.reports.workbooks.full import epochs_table, full_table
-from mnist_sweep.reports.workbooks.ranking import ranking_table
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a text begins with that a spreadsheet program takes for a formula."""
@@ -32,12 +32,12 @@ def full_json(summary: Summary) -> bytes:
 
 def ranking_csv(summary: Summary) -> bytes:
     """The complete combinations in their order, as on the sheet Ranking."""
-    return _csv(ranking_table(summary))
+    return _csv(ranking_table(summary).without("Model"))
 
 
 def ranking_json(summary: Summary) -> bytes:
     """The complete combinations in their order, as on the sheet Ranking."""
-    return _json(ranking_table(summary))
+    return _json(ranking_table(summary).without("Model"))
 
 
 def epochs_csv(summary: Summary) -> bytes:
@@ -49,7 +49,7 @@ def _csv(table: Table) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(table.headers)
-    writer.writerows([_harmless(cell) for cell in row] for row in table.rows)
+    writer.writerows([_harmless(cell) for cell in row] for row in table.cells())
     return text.getvalue().encode("utf-8-sig")
 
 
@@ -58,6 +58,6 @@ def _harmless(cell: Cell) -> Cell:
 
 
 def _json(table: Table) -> bytes:
-    records = (dict(zip(table.headers, row, strict=True)) for row in table.rows)
+    records = (dict(zip(table.headers, row, strict=True)) for row in table.cells())
     lines = ",\n".join(json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records)
     return f"[\n{lines}\n]\n".encode()

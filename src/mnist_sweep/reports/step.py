@@ -11,18 +11,17 @@ from mnist_sweep.analysis.advice import next_steps
 from mnist_sweep.analysis.conclusions import (
     decision,
     how_sure,
-    interval_words,
-    model_words,
     what_mattered,
 )
 from mnist_sweep.analysis.effects import Level
-from mnist_sweep.analysis.summary import CHOSEN_BY, RANKED, Summary
-from mnist_sweep.analysis.wording import amount_words, cut_words, duration_words, repeats_words, spread_words
+from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.analysis.wording import amount_words, cut_words, duration_words, repeats_words
 from mnist_sweep.errors import StorageError, UsageError
 from mnist_sweep.journal.folder import Home
 from mnist_sweep.plan.axes import axis_name_words, axis_value_words
 from mnist_sweep.plan.counts import counted
-from mnist_sweep.reports.tables import axis_words
+from mnist_sweep.reports.result_tables import confirmed_accuracies, ranking_table
+from mnist_sweep.reports.tables import TEXT, Table, axis_words
 from mnist_sweep.system.files import read_file, write_whole
 from mnist_sweep.system.locks import in_turn
 from mnist_sweep.system.streams import path_words
@@ -142,29 +141,31 @@ def _axes(summary: Summary) -> Iterator[str]:
     yield f"**Held.** {_plain(held)}.\n"
 
 
+_COLUMNS = (
+    "Rank",
+    "Model",
+    "Validation accuracy",
+    "May be as good",
+    "Test accuracy",
+    "Test loss",
+    "Training time (seconds)",
+)
+
+
 def _best(summary: Summary) -> Iterator[str]:
     """The first by validation, with what they have in all metrics."""
-    standings = summary.ranking().standings[:_SHOWN]
-    if not standings:
-        return
-    noisy = summary.ranking().noise is not None
-    n = f"{len(standings)} " if len(standings) > 1 else ""
-    yield f"The first {n}by validation (± is half of the 95% interval over seeds):\n"
-    cut = [" Cut by max\\_epochs |", "--:|"] if summary.cut else ["", ""]
-    yield f"| | Model | Validation accuracy | May be the best | Test accuracy | Test loss | Training time |{cut[0]}"
-    yield f"|--:|---|--:|---|--:|--:|--:|{cut[1]}"
-    for standing in standings:
-        mean = {metric: standing.combination.spread(metric).mean for metric in RANKED}
-        tied = ("yes" if standing.tied else "no") if noisy else "cannot be told"
-        cells = [
-            f"{standing.rank}",
-            model_words(summary, standing.combination.recipe),
-            interval_words(CHOSEN_BY, standing),
-            tied,
-            *(amount_words(metric, mean[metric]) for metric in ("test_accuracy", "test_loss", "train_time")),
-            *([f"{standing.combination.n_cut} of {len(standing.combination.rows)}"] if summary.cut else []),
-        ]
-        yield f"| {' | '.join(cells)} |"
+    table = ranking_table(summary).only(*_COLUMNS, *(["Cut by max_epochs"] if summary.cut else [])).first(_SHOWN)
+    n = len(table.sources)
+    if n:
+        yield f"The first {f'{n} ' if n > 1 else ''}by validation (± is half of the 95% interval over seeds):\n"
+        yield from _markdown(table)
+
+
+def _markdown(table: Table) -> Iterator[str]:
+    """A table; columns of numbers stand to the right."""
+    yield f"| {' | '.join(map(_plain, table.headers))} |"
+    yield f"|{'|'.join('---' if column.format == TEXT else '--:' for column in table.columns)}|"
+    yield from (f"| {' | '.join(row)} |" for row in table.words())
     yield ""
 
 
@@ -195,19 +196,9 @@ def _level_words(metric: str, level: Level) -> str:
 
 
 def _confirmed(summary: Summary) -> Iterator[str]:
-    done = [confirmed for confirmed in summary.confirmed if confirmed.n_finished]
-    if not done:
-        return
-    yield "Trained again with fresh seeds (the held-out images are the same; ± is the standard deviation):\n"
-    yield "| Model | n | Validation: selected | Confirmed | Drop | Test: before | Confirmed | Drop |"
-    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
-    for confirmed in done:
-        cells = [model_words(summary, confirmed.combination.recipe), f"{confirmed.n_finished}"]
-        for metric in ("val_accuracy", "test_accuracy"):
-            before, after = confirmed.combination.spread(metric), confirmed.spread(metric)
-            cells += [spread_words(before), spread_words(after), f"{confirmed.drop(metric):+.4f}"]
-        yield f"| {' | '.join(cells)} |"
-    yield ""
+    if any(confirmed.n_finished for confirmed in summary.confirmed):
+        yield "Trained again with fresh seeds (the held-out images are the same; ± is the standard deviation):\n"
+        yield from _markdown(confirmed_accuracies(summary))
 
 
 def _time(summary: Summary) -> str:

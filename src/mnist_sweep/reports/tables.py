@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
+from mnist_sweep.analysis.conclusions import model_words
+from mnist_sweep.analysis.metrics import Quantity
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.plan.axes import LAYERS, axis_name_words, axis_value, axis_value_words, facets, setting, tried_facets
 from mnist_sweep.plan.recipe import Recipe, Seeds
@@ -22,6 +25,7 @@ NUMBER = "0"
 ACCURACY = "0.0000"
 LOSS = "0.00000"
 SECONDS = "0.000"
+TENTHS = "0.0"
 PERCENT = "0.0%"
 TEXT = "@"
 DATE = "yyyy-mm-dd hh:mm"
@@ -43,6 +47,7 @@ class Column:
     """A column: its header, its number format, what it holds in words, and where a cell comes from.
 
     Attributes:
+        words: what people read in a text, where that is not the cell by its format.
         width: in characters; None: as wide as what it holds, up to a limit from which on text is wrapped.
         spills: text may run on over the empty cells to its right, and makes the column no wider.
     """
@@ -52,16 +57,17 @@ class Column:
     note: str
     cell: Callable[[Any], Cell]
     scale: Scale | None = None
+    words: Callable[[Any], str] | None = None
     width: float | None = None
     spills: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
-    """Columns, and rows of as many cells; the first cells of the first `n_marked` rows stand out."""
+    """Columns, and what each row is read from; the first cells of the first `n_marked` rows stand out."""
 
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    sources: tuple[Any, ...]
     n_marked: int = 0
 
     @property
@@ -69,12 +75,49 @@ class Table:
         """The headers of all columns."""
         return [column.header for column in self.columns]
 
+    def cells(self) -> Iterator[tuple[Cell, ...]]:
+        """The rows as values, one after the other."""
+        return (tuple(_tidy(column, column.cell(source)) for column in self.columns) for source in self.sources)
+
+    @cached_property
+    def rows(self) -> tuple[tuple[Cell, ...], ...]:
+        """The rows as values, all of them."""
+        return tuple(self.cells())
+
+    def words(self) -> Iterator[list[str]]:
+        """The rows as people read them in a text."""
+        return ([_in_words(column, source) for column in self.columns] for source in self.sources)
+
+    def only(self, *headers: str) -> Table:
+        """The columns with these headers, in this order."""
+        by_header = {column.header: column for column in self.columns}
+        return replace(self, columns=tuple(by_header[header] for header in headers))
+
+    def without(self, header: str) -> Table:
+        """All columns but the one with this header."""
+        return replace(self, columns=tuple(column for column in self.columns if column.header != header))
+
+    def first(self, n: int) -> Table:
+        """The first `n` rows."""
+        return replace(self, sources=self.sources[:n])
+
 
 def make_table(columns: Iterable[Column], sources: Iterable[Any], n_marked: int = 0) -> Table:
-    """A row of cells for each source."""
-    columns = tuple(columns)
-    rows = tuple(tuple(_tidy(column, column.cell(source)) for column in columns) for source in sources)
-    return Table(columns, rows, n_marked)
+    """A table with a row for each source."""
+    return Table(tuple(columns), tuple(sources), n_marked)
+
+
+def _in_words(column: Column, source: Any) -> str:
+    """A cell as text: as the column says it, else by its format."""
+    if column.words:
+        return column.words(source)
+    match _tidy(column, column.cell(source)):
+        case None:
+            return ""
+        case float(value):
+            return f"{value:.{len(column.format.partition('.')[2])}f}"
+        case value:
+            return f"{value:,}" if column.format == COUNT else str(value)
 
 
 def _tidy(column: Column, value: Cell) -> Cell:
@@ -86,12 +129,21 @@ def _tidy(column: Column, value: Cell) -> Cell:
     return value if column.format == AS_WRITTEN else round(value, 3 if column.format == SECONDS else 6)
 
 
-_SCALES = {ACCURACY: Scale.HIGH_IS_GOOD, LOSS: Scale.LOW_IS_GOOD, SECONDS: Scale.LOW_IS_GOOD}
+FORMATS = {
+    Quantity.ACCURACY: ACCURACY,
+    Quantity.LOSS: LOSS,
+    Quantity.SECONDS: SECONDS,
+    Quantity.COUNT: TENTHS,
+}
+"""How workbooks show a metric."""
+SHORT_FORMATS = {**FORMATS, Quantity.SECONDS: TENTHS}
+"""How tables that compare combinations or values show its means."""
+SCALES = {ACCURACY: Scale.HIGH_IS_GOOD, LOSS: Scale.LOW_IS_GOOD, SECONDS: Scale.LOW_IS_GOOD}
 
 
 def coloured(columns: Iterable[Column]) -> list[Column]:
     """These columns, with accuracies, losses and times coloured from good to bad."""
-    return [replace(column, scale=_SCALES.get(column.format)) for column in columns]
+    return [replace(column, scale=SCALES.get(column.format)) for column in columns]
 
 
 def legend_table(tables: Mapping[str, Table]) -> Table:
@@ -115,6 +167,11 @@ def axis_cell(axis: str, value: Any) -> Cell:
     if isinstance(value, int | float):
         return value
     return axis_value_words(axis, value)
+
+
+def model_column(summary: Summary, get: Callable[[Any], Recipe]) -> Column:
+    """The combination in one short phrase."""
+    return Column("Model", TEXT, "The combination in short.", lambda source: model_words(summary, get(source)))
 
 
 def axis_columns(axes: Iterable[str], get: Callable[[Any], Recipe]) -> list[Column]:

@@ -9,7 +9,8 @@ import os
 import sys
 
 _LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120
-_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  where this package lies
+_ROOM = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+_HOME = os.path.dirname(os.path.dirname(_ROOM))  # noqa: PTH120  where this package lies
 
 
 def search_path() -> list[str]:

@@ -22,16 +22,8 @@ from mnist_sweep.analysis.conclusions import (
     how_sure,
     what_mattered,
 )
-from mnist_sweep.analysis.summary import (
-    RANKED,
-    Combination,
-    Confirmed,
-    Row,
-    Spread,
-    Standing,
-    Status,
-    Summary,
-)
+from mnist_sweep.analysis.metrics import METRICS, RANKED
+from mnist_sweep.analysis.summary import Combination, Confirmed, Row, Spread, Standing, Status, Summary
 from mnist_sweep.analysis.wording import trial_facts
 from mnist_sweep.execution.machine import n_cores, visible_gpus
 from mnist_sweep.execution.time_left import Estimate
@@ -46,7 +38,7 @@ from mnist_sweep.terminal.sweep_list import Listed
 SCHEMA_VERSION = 1
 """Raised when a key of a stable command goes or changes its meaning; new keys may come at any time."""
 
-_WITH_UNITS = {"train_time": "train_time_s", "loss_time": "test_loss_times_train_time_s"}
+_WITH_UNITS = {metric.name: metric.json_name for metric in METRICS.values() if metric.json_name}
 
 Facts = dict[str, Any]
 

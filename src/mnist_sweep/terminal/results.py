@@ -13,9 +13,11 @@ from mnist_sweep.analysis.conclusions import (
     model_words,
     what_mattered,
 )
-from mnist_sweep.analysis.summary import CHOSEN_BY, Combination, Status, Summary
-from mnist_sweep.analysis.wording import amount_words, counts_words, cut_words, metric_words, spread_words
+from mnist_sweep.analysis.metrics import CHOSEN_BY
+from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.analysis.wording import amount_words, counts_words, cut_words, spread_words
 from mnist_sweep.plan.counts import counted
+from mnist_sweep.reports.result_tables import confirmed_accuracies, incomplete_table, ranking_table
 from mnist_sweep.terminal.screen import make_table, show
 
 _SHOWN_RANKS = 10
@@ -29,20 +31,31 @@ def print_report(summary: Summary, home: str) -> None:
         show(cut_words(summary))
     if summary.ranked:
         _show_ranking(summary)
-    parts = {
-        "What mattered for validation accuracy": what_mattered(summary),
-        "How sure": how_sure(summary),
-        "Not compared": _incomplete(summary),
-        "Next": next_steps(summary, home),
-    }
-    for title, sentences in parts.items():
-        if sentences:
-            show(f"\n{title}", style="bold")
-            for sentence in sentences:
-                show(f"- {sentence}")
+    _show_sentences("What mattered for validation accuracy", what_mattered(summary))
+    _show_sentences("How sure", how_sure(summary))
+    if summary.incomplete:
+        _show_incomplete(summary)
+    _show_sentences("Next", next_steps(summary, home))
     if summary.confirmed:
         show()
         print_confirmed(summary)
+
+
+def _show_sentences(title: str, sentences: list[str]) -> None:
+    if sentences:
+        show(f"\n{title}", style="bold")
+        for sentence in sentences:
+            show(f"- {sentence}")
+
+
+_RANKING = (
+    "Rank",
+    "Model",
+    "Validation accuracy",
+    "Behind the first",
+    "Test accuracy",
+    "Training time (seconds)",
+)
 
 
 def _show_ranking(summary: Summary) -> None:
@@ -50,51 +63,40 @@ def _show_ranking(summary: Summary) -> None:
     n, n_tied = len(ranking.standings), len(ranking.tied)
     told = ranking.noise is not None and not summary.unfinished
     tied = f"; {n_tied:,} may be the best (~)" if told else ""
-    show(f"\nRanking by validation, {min(n, _SHOWN_RANKS)} of {n:,}{tied}", style="bold")
-    cut = ["cut"] if summary.cut else []
-    table = make_table(["", "model", "validation ±95%", "behind", "test", "seconds", *cut], 2)
-    for standing in ranking.standings[:_SHOWN_RANKS]:
-        combination = standing.combination
+    interval = "; ±: 95% interval" if ranking.noise else ""
+    show(f"\nRanking by validation, {min(n, _SHOWN_RANKS)} of {n:,}{tied}{interval}", style="bold")
+    found = ranking_table(summary).only(*_RANKING, *(["Cut by max_epochs"] if summary.cut else [])).first(_SHOWN_RANKS)
+    table = make_table(found.headers, 2)
+    for standing, (rank, model, validation, *rest) in zip(found.sources, found.words(), strict=True):
         mark = "~" if standing.tied and told else ""
         mark += " unstable" if standing.unstable else ""
-        table.add_row(
-            f"{standing.rank}",
-            model_words(summary, combination.recipe),
-            f"{interval_words(ranking.metric, standing)} {mark or ' '}",
-            f"{standing.behind:.4f}",
-            f"{combination.spread('test_accuracy').mean:.4f}",
-            f"{combination.spread('train_time').mean:.1f}",
-            *([_cut_mark(combination)] if cut else []),
-            style="bold green" if standing.rank == 1 else "" if standing.tied else "dim",
-        )
+        style = "bold green" if standing.rank == 1 else "" if standing.tied else "dim"
+        table.add_row(rank, model, f"{validation} {mark or ' '}", *rest, style=style)
     show(table)
 
 
-def _cut_mark(combination: Combination) -> str:
-    return f"{combination.n_cut}/{len(combination.rows)}" if combination.n_cut else ""
-
-
-def _incomplete(summary: Summary) -> list[str]:
-    """The combinations that are not in the ranking, and why."""
-    return [
-        f"{model_words(summary, combination.recipe)}: {combination.n(Status.FINISHED)} finished, "
-        f"{combination.n(Status.FAILED)} failed, {combination.n(Status.PENDING)} not trained"
-        for combination in summary.incomplete[:_SHOWN_RANKS]
-    ] + ([f"and {len(summary.incomplete) - _SHOWN_RANKS} more"] if len(summary.incomplete) > _SHOWN_RANKS else [])
+def _show_incomplete(summary: Summary) -> None:
+    """The combinations that are not in the ranking, and what became of their repeats."""
+    show("\nNot compared", style="bold")
+    found = incomplete_table(summary).only("Model", "Finished", "Failed", "Not trained")
+    table = make_table(found.headers, 1)
+    for row in found.first(_SHOWN_RANKS).words():
+        table.add_row(*row)
+    show(table)
+    if len(found.sources) > _SHOWN_RANKS:
+        show(f"and {len(found.sources) - _SHOWN_RANKS:,} more")
 
 
 def print_confirmed(summary: Summary) -> None:
     """What fresh seeds gave the selected combinations, beside what they were selected for."""
     title = "Confirmed with fresh seeds for weights and order, held-out images as they were; mean ± standard deviation"
     show(title, style="bold")
-    table = make_table(("model", "metric", "n", "selected", "confirmed", "drop"), 2)
-    for confirmed in summary.confirmed:
-        for metric in ("val_accuracy", "test_accuracy"):
-            name = model_words(summary, confirmed.combination.recipe) if metric == CHOSEN_BY else ""
-            before = spread_words(confirmed.combination.spread(metric))
-            n = confirmed.n_finished
-            drop = [spread_words(confirmed.spread(metric)), f"{confirmed.drop(metric):+.4f}"] if n else []
-            table.add_row(name, metric_words(metric), f"{n}", before, *drop)
+    found = confirmed_accuracies(summary)
+    table = make_table(found.headers, 2)
+    above = ""
+    for model, *rest in found.words():
+        table.add_row("" if model == above else model, *rest)
+        above = model
     show(table)
 
 

@@ -91,13 +91,14 @@ def show(part: str | Table = "", *, style: str = "", indent: int | None = None) 
 
 
 def _narrow(table: Table, columns: int) -> None:
-    """Take width from the columns of a table that can best do without it, so that as few words as can be are broken."""
+    """Take width from the columns of a table that can best do without it: headers are broken first, words last."""
     texts = [[str(column.header), *map(str, column.cells)] for column in table.columns]
     widths = [max(map(len, cells)) for cells in texts]
     least = [max(len(word) for cell in cells for word in cell.split() or [""]) for cells in texts]
+    below = [max(map(len, cells[1:]), default=0) for cells in texts]
     room = columns - (3 * len(widths) - 1)  # a blank on both sides of each, and one between two
     while sum(widths) > room and widths > least:
-        i = max(range(len(widths)), key=lambda i: widths[i] - least[i])
+        i = max(range(len(widths)), key=lambda i: (widths[i] > max(least[i], below[i]), widths[i] - least[i]))
         widths[i] -= 1
     for column, width in zip(table.columns, widths, strict=True):
         column.width = width

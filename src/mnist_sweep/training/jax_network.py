@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any, NamedTuple
 
-from mnist_sweep.plan.recipe import N_CLASSES, Recipe
+from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.training.jax_runtime import jax
 from mnist_sweep.training.model import (
     build_optimizer,
@@ -13,6 +13,7 @@ from mnist_sweep.training.model import (
     initializer_seeds,
     optimizer_starts,
     seed_generators,
+    trained_losses,
 )
 
 
@@ -78,20 +79,15 @@ class Network:
         def loss(trainable: list[Any]) -> tuple[Any, tuple[Any, ...]]:
             logits, after = self._model.stateless_call(trainable, other, x, training=True)
             losses = _losses(y, logits)
-            return self._trained_losses(y, logits, losses).mean(), (after, losses.sum(), (logits.argmax(-1) == y).sum())
+            return trained_losses(self._recipe, losses, logits).mean(), (
+                after,
+                losses.sum(),
+                (logits.argmax(-1) == y).sum(),
+            )
 
         (_, (after, *sums)), gradients = jax().value_and_grad(loss, has_aux=True)(state.trainable)
         trainable, optimizer = self._optimizer.stateless_apply(optimizer, gradients, state.trainable)
         return State(trainable, after, optimizer), tuple(sums)
-
-    def _trained_losses(self, y: Any, logits: Any, losses: Any) -> Any:
-        """What each image adds to the loss that is trained on: its cross-entropy, or that of its smoothed label."""
-        smoothing = self._recipe.label_smoothing
-        if not smoothing:
-            return losses
-        keras = importlib.import_module("keras")
-        labels = keras.ops.one_hot(y, N_CLASSES)
-        return keras.losses.categorical_crossentropy(labels, logits, from_logits=True, label_smoothing=smoothing)
 
     def evaluate(self, state: State, x: Any, y: Any) -> tuple[Any, Any]:
         """A member's loss on each of some images, and their predicted classes as uint8."""

@@ -93,10 +93,17 @@ def optimizer_starts(optimizer: Any, weights: list[Any]) -> list[Any]:
     return [next((w for w in weights if np.array_equal(value, w.value)), value) for value in values]
 
 
-def label_shares(recipe: Recipe) -> tuple[float, float]:
-    """What the right digit and each other one has in the label that is trained on; smoothed as Keras smooths it.
+def trained_losses(recipe: Recipe, losses: Any, logits: Any) -> Any:
+    """What each image adds to the loss that is trained on, (n,): its cross-entropy, or that of its smoothed label.
 
     https://keras.io/api/losses/probabilistic_losses/#categoricalcrossentropy-class
+
+    Args:
+        losses: (n,) the cross-entropies.
+        logits: (n, 10).
     """
-    other = recipe.label_smoothing / N_CLASSES
-    return 1 - recipe.label_smoothing + other, other
+    part = recipe.label_smoothing
+    if not part:
+        return losses
+    ops = importlib.import_module("keras").ops
+    return (1 - part) * losses + part * (ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1))

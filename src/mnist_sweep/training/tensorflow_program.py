@@ -8,9 +8,9 @@ import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from mnist_sweep.plan.recipe import N_CLASSES, CompileKey, Seeds
+from mnist_sweep.plan.recipe import CompileKey, Seeds
 from mnist_sweep.training.fingerprint import fingerprint
-from mnist_sweep.training.model import build_model, initialize, initializer_seeds, label_shares, seed_generators
+from mnist_sweep.training.model import build_model, initialize, initializer_seeds, seed_generators, trained_losses
 from mnist_sweep.training.optimizers import make_optimizer
 from mnist_sweep.training.program import Evaluation, layer_seeds
 from mnist_sweep.training.runtime import set_precision, tensorflow
@@ -142,13 +142,9 @@ class TensorFlowProgram:
         weights = [variable.value for variable in self._model.trainable_variables]
         with tf.GradientTape() as tape:
             logits = self._model(_scaled(tf.gather(images, batch)), training=True)
-        log_shares = tf.nn.log_softmax(logits)
-        losses = -tf.gather(log_shares, y, batch_dims=1)
-        # The gradient of their mean, written out: TensorFlow's own gives the same bits in twice as many kernels.
-        part = tf.constant(1 / batch.shape[0])
-        right, other = label_shares(self._shape.recipe)
-        slopes = tf.exp(log_shares) * part - tf.one_hot(y, N_CLASSES, right * part, other * part)
-        self._optimizer.apply(tape.gradient(logits, weights, slopes), rate, step)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+            mean = tf.reduce_sum(trained_losses(self._shape.recipe, losses, logits)) / batch.shape[0]
+        self._optimizer.apply(tape.gradient(mean, weights), rate, step)
         correct = tf.equal(tf.argmax(logits, 1, output_type=tf.int32), y)
         return tf.reduce_sum(tf.cast(losses, tf.float64)), tf.math.count_nonzero(correct, dtype=tf.int32)
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from mnist_sweep.analysis.conclusions import interval_words, model_words
 from mnist_sweep.analysis.effects import AxisEffect, Effects
-from mnist_sweep.analysis.summary import CHOSEN_BY, Standing, Summary
+from mnist_sweep.analysis.metrics import CHOSEN_BY, CURVES, Curve, Quantity
+from mnist_sweep.analysis.summary import Standing, Summary
 from mnist_sweep.analysis.wording import metric_words
 from mnist_sweep.plan.axes import axis_name_words, axis_value_words
 from mnist_sweep.plan.counts import counted
@@ -25,6 +26,7 @@ from mnist_sweep.reports.charts.drawing import (
 )
 
 FEW = len(DASHES)
+DRAWN = [CURVES[name] for name in ("train_accuracy", "val_accuracy", "train_loss", "val_loss")]
 MOST_EPOCHS, MOST_REPEATS_DRAWN = 100, 10
 _SHARE_WORTH_DRAWING = 0.01
 _MOST_DOTS = 20
@@ -49,17 +51,12 @@ def thinned(n_epochs: int, kept: int) -> list[int]:
     return sorted({*range(1, n_epochs + 1, step), kept, n_epochs})
 
 
-def curves(summary: Summary, part: str, kind: str, *, legend: bool = False) -> Spec:
-    """Learning curves, one line a repeat; a dot where the weights are kept.
-
-    Args:
-        part: train or val.
-        kind: accuracy or loss.
-    """
+def curves(summary: Summary, curve: Curve, *, legend: bool = False) -> Spec:
+    """Learning curves, one line a repeat; a dot where the weights are kept."""
     names = [_ranked_words(summary, standing) for standing in shown_standings(summary)]
-    rows = list(_epochs(summary, f"{part}_{kind}"))
-    title = f"{'Training' if part == 'train' else 'Validation'} {kind}"
-    y = (accuracy_channel if kind == "accuracy" else log_channel)("value", title, [row["value"] for row in rows])
+    rows, title = list(_epochs(summary, curve)), curve.words.capitalize()
+    channel = accuracy_channel if curve.quantity is Quantity.ACCURACY else log_channel
+    y = channel("value", title, [row["value"] for row in rows])
     scale = {"domain": names, "range": [f"var(--series{i + 1})" for i in range(len(names))]}
     guide = {"orient": "bottom", "columns": 1, "title": None, "symbolType": "stroke"} if legend else None
     colour = {"field": "model", "type": "nominal", "scale": scale, "legend": guide}
@@ -90,15 +87,15 @@ def _ranked_words(summary: Summary, standing: Standing) -> str:
     return f"{standing.rank}. {model_words(summary, standing.combination.recipe)}"
 
 
-def _epochs(summary: Summary, column: str) -> Iterable[Spec]:
+def _epochs(summary: Summary, curve: Curve) -> Iterable[Spec]:
     for standing in shown_standings(summary):
         for row in standing.combination.rows[:MOST_REPEATS_DRAWN]:
-            values = getattr(row.curves, column)
+            values = curve.of(row.curves)
             kept = row.result.kept_epoch if row.result else 0
             for epoch in thinned(len(values), kept):
                 value = values[epoch - 1]
                 if value is not None:
-                    placed = error_of(value) if "accuracy" in column else max(round(value, 6), 1e-6)
+                    placed = error_of(value) if curve.quantity is Quantity.ACCURACY else max(round(value, 6), 1e-6)
                     point = {"model": _ranked_words(summary, standing), "repeat": row.trial.repeat, "epoch": epoch}
                     yield {**point, "value": placed, **({"kept": True} if epoch == kept else {})}
 

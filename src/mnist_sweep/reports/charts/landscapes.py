@@ -10,7 +10,8 @@ from itertools import accumulate
 
 from mnist_sweep.analysis.conclusions import model_words
 from mnist_sweep.analysis.effects import AxisEffect
-from mnist_sweep.analysis.summary import CHOSEN_BY, RANKED, Standing, Summary, higher_is_better
+from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
+from mnist_sweep.analysis.summary import Standing, Summary
 from mnist_sweep.analysis.wording import amount_words, metric_words
 from mnist_sweep.plan.axes import axis_name_words, axis_value, axis_value_words
 from mnist_sweep.reports.charts.charts import GROUPS, group_of
@@ -26,7 +27,7 @@ from mnist_sweep.reports.charts.drawing import (
 
 COMBINATIONS = "combinations"
 MOST_LINES = 300
-COSTS = {"train_time": "Training time (seconds)", "parameters": "Parameters"}
+COSTS = {"train_time": METRICS["train_time"].title, "parameters": "Parameters"}
 """What an accuracy can be bought with."""
 _SPREAD_OF_A_BUNDLE = 0.07
 _CELL = 34  # pixels
@@ -126,8 +127,8 @@ def heat_metrics() -> dict[str, Spec]:
     return {
         metric: {
             "title": metric_words(metric).capitalize(),
-            "format": ".1f" if metric == "train_time" else ".4f",
-            "scale": {"range": list(RISING if higher_is_better(metric) else reversed(RISING))},
+            "format": f".{METRICS[metric].decimals}f",
+            "scale": {"range": list(RISING if METRICS[metric].higher_is_better else reversed(RISING))},
         }
         for metric in RANKED
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.reports.charts.charts import confusion, curves, effect_plots, ranking_dots, shares
+from mnist_sweep.reports.charts.charts import DRAWN, confusion, curves, effect_plots, ranking_dots, shares
 from mnist_sweep.reports.charts.drawing import CONFIG, Spec, in_colours
 from mnist_sweep.reports.charts.landscapes import (
     COMBINATIONS,
@@ -44,11 +44,7 @@ def figures(summary: Summary) -> dict[str, Spec]:
         "ranking": _sized(ranking_dots(summary), _WIDTH),
         "curves": {
             "columns": 2,
-            "concat": [
-                _sized(curves(summary, part, kind, legend=True), _HALF)
-                for kind in ("accuracy", "loss")
-                for part in ("train", "val")
-            ],
+            "concat": [_sized(curves(summary, curve, legend=True), _HALF) for curve in DRAWN],
         },
         "frontier": {"columns": 2, "concat": [_sized(trade(rows, cost), _HALF) for cost in COSTS], **data},
         "confusion": _sized(confusion(summary), _WIDTH * 2 // 3),

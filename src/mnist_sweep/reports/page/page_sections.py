@@ -7,11 +7,13 @@ from html import escape
 
 from mnist_sweep.analysis import conclusions
 from mnist_sweep.analysis.conclusions import model_words
-from mnist_sweep.analysis.summary import CHOSEN_BY, RANKED, Summary
+from mnist_sweep.analysis.metrics import CHOSEN_BY, RANKED
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.analysis.wording import amount_words, metric_words
 from mnist_sweep.journal.provenance import rounding_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.charts.charts import (
+    DRAWN,
     MOST_EPOCHS,
     MOST_REPEATS_DRAWN,
     confusion,
@@ -30,10 +32,10 @@ from mnist_sweep.reports.charts.landscapes import (
     parallel,
     trade,
 )
-from mnist_sweep.reports.page.page_tables import ROWS_AT_FIRST, confirmed_table, incomplete_table, ranking_table
+from mnist_sweep.reports.page.page_tables import ROWS_AT_FIRST, ranking_html, table_html
+from mnist_sweep.reports.result_tables import confirmed_accuracies, incomplete_table
 
 _TWO = 2
-_CURVES = tuple((part, kind) for kind in ("accuracy", "loss") for part in ("train", "val"))
 
 
 class Page:
@@ -101,7 +103,7 @@ def _ranking(page: Page) -> Iterator[str]:
         key += " Unstable: its repeats spread far wider than those of the others."
     if any(combination.n_cut for combination in summary.ranked):
         key += " Cut 1/3: of three trainings max_epochs ended one before early stopping did."
-    yield section("ranking-section", "Ranking", ranking_table(summary), more, f'<p class="key">{escape(key)}</p>')
+    yield section("ranking-section", "Ranking", ranking_html(summary), more, f'<p class="key">{escape(key)}</p>')
 
 
 def _learning(page: Page) -> Iterator[str]:
@@ -123,7 +125,7 @@ def _learning(page: Page) -> Iterator[str]:
     most = max(len(standing.combination.rows) for standing in shown_standings(summary))
     fewer = f" The first {MOST_REPEATS_DRAWN} repeats are drawn." if most > MOST_REPEATS_DRAWN else ""
     note = f"One line a repeat; the dot is the epoch whose weights are kept. Scales are logarithmic.{thin}{fewer}"
-    plots = "".join(page.figure(f"curves-{part}-{kind}", curves(summary, part, kind)) for part, kind in _CURVES)
+    plots = "".join(page.figure(f"curves-{curve.name}", curves(summary, curve)) for curve in DRAWN)
     legend = f'<ul class="legend">{items}</ul>'
     yield section("curves", "Learning curves", legend, f'<div class="two">{plots}</div>', _paragraphs(note))
 
@@ -208,8 +210,12 @@ def _confusion(page: Page) -> Iterator[str]:
 
 def _confirmed(page: Page) -> Iterator[str]:
     if page.summary.confirmed:
-        words = "Trained again with fresh seeds after they were selected; the drop is what luck had added."
-        yield section("confirmed", "Confirmed", _paragraphs(words), confirmed_table(page.summary))
+        words = (
+            "Trained again with fresh seeds after they were selected; the drop is what luck had added. "
+            "± is the standard deviation."
+        )
+        table = table_html(confirmed_accuracies(page.summary), "Confirmed")
+        yield section("confirmed", "Confirmed", _paragraphs(words), table)
 
 
 def _missing(page: Page) -> Iterator[str]:
@@ -217,12 +223,13 @@ def _missing(page: Page) -> Iterator[str]:
     if n:
         verbs = ("lacks", "is") if n == 1 else ("lack", "are")
         words = f"{counted(n, 'combination')} {verbs[0]} repeats, and {verbs[1]} in no ranking and no chart."
+        table = incomplete_table(page.summary).only("Model", "Finished", "Failed", "Not trained", "Reason")
         yield section(
             "missing",
             "Not compared",
             _paragraphs(words),
             f"<details{' open' if n <= ROWS_AT_FIRST else ''}><summary>Which and why</summary>"
-            f"{incomplete_table(page.summary)}</details>",
+            f"{table_html(table, 'Not compared')}</details>",
         )
 
 

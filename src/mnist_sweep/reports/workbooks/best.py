@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mnist_sweep.analysis.conclusions import decision, model_words
-from mnist_sweep.analysis.summary import RANKED, Pick, Standing, Status, Summary
+from mnist_sweep.analysis.conclusions import decision
+from mnist_sweep.analysis.metrics import METRICS, RANKED, Metric
+from mnist_sweep.analysis.summary import Pick, Standing, Status, Summary
 from mnist_sweep.analysis.wording import cut_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.sweep_plan import EACH_REPEAT
 from mnist_sweep.reports.tables import (
-    ACCURACY,
+    FORMATS,
     LOSS,
     NUMBER,
-    SECONDS,
     TEXT,
     Cell,
     Column,
     Table,
     make_table,
+    model_column,
     recipe_columns,
     shuffle_seed,
 )
@@ -50,15 +51,15 @@ def missing_words(summary: Summary) -> list[str]:
 
 
 _METRICS = (
-    ("Kept Validate Accuracy", ACCURACY, "val_accuracy", "Validation accuracy of the kept weights"),
-    ("Kept Validate Loss", LOSS, "val_loss", "Validation loss of the kept weights"),
-    ("Test Accuracy", ACCURACY, "test_accuracy", "Part of the test images read rightly, by the kept weights"),
-    ("Test Loss", LOSS, "test_loss", "Loss on the test images, of the kept weights"),
-    ("Train Time", SECONDS, "train_time", "Seconds of the epochs with their validation, without compiling"),
-    ("Loss * Time", SECONDS, "loss_time", "Test Loss times Train Time"),
-    ("Kept Train Accuracy", ACCURACY, "train_accuracy", "Training accuracy of the epoch whose weights are kept"),
-    ("Kept Train Loss", LOSS, "train_loss", "Training loss of the epoch whose weights are kept"),
-    ("Num epochs", "0.0", "epochs", "Epochs that were run"),
+    "val_accuracy",
+    "val_loss",
+    "test_accuracy",
+    "test_loss",
+    "train_time",
+    "loss_time",
+    "train_accuracy",
+    "train_loss",
+    "epochs",
 )
 
 
@@ -72,7 +73,7 @@ def _columns(summary: Summary) -> list[Column]:
             "Train Time.",
             lambda pick: pick.title,
         ),
-        Column("Model", TEXT, "The combination in short.", lambda pick: model_words(summary, pick.combination.recipe)),
+        model_column(summary, lambda pick: pick.combination.recipe),
         Column(
             "Average loop result",
             LOSS,
@@ -87,7 +88,7 @@ def _columns(summary: Summary) -> list[Column]:
         ),
         Column("Repeats", NUMBER, "Trainings that the means are over.", lambda pick: len(pick.combination.rows)),
         *_chance_columns(summary),
-        *(column for metric in _METRICS for column in _mean_and_sd(*metric)),
+        *(column for metric in _METRICS for column in _mean_and_sd(METRICS[metric])),
         *recipe_columns(lambda pick: pick.combination.recipe, old=True),
         Column(
             "Shuffle seed", NUMBER, "Decides which images are held out, and the order of the batches.", _seeds_of_pick
@@ -130,15 +131,16 @@ def _chance_columns(summary: Summary) -> list[Column]:
     ]
 
 
-def _mean_and_sd(header: str, format_: str, metric: str, what: str) -> tuple[Column, Column]:
+def _mean_and_sd(metric: Metric) -> tuple[Column, Column]:
+    format_, note = FORMATS[metric.quantity], f"{metric.note}:"
     return (
-        Column(f"{header} mean", format_, f"{what}: mean over the repeats.", _of_pick(metric, "mean")),
-        Column(f"{header} sd", format_, f"{what}: standard deviation over the repeats.", _of_pick(metric, "sd")),
+        Column(f"{metric.header} mean", format_, f"{note} mean over the repeats.", _of_pick(metric, "mean")),
+        Column(f"{metric.header} sd", format_, f"{note} standard deviation over the repeats.", _of_pick(metric, "sd")),
     )
 
 
-def _of_pick(metric: str, what: str) -> Callable[[Pick], Cell]:
-    return lambda pick: getattr(pick.combination.spread(metric), what)
+def _of_pick(metric: Metric, what: str) -> Callable[[Pick], Cell]:
+    return lambda pick: getattr(pick.combination.spread(metric.name), what)
 
 
 def _seeds_of_pick(pick: Pick) -> Cell:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
 
-from mnist_sweep.analysis.summary import METRICS, Row, Summary, train_seconds
-from mnist_sweep.journal.events import Curves, Failed
+from mnist_sweep.analysis.metrics import CURVES, METRICS, train_seconds
+from mnist_sweep.analysis.summary import Row, Summary
+from mnist_sweep.journal.events import Failed
 from mnist_sweep.plan.sweep_plan import EACH_REPEAT
 from mnist_sweep.reports.tables import (
-    ACCURACY,
     COMBINATION,
-    LOSS,
+    FORMATS,
     NUMBER,
     SECONDS,
     TEXT,
@@ -36,12 +37,26 @@ def full_table(summary: Summary) -> Table:
     return make_table(coloured([*columns, last]), summary.rows)
 
 
-def _last(values: Callable[[Curves], tuple[float | None, ...]]) -> Callable[[Row], Cell]:
-    return lambda row: values(row.curves)[-1] if row.curves.seconds else None
+def _metric(name: str) -> Column:
+    metric = METRICS[name]
+    return Column(
+        metric.header,
+        FORMATS[metric.quantity],
+        f"{metric.note}.",
+        lambda row: metric.of(row.result) if row.result else None,
+    )
 
 
-def _metric(name: str) -> Callable[[Row], Cell]:
-    return lambda row: METRICS[name](row.result) if row.result else None
+def _last(name: str) -> Column:
+    """A curve at the last epoch, as in the old workbooks."""
+    curve = CURVES[name]
+    running = ": the mean while the epoch trained, as Keras reports it" if name.startswith("train") else ""
+    return Column(
+        curve.header,
+        FORMATS[curve.quantity],
+        f"{curve.words.capitalize()} of the LAST epoch, whose weights need not be the kept ones{running}.",
+        lambda row: curve.of(row.curves)[-1] if row.curves.seconds else None,
+    )
 
 
 def _train_time(row: Row) -> Cell:
@@ -61,15 +76,10 @@ def _full_columns(seed: int | str) -> list[Column]:
         Column("Repeat", NUMBER, "Which training of the combination this is.", lambda row: row.trial.repeat),
         Column("Seed", NUMBER, "Decides the initial weights.", lambda row: row.trial.seeds.weights),
         *recipe_columns(lambda row: row.trial.recipe, old=False),
-        Column(
-            "Test Accuracy",
-            ACCURACY,
-            "Part of the test images read rightly, by the kept weights.",
-            _metric("test_accuracy"),
-        ),
-        Column("Test Loss", LOSS, "Mean loss on the test images, of the kept weights.", _metric("test_loss")),
-        Column("Train Time", SECONDS, "Seconds of the epochs with their validation, without compiling.", _train_time),
-        Column("Loss * Time", SECONDS, "Test Loss times Train Time: smaller is more efficient.", _metric("loss_time")),
+        _metric("test_accuracy"),
+        _metric("test_loss"),
+        replace(_metric("train_time"), cell=_train_time),
+        _metric("loss_time"),
         *_epoch_columns(),
         Column("Status", TEXT, "finished, failed, or pending: not trained yet.", lambda row: row.status.value),
         Column("Reason", TEXT, "Why a training failed.", _reason),
@@ -85,13 +95,8 @@ def _full_columns(seed: int | str) -> list[Column]:
 
 def _epoch_columns() -> list[Column]:
     """The last epoch as in the old workbooks, and the epoch whose weights are kept."""
-    last, kept = "of the LAST epoch, whose weights need not be the kept ones", "of the epoch whose weights are kept"
-    running = ": the mean while the epoch trained, as Keras reports it"
     return [
-        Column("Validate Accuracy", ACCURACY, f"Validation accuracy {last}.", _last(lambda c: c.val_accuracy)),
-        Column("Train Accuracy", ACCURACY, f"Training accuracy {last}{running}.", _last(lambda c: c.train_accuracy)),
-        Column("Validate Loss", LOSS, f"Validation loss {last}.", _last(lambda c: c.val_loss)),
-        Column("Train Loss", LOSS, f"Training loss {last}{running}.", _last(lambda c: c.train_loss)),
+        *map(_last, ("val_accuracy", "train_accuracy", "val_loss", "train_loss")),
         Column("Num epochs", NUMBER, "Epochs that were run.", lambda row: len(row.curves.seconds) or None),
         Column("Average epoch time", SECONDS, "Train Time by Num epochs, in seconds.", _average_epoch),
         Column(
@@ -100,15 +105,7 @@ def _epoch_columns() -> list[Column]:
             "The best epoch by early stopping, or of the lowest validation loss where that is off.",
             lambda row: row.result.best_epoch if row.result else None,
         ),
-        Column(
-            "Kept Validate Accuracy",
-            ACCURACY,
-            f"Validation accuracy {kept}: what the choice goes by.",
-            _metric("val_accuracy"),
-        ),
-        Column("Kept Train Accuracy", ACCURACY, f"Training accuracy {kept}{running}.", _metric("train_accuracy")),
-        Column("Kept Validate Loss", LOSS, f"Validation loss {kept}.", _metric("val_loss")),
-        Column("Kept Train Loss", LOSS, f"Training loss {kept}{running}.", _metric("train_loss")),
+        *map(_metric, ("val_accuracy", "train_accuracy", "val_loss", "train_loss")),
     ]
 
 
@@ -147,11 +144,7 @@ def epochs_table(summary: Summary, axes: list[str], most: int | None = None) -> 
 _EPOCHS = (
     ("Repeat", NUMBER, "Which training of the combination this is."),
     ("Epoch", NUMBER, "Epochs count from 1."),
-    ("Train Loss", LOSS, "The mean while the epoch trained, as Keras reports it."),
-    ("Train Accuracy", ACCURACY, "The mean while the epoch trained, as Keras reports it."),
-    ("Validate Loss", LOSS, "At the end of the epoch."),
-    ("Validate Accuracy", ACCURACY, "At the end of the epoch."),
-    ("Seconds", SECONDS, "Of the epoch with its validation."),
+    *((curve.header, FORMATS[curve.quantity], f"{curve.note}.") for curve in CURVES.values()),
 )
 
 
@@ -161,6 +154,5 @@ def _epochs(summary: Summary, of_recipe: Iterable[Column]) -> Iterator[tuple[Cel
     for row in summary.rows:
         recipe, curves = row.trial.recipe, row.curves
         head = (number[recipe], *(column.cell(recipe) for column in of_recipe), row.trial.repeat)
-        values = (curves.train_loss, curves.train_accuracy, curves.val_loss, curves.val_accuracy, curves.seconds)
-        for epoch, epoch_values in enumerate(zip(*values, strict=True), start=1):
+        for epoch, epoch_values in enumerate(zip(*curves.columns, strict=True), start=1):
             yield (*head, epoch, *epoch_values)

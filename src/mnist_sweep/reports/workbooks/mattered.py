@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterator
 
 from mnist_sweep.analysis.conclusions import axis_sentences, drop_sentences, model_words
 from mnist_sweep.analysis.effects import SEEDS, AxisEffect, Level, Share
+from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
 from mnist_sweep.analysis.noise import MOST_REPEATS
-from mnist_sweep.analysis.summary import CHOSEN_BY, RANKED, Ranking, Summary
+from mnist_sweep.analysis.summary import Ranking, Summary
 from mnist_sweep.analysis.wording import metric_words
 from mnist_sweep.plan.axes import axis_name_words
 from mnist_sweep.reports.tables import (
     ACCURACY,
     AS_WRITTEN,
-    LOSS,
     NUMBER,
     PERCENT,
+    SHORT_FORMATS,
     TEXT,
     Cell,
     Column,
@@ -111,20 +112,16 @@ def _share_of(shares: dict[str, Share]) -> Callable[[str], Cell]:
     return lambda source: shares[source].omega2 if source in shares else None
 
 
-_FORMATS = {"val_accuracy": ACCURACY, "test_accuracy": ACCURACY, "val_loss": LOSS, "test_loss": LOSS}
-_SECONDS = "0.0"
-
-
 def _metric(summary: Summary, metric: str) -> Iterator[Block]:
     """What the axes did to one metric: in sentences, then in numbers."""
-    seconds = " in seconds: less is better" if metric == "train_time" else ""
+    seconds = " in seconds: less is better" if METRICS[metric].unit else ""
     yield Heading(metric_words(metric).capitalize() + seconds)
     yield from map(Text, axis_sentences(summary, metric))
     if metric == CHOSEN_BY:
         yield from map(Text, drop_sentences(summary))
         yield from [Text(_LUCK)] if summary.is_repeated else []
     levels = [(effect, level) for effect in summary.effects(metric).axes for level in effect.levels]
-    yield make_table(_columns(_FORMATS.get(metric, _SECONDS), nested=any(e.nested for e, _ in levels)), levels)
+    yield make_table(_columns(SHORT_FORMATS[METRICS[metric].quantity], nested=any(e.nested for e, _ in levels)), levels)
 
 
 def _columns(format_: str, *, nested: bool) -> list[Column]:

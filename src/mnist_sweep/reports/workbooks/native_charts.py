@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mnist_sweep.analysis.conclusions import model_words
+from mnist_sweep.analysis.metrics import CURVES
 from mnist_sweep.analysis.summary import Row, Summary
-from mnist_sweep.journal.events import Curves
-from mnist_sweep.reports.tables import ACCURACY, LOSS, NUMBER, Cell, Column, make_table
+from mnist_sweep.reports.tables import FORMATS, NUMBER, Cell, Column, make_table
 from mnist_sweep.reports.workbooks.sheets import Sheet, Space, Text
 
 if TYPE_CHECKING:
@@ -27,12 +27,7 @@ _COLUMN = 13.0
 _CHART_COLUMNS = 7  # that a chart lies over
 _VISIBLE_FROM = 2  # epochs; a line of one point is invisible without a marker
 
-_KINDS: tuple[tuple[str, str, Callable[[Curves], tuple[float | None, ...]]], ...] = (
-    ("Train Loss", LOSS, lambda curves: curves.train_loss),
-    ("Validate Loss", LOSS, lambda curves: curves.val_loss),
-    ("Train Accuracy", ACCURACY, lambda curves: curves.train_accuracy),
-    ("Validate Accuracy", ACCURACY, lambda curves: curves.val_accuracy),
-)
+_DRAWN = [CURVES[f"{part}_{kind}"] for kind in ("loss", "accuracy") for part in ("train", "val")]
 
 
 def curves_sheet(summary: Summary) -> Sheet:
@@ -53,8 +48,14 @@ def curves_sheet(summary: Summary) -> Sheet:
 def _columns(rows: Sequence[Row]) -> list[Column]:
     """By kind, then by repeat."""
     return [
-        Column(f"{name}, repeat {row.trial.repeat}", format_, "Of the epoch.", _at(values(row.curves)), width=_COLUMN)
-        for name, format_, values in _KINDS
+        Column(
+            f"{curve.header}, repeat {row.trial.repeat}",
+            FORMATS[curve.quantity],
+            "Of the epoch.",
+            _at(curve.of(row.curves)),
+            width=_COLUMN,
+        )
+        for curve in _DRAWN
         for row in rows
     ]
 

@@ -1,0 +1,143 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mnist_sweep.cli.error_boundary import Context
+from mnist_sweep.cli.folders import summary_of
+from mnist_sweep.plan.recipe import BACKENDS
+from mnist_sweep.system.stop import stop_signals
+
+HOME = click.argument("home", type=click.Path(path_type=Path))
+CONFIG = click.argument("config", type=click.Path(path_type=Path))
+COUNT = click.IntRange(min=1)
+
+
+class _Positive(click.FloatRange):
+    """A finite number above 0; `nan` and `inf`, which no comparison catches, are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+POSITIVE = _Positive(min=0, min_open=True)
+OUTPUT = click.option(
+    "--output",
+    default="output",
+    show_default=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder that the folders of sweeps lie in.",
+)
+
+
+BACKEND = click.option(
+    "--backend",
+    type=click.Choice(list(BACKENDS)),
+    help="What Keras computes with.  [default: as the sweep file says, or as before, or what suits the machine]",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of words, for scripts.")
+
+
+def training_options(command: Callable[..., int]) -> Callable[..., int]:
+    """The options of commands that train, handed to them as one `how`."""
+
+    @functools.wraps(command)
+    def gather(
+        *args: Any,
+        quiet: bool,
+        retry_failed: bool,
+        workers: int | None,
+        stack: int | None,
+        trial_timeout: float | None,
+        executor: str,
+        max_hours: float | None,
+        max_trials: int | None,
+        log_format: str,
+        live: bool,
+        notify: str | None,
+        **kwargs: Any,
+    ) -> int:
+        context: Context = click.get_current_context().obj
+        context.trains = True
+        stop = context.until_end.enter_context(stop_signals(max_hours))
+        context.at_end = functools.partial(_notify, notify, context) if notify else None
+
+        from mnist_sweep.cli.train_and_report import How
+        from mnist_sweep.execution.setup import Wishes
+        from mnist_sweep.terminal.progress import Look
+
+        look = Look(quiet=quiet, log_format=log_format, retry_failed=retry_failed)
+        how = How(Wishes(executor, workers, stack, trial_timeout), look, max_hours, max_trials, live, stop)
+        return command(*args, how=how, **kwargs)
+
+    for option in reversed(_TRAINING_OPTIONS):
+        gather = option(gather)
+    return gather
+
+
+_TRAINING_OPTIONS = (
+    click.option("--quiet", is_flag=True, help="Say what is out of the ordinary and the last lines, and nothing else."),
+    click.option("--live", is_flag=True, help="Write report.html anew while it trains; the page reloads itself."),
+    click.option(
+        "--workers", type=COUNT, metavar="N", help="Processes that train at once.  [default: one a core, or one a GPU]"
+    ),
+    click.option(
+        "--stack",
+        type=COUNT,
+        metavar="N",
+        help="Trials that a process trains side by side, on JAX.  [default: 1 on a CPU, what fits on a GPU]",
+    ),
+    click.option("--trial-timeout", type=POSITIVE, metavar="SECONDS", help="A trial that takes longer has failed."),
+    click.option(
+        "--executor",
+        type=click.Choice(["pool", "serial"]),
+        default="pool",
+        show_default=True,
+        help="Train in processes of their own, or one trial after the other in this one.",
+    ),
+    click.option("--retry-failed", is_flag=True, help="Train failed trials again; otherwise they stay as they are."),
+    click.option(
+        "--max-hours", type=POSITIVE, metavar="HOURS", help="Stop in good order after this time; exit code 8."
+    ),
+    click.option("--max-trials", type=COUNT, metavar="N", help="Train so many trials at most; exit code 8."),
+    click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="How each trial is told where there is no terminal.",
+    ),
+    click.option(
+        "--notify",
+        metavar="COMMAND",
+        help="At the end, but for exit codes 2 and 4, run the shell command COMMAND with facts as JSON on its stdin.",
+    ),
+)
+
+
+def _notify(command: str, context: Context, code: int) -> None:
+    """Tell a command of the user's how training ended, with the numbers if there are any."""
+    from mnist_sweep.terminal.json_facts import closing_facts
+    from mnist_sweep.terminal.notify import send
+
+    home, summary, best = context.home, None, context.best
+    name, folder = (context.config.stem if context.config else ""), None
+    if home:
+        name, folder, best = home.path.absolute().name, str(home.path), best or home.reports["best"]
+        with suppress(Exception):  # what ended the command may also stand in the way of its summary
+            summary = summary_of(home.path)
+    best_path = str(best) if best and best.is_file() else None
+    facts = closing_facts(summary, name=name, exit_code=code, error=context.error, folder=folder, best_path=best_path)
+    send(command, facts)

@@ -1,0 +1,144 @@
+"""Commands that say what sweeps have shown: status, report, compare, list and step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mnist_sweep.analysis.summary import summarize
+from mnist_sweep.cli.folders import recorded_plan_of, summary_of
+from mnist_sweep.cli.options import HOME, JSON
+from mnist_sweep.errors import ExitCode, UsageError
+from mnist_sweep.journal.folder import existing_home
+from mnist_sweep.journal.journal_file import read_records
+from mnist_sweep.journal.ledger import replay
+from mnist_sweep.system.locks import holder
+
+
+@click.command(short_help="Show how a sweep stands, while it runs or afterwards.")
+@HOME
+@JSON
+def status(home: Path, *, as_json: bool) -> None:
+    """Show how the sweep in the folder HOME stands, while it runs or after.
+
+    \b
+    Example:
+      mnist-sweep status output/quickstart
+    """
+    from mnist_sweep.terminal.plan_and_status import print_status
+
+    found = existing_home(home)
+    ledger = replay(read_records(found.journal))
+    plan = recorded_plan_of(ledger, found)
+    summary, who = summarize(plan, ledger), holder(found.lock)
+    if as_json:
+        from mnist_sweep.terminal.json_facts import print_json, status_facts
+
+        print_json("status", status_facts(plan, summary, ledger, who, str(found.path)))
+    else:
+        print_status(plan, summary, ledger, who, str(found.path))
+
+
+@click.command(short_help="Say what a sweep has shown, and write its reports anew.")
+@HOME
+@JSON
+def report(home: Path, *, as_json: bool) -> int:
+    """Say what the sweep in the folder HOME has shown, and write its reports anew from its journal.
+
+    \b
+    Example:
+      mnist-sweep report output/quickstart
+    """
+    from mnist_sweep.cli.train_and_report import write_all
+    from mnist_sweep.terminal.results import print_report
+
+    found = existing_home(home)
+    ledger = replay(read_records(found.journal))
+    plan = recorded_plan_of(ledger, found)
+    if not as_json:
+        print_report(summarize(plan, ledger), str(found.path))  # said even where no file can be written
+    summary, written, missing = write_all(plan, ledger, found)
+    if as_json:
+        from mnist_sweep.terminal.json_facts import print_json, report_facts
+
+        print_json("report", report_facts(summary, str(found.path), written, missing), unstable=True)
+    elif written:
+        click.echo("\n" + "\n".join(str(written[name]) for name in ("best", "page") if name in written))
+    return ExitCode.STORAGE if missing else ExitCode.FINISHED
+
+
+@click.command(short_help="Compare sweeps: the best of each, and what they share.")
+@click.argument("homes", nargs=-1, required=True, metavar="HOME HOME...", type=click.Path(path_type=Path))
+@JSON
+def compare(homes: tuple[Path, ...], *, as_json: bool) -> None:
+    """Compare the sweeps in several folders: the best of each, and the combinations that they share.
+
+    \b
+    Example:
+      mnist-sweep compare output/monday output/tuesday
+    """
+    from mnist_sweep.terminal.results import print_comparison
+
+    if len(homes) < 2:  # noqa: PLR2004  two are compared
+        raise UsageError(f"{homes[0]}: one folder alone cannot be compared; give two or more")
+    real = [home.resolve() for home in homes]
+    twice = next((home for home, path in zip(homes, real, strict=True) if real.count(path) > 1), None)
+    if twice:
+        raise UsageError(f"{twice}: found more than once, allowed: each folder once; compare different sweeps")
+    summaries = {str(home): summary_of(home) for home in homes}
+    if as_json:
+        from mnist_sweep.terminal.json_facts import comparison_facts, print_json
+
+        print_json("compare", comparison_facts(summaries))
+    else:
+        print_comparison(summaries)
+
+
+@click.command("list", short_help="List the sweeps in a folder, with the best model of each.")
+@click.argument("folder", default="output", metavar="[DIR]", type=click.Path(path_type=Path))
+@JSON
+def list_sweeps(folder: Path, *, as_json: bool) -> None:
+    """List the sweeps in the folder DIR: what is done, left and failed, when each last ran, and its best.
+
+    \b
+    Examples:
+      mnist-sweep list
+      mnist-sweep list /data/sweeps --json
+    """
+    from mnist_sweep.terminal.sweep_list import print_sweeps, sweeps_in
+
+    sweeps = sweeps_in(folder, summary_of)
+    if as_json:
+        from mnist_sweep.terminal.json_facts import listing_facts, print_json
+
+        print_json("list", listing_facts(str(folder), sweeps))
+    else:
+        print_sweeps(str(folder), sweeps)
+
+
+@click.command(short_help="Write the section of a sweep in DETAILED_STEPS.md.")
+@HOME
+@click.option(
+    "--into",
+    default="DETAILED_STEPS.md",
+    show_default=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The Markdown file that holds the steps.",
+)
+def step(home: Path, into: Path) -> None:
+    """Write or renew the section of the sweep in the folder HOME in the story of the investigation.
+
+    What a person wrote between the two lines that mark its place for notes stays.
+
+    \b
+    Examples:
+      mnist-sweep step output/grid
+      mnist-sweep step output/grid --into notes/STEPS.md
+    """
+    from mnist_sweep.reports.step import write_step
+
+    summary = summary_of(home)
+    write_step(summary, existing_home(home), into)
+    click.echo(f"{into}: section {summary.spec.name}")

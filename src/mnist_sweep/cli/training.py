@@ -1,0 +1,119 @@
+"""Commands that train: run and confirm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mnist_sweep.analysis.summary import summarize
+from mnist_sweep.cli.error_boundary import Context
+from mnist_sweep.cli.folders import plan_of, recorded_plan_of, spec_and_home
+from mnist_sweep.cli.options import BACKEND, CONFIG, COUNT, HOME, OUTPUT, training_options
+from mnist_sweep.errors import UsageError
+from mnist_sweep.journal.folder import existing_home
+from mnist_sweep.journal.journal_file import read_records
+from mnist_sweep.journal.ledger import Ledger, replay
+from mnist_sweep.plan.recipe import Trial
+from mnist_sweep.plan.sweep_plan import MAX_TRIALS
+from mnist_sweep.system.locks import locked
+
+if TYPE_CHECKING:
+    from mnist_sweep.cli.train_and_report import How
+
+
+@click.command(short_help="Train what a sweep file asks for, and write the reports.")
+@CONFIG
+@OUTPUT
+@BACKEND
+@click.option("--fresh", is_flag=True, help="Move what the sweep has so far aside, and start anew.")
+@training_options
+@click.pass_obj
+def run(context: Context, config: Path, output: Path, *, backend: str | None, fresh: bool, how: How) -> int:
+    """Train what CONFIG asks for and write the reports.
+
+    Running the same command again continues where it stopped; nothing is trained twice.
+
+    \b
+    Examples:
+      mnist-sweep run configs/quickstart.yaml
+      mnist-sweep run configs/grid.yaml --output /data/sweeps --quiet
+      mnist-sweep run configs/grid.yaml --live
+      mnist-sweep run configs/grid.yaml --fresh
+      mnist-sweep run configs/grid.yaml --workers 4 --trial-timeout 600
+      mnist-sweep run configs/grid.yaml --backend jax --output output/jax
+      mnist-sweep run configs/grid.yaml --max-hours 8 --notify 'mail -s sweep me@example.org'
+    """
+    from mnist_sweep.analysis.wording import closing_words
+    from mnist_sweep.cli.train_and_report import exit_code, train_at
+    from mnist_sweep.execution.backends import choose
+    from mnist_sweep.terminal.progress import say
+
+    spec, home = spec_and_home(config, output, context)
+    choice = choose(backend, spec, Ledger() if fresh else replay(read_records(home.journal)))
+    how.wishes.check(choice.backend)
+    plan = plan_of(spec, choice)
+    if fresh and home.path.exists():
+        with locked(home.lock):
+            aside = home.move_aside(datetime.now(UTC))
+        click.echo(f"{home.path} is now {aside}", err=True)
+    home.create()
+    ending = train_at(home, plan, replace(how, backend_why=choice.why))
+    context.best = ending.best
+    say(closing_words(ending.summary, str(ending.best)))
+    return exit_code(ending, home, how, context)
+
+
+@click.command(short_help="Retrain the best models of a sweep with fresh seeds.")
+@HOME
+@click.option(
+    "--top", type=COUNT, default=5, show_default=True, metavar="N", help="How many, from the best by validation down."
+)
+@click.option(
+    "--repeats", type=COUNT, default=10, show_default=True, metavar="N", help="Fresh trainings of each of them."
+)
+@training_options
+@click.pass_obj
+def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -> int:
+    """Train the best of the sweep in the folder HOME again, with fresh seeds.
+
+    Who comes first of many was lucky too: trained again, winners fall. The fresh results stand beside the ranking,
+    which they never enter. Running the same command again continues where it stopped.
+
+    \b
+    Examples:
+      mnist-sweep confirm output/grid
+      mnist-sweep confirm output/grid --top 3 --repeats 20
+      mnist-sweep confirm output/grid --notify 'mail -s confirmed me@example.org'
+    """
+    from mnist_sweep.cli.train_and_report import exit_code, train_at
+    from mnist_sweep.execution.run_sweep import check_current
+    from mnist_sweep.plan.sweep_plan import confirmations
+    from mnist_sweep.terminal.progress import say
+    from mnist_sweep.terminal.results import print_confirmed
+
+    context.home = found = existing_home(home)
+    plan = recorded_plan_of(replay(read_records(found.journal)), found)
+    how.wishes.check(plan.backend)
+
+    def choose(ledger: Ledger) -> tuple[Trial, ...]:
+        ranked = summarize(plan, ledger).ranked[:top]
+        if not ranked:
+            raise UsageError(
+                f"{home}: nothing to confirm yet: no combination has all its repeats; finish the run first"
+            )
+        if len(ranked) * repeats > MAX_TRIALS:
+            asked = f"{len(ranked)} combinations, {repeats:,} repeats each"
+            raise UsageError(f"--repeats {repeats}: found {asked}, allowed: at most {MAX_TRIALS:,} trials in all")
+        recipes = [combination.recipe for combination in ranked]
+        check_current([plan.first_trials[recipe] for recipe in recipes], plan.data, found.path)
+        return confirmations(plan, recipes, repeats)
+
+    ending = train_at(found, plan, how, choose)
+    context.best = ending.best
+    print_confirmed(ending.summary)
+    say(str(ending.best))
+    return exit_code(ending, found, how, context)
