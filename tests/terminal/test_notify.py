@@ -16,7 +16,8 @@ from click.testing import CliRunner
 
 from builders import finished
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.cli import commands as cli
+from mnist_sweep.cli import folders
+from mnist_sweep.cli import main as cli
 from mnist_sweep.cli import train_and_report as drive
 from mnist_sweep.cli.error_boundary import Context, run_command
 from mnist_sweep.errors import WorkersError
@@ -136,14 +137,14 @@ def test_what_was_never_begun_is_not_told() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_at_the_end_costs_no_message(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     """One that comes while the numbers for the message are collected changes neither the message nor the exit code."""
-    summary_of = cli._summary_of
+    summary_of = folders.summary_of
 
     def interrupted(home: Path) -> Summary:
         os.kill(os.getpid(), number)
         return summary_of(home)
 
     monkeypatch.setattr(drive, "train_at", _raise(WorkersError("no worker starts")))
-    monkeypatch.setattr(cli, "_summary_of", interrupted)
+    monkeypatch.setattr("mnist_sweep.cli.options.summary_of", interrupted)
     before = signal.getsignal(signal.SIGHUP)
     try:
         code, told = _end("run tiny.yaml")
