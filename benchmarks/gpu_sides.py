@@ -220,12 +220,12 @@ def grid(*, layers: int, width: int, batch: int, file: str, quick: bool) -> dict
     """The trainings of a part of a sweep file, all repeats of a shape side by side, compiling included."""
     from itertools import groupby
 
-    from mnist_sweep.mnist.images import MNIST_DIGEST
     from mnist_sweep.plan.axes import compile_key
+    from mnist_sweep.plan.data_set import MNIST
     from mnist_sweep.plan.sweep_plan import make_plan
     from mnist_sweep.sweepfile.sweep_file import load_spec
 
-    trials = make_plan(load_spec(Path(file)), MNIST_DIGEST).trials
+    trials = make_plan(load_spec(Path(file)), MNIST).trials
     part = (layers, {width}, batch)
     chosen = [t for t in trials if (t.recipe.num_layers, set(t.recipe.hidden_widths), t.recipe.batch_size) == part]
     shapes = [tuple(group) for _, group in groupby(chosen, lambda trial: compile_key(trial.recipe))]

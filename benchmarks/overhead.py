@@ -14,6 +14,7 @@ from mnist_sweep.execution.pool import run_in_pool
 from mnist_sweep.execution.run_sweep import Training, run_sweep
 from mnist_sweep.journal.events import Curves, Event, Finished, Progress, Record, Result, Started
 from mnist_sweep.journal.ledger import Ledger
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.recipe import Trial
 from mnist_sweep.plan.sweep_plan import make_plan
 from mnist_sweep.sweepfile.sweep_file import parse_spec
@@ -52,7 +53,7 @@ def measure_overhead() -> list[str]:
         return Record("", 0.0, event)
 
     spec = parse_spec(f"name: overhead\nrepeats: {_TRIALS}\ngrid:\n  hidden_width: 32\n".encode(), "overhead")
-    plan = make_plan(spec, "data")
+    plan = make_plan(spec, MNIST)
     training = Training(run_in_pool, make_instant, Limits(1), {})
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, progress(plan, Look(), Stop()) as listeners:
         run_sweep(

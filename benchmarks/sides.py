@@ -25,10 +25,10 @@ def _recipe(width: int, batch_size: int, epochs: int, precision: str = "float32"
 
 
 def _trial(recipe: Any, repeat: int) -> Any:
-    from mnist_sweep.mnist.images import MNIST_DIGEST
+    from mnist_sweep.plan.data_set import MNIST
     from mnist_sweep.plan.recipe import Seeds, Trial, loop_version
 
-    return Trial(recipe, repeat, Seeds(repeat, 100, 100), MNIST_DIGEST, loop_version(recipe))
+    return Trial(recipe, repeat, Seeds(repeat, 100, 100), MNIST.digest, loop_version(recipe, MNIST.n_train))
 
 
 def _trainer() -> Any:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from mnist_sweep.journal.events import Curves, Finished, Result
+from mnist_sweep.plan.data_set import DataSet
 from mnist_sweep.plan.recipe import EarlyStopping, Recipe, Seeds, Trial, loop_version
 from mnist_sweep.plan.sweep_plan import Plan, SweepSpec, make_plan
 from mnist_sweep.sweepfile.sweep_file import parse_spec
 
-DATA = "d" * 64
+DATA = DataSet("d" * 64, n_train=60_000, n_test=10_000)
 
 
 def a_recipe(**changes: Any) -> Recipe:
@@ -31,7 +32,7 @@ def a_trial(repeat: int = 1, **changes: Any) -> Trial:
     """The first repeat of that model."""
     recipe = a_recipe(**changes)
     seeds = Seeds(weights=repeat, split=100, order=100)
-    return Trial(recipe, repeat, seeds, DATA, loop_version(recipe))
+    return Trial(recipe, repeat, seeds, DATA.digest, loop_version(recipe, DATA.n_train))
 
 
 def a_result(**changes: Any) -> Result:

@@ -55,11 +55,13 @@ def small_net(recipe: Recipe, *, normalised: bool = False, dropout: float = 0.0)
     return keras.Sequential([*layers, dense(10, activation="softmax")])
 
 
-def a_shape(n_training: int, optimizer: str = "adam", **changes: Any) -> CompileKey:
-    """The shape of that net."""
+def a_shape(n_training: int, optimizer: str = "adam", n_train: int = 2_500, **changes: Any) -> CompileKey:
+    """The shape of that net, for so many of the training images."""
     momentum = OPTIMIZERS.get(optimizer, (0, {}))[1].get("momentum", 0.0)
     values = {"batch_size": SIZE, "optimizer": optimizer, "momentum": momentum, **changes}
-    return CompileKey(a_recipe(hidden_widths=(32, 24), hidden_funcs=("relu", "tanh"), **values), n_training)
+    fraction = 1 - n_training / n_train
+    recipe = a_recipe(hidden_widths=(32, 24), hidden_funcs=("relu", "tanh"), validation_fraction=fraction, **values)
+    return CompileKey(recipe)
 
 
 def logits_of(model: Any, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -53,6 +53,29 @@ def test_means_of_a_whole_grid_are_plain_means() -> None:
     assert (True, False) == (low.worse, high.worse)
 
 
+def test_means_over_fewer_repeats_are_less_certain() -> None:
+    """A combination counts like any other, and the variance of a value's mean is that of its combinations' means."""
+    recipes = _recipes("hidden_width: [10, 20]\nbatch_size: [100, 200]")
+    results = [[0.1, 0.3], [0.2, 0.2, 0.2, 0.2], [0.5, 0.7], [0.6, 0.4]]
+    low, high = _judged(recipes, results, Noise(0.1, 10)).axis("hidden_width").levels
+    assert pytest.approx((0.2, 0.55)) == (low.mean, high.mean)
+    assert pytest.approx(2.228 * 0.1 * (1 / 2 + 1 / 4) ** 0.5 / 2, abs=1e-4) == low.half_width
+    assert pytest.approx(2.228 * 0.1 * (1 / 2 + 1 / 2) ** 0.5 / 2, abs=1e-4) == high.half_width
+    assert pytest.approx(3.151 / 2**0.5 * 0.1 * (3 / 2 + 1 / 4) ** 0.5 / 2, abs=1e-4) == low.margin
+
+
+def test_shares_do_not_depend_on_who_has_more_repeats() -> None:
+    """With 40 repeats in some combinations and 4 in others, a source explains what it explains with 12 in each."""
+    recipes, random = _recipes(_GRID), np.random.default_rng(5)
+    sizes = [40 if recipe.hidden_widths[0] == 30 else 4 for recipe in recipes]
+    centres = [recipe.hidden_widths[0] / 10 for recipe in recipes]
+    uneven = [list(centre + random.standard_normal(n)) for centre, n in zip(centres, sizes, strict=True)]
+    shares = _shares(_judged(recipes, uneven, pooled_noise(uneven, paired=False)))
+    expected = _shares(_effects(recipes, lambda r: r.hidden_widths[0] / 10, sd=1.0, n=12))
+    assert pytest.approx(expected["hidden_width"], abs=0.1) == shares["hidden_width"]
+    assert pytest.approx(expected[SEEDS], abs=0.1) == shares[SEEDS]
+
+
 def test_the_best_of_a_loss_is_the_smallest() -> None:
     """Where less is better, the smallest mean is the best value."""
     recipes = _recipes("hidden_width: [10, 20]")

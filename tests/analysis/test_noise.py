@@ -105,19 +105,26 @@ def _plan(k: int, n: int) -> Plan:
     return a_plan(f"hidden_width: {list(range(1, k + 1))}", repeats=n)
 
 
-def _ranking(values: np.ndarray) -> Ranking:
-    """The ranking of a sweep whose validation accuracies are these: (combinations, repeats)."""
+def _ranking(values: np.ndarray, fewest: int) -> Ranking:
+    """The ranking of a sweep whose validation accuracies are these: (combinations, repeats).
+
+    Args:
+        fewest: so many repeats are all that every other combination has.
+    """
     k, n = values.shape
     plan = _plan(k, n)
     rows = []
     for trial, value in zip(plan.trials, values.ravel(), strict=True):
         curves = Curves((0.4,), (0.8,), (0.3,), (float(value),), (1.0,))
         rows.append(Row(trial, finished(trial, curves=curves, best_epoch=1, kept_epoch=1)))
-    combinations = (Combination(recipe, tuple(rows[i * n : (i + 1) * n])) for i, recipe in enumerate(plan.combinations))
+    combinations = (
+        Combination(recipe, tuple(rows[i * n : (i + 1) * n][: fewest if i % 2 else n]), plan.data)
+        for i, recipe in enumerate(plan.combinations)
+    )
     return Summary(plan.spec, tuple(combinations), 0, (), ()).ranking()
 
 
-def _share(n_sweeps: int, k: int, n: int, good: float, what: str) -> float:
+def _share(n_sweeps: int, k: int, n: int, good: float, what: str, *, fewest: int = 200) -> float:
     """In what share of simulated sweeps the ranking says this.
 
     All combinations have the same mean, but for one that is better by `good` standard deviations; each repeat has an
@@ -127,7 +134,7 @@ def _share(n_sweeps: int, k: int, n: int, good: float, what: str) -> float:
     for _ in range(n_sweeps):
         values = 0.98 + sd * (random.standard_normal((k, n)) + random.standard_normal(n))
         values[k // 2] += good * sd
-        ranking = _ranking(values)
+        ranking = _ranking(values, fewest)
         first, n_tied = ranking.standings[0].combination.recipe.hidden_widths[0] - 1, len(ranking.tied)
         hits += {
             "nobody is worse": n_tied == k,
@@ -142,6 +149,13 @@ def test_equal_combinations_are_called_equal(k: int, n_sweeps: int) -> None:
     """Of sweeps in which all are equal, 3 repeats each, 95% call nobody worse than the first."""
     luck = math.sqrt(0.95 * 0.05 / n_sweeps)  # of the share in so many sweeps, one standard deviation
     assert pytest.approx(0.95, abs=2 * luck) == _share(n_sweeps, k, 3, 0.0, "nobody is worse")
+
+
+@pytest.mark.parametrize(("k", "n_sweeps"), [(2, 600), (18, 300)])
+def test_equal_combinations_with_other_repeats_are_called_equal(k: int, n_sweeps: int) -> None:
+    """Where every other combination has 2 repeats and the rest have 4, 95% or more call nobody worse than the first."""
+    luck = math.sqrt(0.95 * 0.05 / n_sweeps)
+    assert 0.95 - 2 * luck <= _share(n_sweeps, k, 4, 0.0, "nobody is worse", fewest=2)
 
 
 @pytest.mark.parametrize(("k", "n_sweeps"), [(18, 100), (162, 30)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import StatisticsError
 from typing import Any
 
@@ -8,12 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import a_plan, a_trial, finished
+from builders import a_plan, a_spec, a_trial, finished
+from mnist_sweep.analysis.conclusions import decision
+from mnist_sweep.analysis.noise import Disagreement, images_interval
 from mnist_sweep.analysis.summary import CHOICE, Combination, Row, Spread, Status, Summary, summarize
 from mnist_sweep.journal.events import Cause, Curves, Failed
 from mnist_sweep.journal.ledger import Ledger, Outcome, Run
+from mnist_sweep.plan.data_set import DataSet
 from mnist_sweep.plan.recipe import Trial
-from mnist_sweep.plan.sweep_plan import Plan
+from mnist_sweep.plan.sweep_plan import Plan, make_plan
 
 _Make = Callable[[Trial], Outcome | None]
 _TITLES = [CHOICE, "TEST ACCURACY", "TEST LOSS", "TEST LOSS EFFICIENCY"]
@@ -331,6 +335,70 @@ def test_what_repeats_do_to_all_alike(split_seed: str) -> None:
     assert {True} == {standing.tied for standing in standings}
     expected = 0.0 if split_seed == "100" else 2.0860 * 0.01 / 3**0.5  # t of 10 × 2 degrees of freedom
     assert pytest.approx(expected, abs=1e-5) == standings[0].half_width
+
+
+def _uneven(*makes: _Make) -> Summary:
+    """The summary of two combinations, of which the plan asks for two repeats and for four."""
+    plan = a_plan("hidden_width: [32, 64]", repeats=4)
+    return _summary(replace(plan, trials=(*plan.trials[:2], *plan.trials[4:])), *makes)
+
+
+def test_complete_is_what_has_all_that_its_plan_asks_for() -> None:
+    """Two of two is complete, and three of four is not."""
+    summary = _uneven(*[_scored()] * 5, _untrained)
+    assert [(2, True), (4, False)] == [(len(c.rows), c.complete) for c in summary.combinations]
+
+
+def test_margins_depend_on_the_repeats_of_the_two() -> None:
+    """What repeats do to all alike is noise where they differ, and fewer repeats may be farther behind by luck."""
+    accuracies = (0.90, 0.92, 0.91, 0.93, 0.95, 0.97)
+    ranking = _uneven(*(_scored(val_accuracy=value) for value in accuracies)).ranking()
+    first, second = ranking.standings
+    s, q = (0.0022 / 4) ** 0.5, 3.9265  # squares within the two, over 1 + 3 degrees of freedom; Tukey's q of 2 means
+    assert (4, 2) == (first.spread.n, second.spread.n)
+    assert ranking.noise is not None
+    assert 4 == ranking.noise.df
+    assert pytest.approx(s) == ranking.noise.s
+    assert pytest.approx(q * s * (3 / 8) ** 0.5, rel=1e-4) == second.margin
+    assert pytest.approx(q * s * (1 / 2) ** 0.5, rel=1e-4) == ranking.telling
+    assert ranking.tie is None
+
+
+def test_one_alone_at_the_top_is_farther_ahead_than_these_two_differ_by_luck() -> None:
+    """The sentence has the margin of the next, not that of two combinations with the fewest repeats."""
+    accuracies = (0.900, 0.901, 0.950, 0.951, 0.952, 0.953)
+    summary = _uneven(*(_scored(val_accuracy=value) for value in accuracies))
+    margin = summary.ranking().standings[1].margin
+    assert f"behind by 0.0510, more than the luck of 2 to 4 repeats ({margin:.4f})" in decision(summary)
+
+
+def test_other_repeats_are_not_paired() -> None:
+    """As many repeats are not the same ones, where each combination has had other failures."""
+    plan = a_plan("hidden_width: [32, 64]", repeats=3)
+    trials = (*plan.trials[:2], *plan.trials[4:])  # repeats 1 and 2 of the one, 2 and 3 of the other
+    makes = [_scored(val_accuracy=value) for value in (0.90, 0.92, 0.92, 0.94)]
+    ranking = _summary(replace(plan, trials=trials), *makes).ranking()
+    assert ranking.noise is not None
+    assert 2 == ranking.noise.df
+    assert pytest.approx(0.0002**0.5) == ranking.noise.s
+
+
+def test_the_first_two_are_compared_by_the_repeats_that_both_have() -> None:
+    """The images that one alone misreads are those of one repeat."""
+    wrong = {1: ((1, 0),), 2: ((2, 0),), 3: ((3, 0),), 4: ((4, 0),)}
+    summary = _uneven(*[lambda trial: finished(trial, wrong=wrong[trial.repeat])] * 6)
+    assert {1: Disagreement(0, 0, 1.0), 2: Disagreement(0, 0, 1.0)} == summary.first_against_second
+
+
+def test_accuracies_are_counted_over_the_images_of_the_data() -> None:
+    """Means are quotients of counts over as many images as the data set has."""
+    spec = a_spec("hidden_width: 32")
+    plan = make_plan(spec, DataSet("e" * 64, n_train=70, n_test=7))
+    makes = [_scored(val_accuracy=right / 7, test_accuracy=right / 7) for right in (3, 5)]
+    summary = _summary(plan, *makes)
+    (combination,) = summary.combinations
+    assert [4 / 7, 4 / 7] == [combination.spread(metric).mean for metric in ("val_accuracy", "test_accuracy")]
+    assert images_interval(4 / 7, 7) == summary.images(combination)
 
 
 def test_axes_of_one_choice_can_vary() -> None:

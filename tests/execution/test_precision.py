@@ -12,7 +12,8 @@ from mnist_sweep.execution import setup as engine
 from mnist_sweep.execution.setup import Wishes
 from mnist_sweep.journal.events import BFLOAT16, Finished
 from mnist_sweep.journal.ledger import Ledger
-from mnist_sweep.mnist.images import MNIST_DIGEST, Mnist
+from mnist_sweep.mnist.images import Mnist
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.recipe import Seeds, Trial
 from mnist_sweep.terminal import plan_and_status as overview
 from mnist_sweep.terminal.plan_and_status import print_plan
@@ -92,7 +93,7 @@ def _trial(precision: str, width: int = 8) -> Trial:
         validation_fraction=0.95,
         precision=precision,
     )
-    return Trial(recipe, 1, Seeds(1, 2, 3), MNIST_DIGEST, 2)
+    return Trial(recipe, 1, Seeds(1, 2, 3), MNIST.digest, 2)
 
 
 def _train(trainer: Trainer, trial: Trial) -> Finished:

@@ -354,7 +354,7 @@ def test_results_of_another_loop_version_are_not_mixed(tmp_path: Path) -> None:
     assert "muon 0.001, repeat 1. What differs: Muon leaves the output layer to AdamW" in str(error.value)
     assert "--fresh" in str(error.value)
     with pytest.raises(SweepMismatchError, match="come from a newer mnist-sweep"):
-        check_current([replace(adam, loop_version=99)], tmp_path)
+        check_current([replace(adam, loop_version=99)], plan.data, tmp_path)
 
 
 def test_a_mismatch_counts_what_would_be_lost(desk: _Desk) -> None:

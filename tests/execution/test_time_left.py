@@ -9,7 +9,7 @@ from statistics import fmean
 
 import pytest
 
-from builders import a_plan, a_trial, finished
+from builders import DATA, a_plan, a_trial, finished
 from mnist_sweep.execution.time_left import Costs, Estimate, epoch_work, time_left
 from mnist_sweep.journal.events import Cause, Curves, Event, Failed, Finished, Record, RunStarted, Started
 from mnist_sweep.journal.ledger import Ledger, pending, replay
@@ -34,9 +34,9 @@ def test_seconds_go_by_shape_and_work() -> None:
     """Seconds are measured by shape; a shape that was not measured is estimated by its work."""
     small, large = a_trial(hidden_widths=(8, 8)), a_trial(hidden_widths=(512, 512))
     ledger = _ledger(_finished(small, 2, 1.125))
-    costs = Costs(ledger.outcomes.values())
+    costs = Costs(ledger.outcomes.values(), DATA)
     assert 2 * 1.125 == costs.trial(small.recipe, rate=0.0).likely
-    ratio = epoch_work(large.recipe) / epoch_work(small.recipe)
+    ratio = epoch_work(large.recipe, DATA) / epoch_work(small.recipe, DATA)
     assert ratio > 10
     assert pytest.approx(1.125 * 2 * ratio) == costs.trial(large.recipe, rate=0.0).likely
 
@@ -45,7 +45,7 @@ def test_epochs_go_by_own_repeats_then_by_the_rule() -> None:
     """A recipe's own repeats tell its epochs, else those of the same rule and limit do, and no other's."""
     known, alike = a_trial(max_epochs=100), a_trial(max_epochs=100, learning_rate=0.5)
     other = a_trial(max_epochs=7)
-    costs = Costs(_ledger(_finished(known, 40), _finished(replace(known, repeat=2), 50)).outcomes.values())
+    costs = Costs(_ledger(_finished(known, 40), _finished(replace(known, repeat=2), 50)).outcomes.values(), DATA)
     assert 45 == costs.trial(known.recipe, 0.0).likely == costs.trial(alike.recipe, 0.0).likely
     assert 7 == costs.trial(other.recipe, 0.0).likely
 
@@ -57,7 +57,7 @@ def test_the_likely_figure_lies_within_its_range(n_workers: int, stopping: Early
     """The estimate is no end of its own range, not even where every training takes all its epochs."""
     trials = [a_trial(i, early_stopping=stopping, max_epochs=15) for i in range(1, 13)]
     ledger = _ledger(*(_finished(trial, 15) for trial in trials[:n_seen]))
-    left = time_left(trials[n_seen:], ledger, n_workers, rate=1e-10)
+    left = time_left(trials[n_seen:], ledger, DATA, n_workers, rate=1e-10)
     assert 0 < left.low < left.likely < left.high < 5 * left.low
 
 
@@ -66,7 +66,7 @@ def test_variances_are_added_not_extremes() -> None:
     trials = [a_trial(i, max_epochs=1000) for i in range(1, 201)]
     chance = random.Random(1)  # noqa: S311  no secret
     ledger = _ledger(*(_finished(trial, chance.randint(10, 50)) for trial in trials[:100]))
-    left = time_left(trials[100:], ledger, 1, rate=0.0)
+    left = time_left(trials[100:], ledger, DATA, 1, rate=0.0)
     assert pytest.approx(3000, rel=0.1) == left.likely
     assert left.high / left.low < 1.6
 
@@ -76,10 +76,10 @@ def test_time_left_is_never_less_than_the_longest_trial_that_is_left() -> None:
     small, large = a_trial(hidden_widths=(8, 8)), a_trial(hidden_widths=(512, 512))
     ledger = _ledger(_finished(small, 5), _finished(large, 5, 60.0))
     trials = [replace(large, repeat=2), *(replace(small, repeat=i) for i in range(2, 8))]
-    assert 300 <= time_left(trials, ledger, 2, 0.0).likely < 310
-    assert time_left(trials[:1], ledger, 100, 0.0).likely == time_left(trials[:1], ledger, 1, 0.0).likely
+    assert 300 <= time_left(trials, ledger, DATA, 2, 0.0).likely < 310
+    assert time_left(trials[:1], ledger, DATA, 100, 0.0).likely == time_left(trials[:1], ledger, DATA, 1, 0.0).likely
     many = [replace(small, repeat=i) for i in range(2, 300)]
-    assert 300 <= time_left([*many[:5], trials[0], *many[5:]], ledger, 5, 0.0).likely < 610
+    assert 300 <= time_left([*many[:5], trials[0], *many[5:]], ledger, DATA, 5, 0.0).likely < 610
 
 
 def test_running_trials_are_nearly_done() -> None:
@@ -88,8 +88,8 @@ def test_running_trials_are_nearly_done() -> None:
     record = [Record("", 0.0, RunStarted({"workers": 1})), Record("", 1.0, _finished(seen, 5, 20.0))]
     ledger = replay([*record, Record("", 10.0, Started(running))])
     assert {running.key: 60.0} == ledger.spent(60.0)
-    assert pytest.approx(40) == time_left([running], ledger, 1, 0.0, ledger.spent(60.0)).likely
-    assert 0 < time_left([running], ledger, 1, 0.0, ledger.spent(600.0)).likely < 10
+    assert pytest.approx(40) == time_left([running], ledger, DATA, 1, 0.0, spent=ledger.spent(60.0)).likely
+    assert 0 < time_left([running], ledger, DATA, 1, 0.0, spent=ledger.spent(600.0)).likely < 10
     begun = [Record("", 5.0, Started(a_trial(repeat))) for repeat in range(1, 7)]
     stacked = replay([Record("", 0.0, RunStarted({"workers": 2})), *begun])
     assert [20.0] * 6 == list(stacked.spent(60.0).values())
@@ -107,7 +107,7 @@ def _simulated(plan: Plan, n_workers: int, seed: int) -> list[tuple[int, float, 
     def start(now: float) -> None:
         trial = next(todo, None)
         if trial:
-            seconds = epoch_work(trial.recipe) * 1e-10
+            seconds = epoch_work(trial.recipe, DATA) * 1e-10
             n_epochs = max(3, round(chance.gauss(30, 10)))
             ledger.apply(Record("", now, Started(trial)))
             heapq.heappush(ends, (now + n_epochs * seconds, len(ledger.begun_s), _finished(trial, n_epochs, seconds)))
@@ -121,7 +121,7 @@ def _simulated(plan: Plan, n_workers: int, seed: int) -> list[tuple[int, float, 
         start(now)
         if n_done * n_looks % len(plan.trials) < n_looks and ends:
             left = pending(plan.trials, ledger)
-            looks.append((n_done, now, time_left(left, ledger, n_workers, 0.0, ledger.spent())))
+            looks.append((n_done, now, time_left(left, ledger, DATA, n_workers, 0.0, spent=ledger.spent())))
     return [(n_done, now - at, left) for n_done, at, left in looks]
 
 
@@ -142,7 +142,7 @@ def test_the_estimate_is_near_the_truth_at_all_stages(n_workers: int) -> None:
 
 def test_nothing_left_takes_no_time() -> None:
     """Where no trial is left, all three figures are 0."""
-    assert Estimate(0.0, 0.0, 0.0) == time_left([], Ledger(), 4, 0.0)
+    assert Estimate(0.0, 0.0, 0.0) == time_left([], Ledger(), DATA, 4, 0.0)
 
 
 @pytest.mark.parametrize(

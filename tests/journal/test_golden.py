@@ -16,7 +16,7 @@ from mnist_sweep.analysis.summary import Status, summarize
 from mnist_sweep.journal.journal_file import Journal, read_records
 from mnist_sweep.journal.ledger import Outcome, pending, recorded_plan, replay
 from mnist_sweep.journal.provenance import rounding_words
-from mnist_sweep.mnist.images import MNIST_DIGEST
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.recipe import Trial
 from mnist_sweep.plan.sweep_plan import make_plan
 from mnist_sweep.reports.build import RENDERERS, WORKBOOKS
@@ -41,7 +41,7 @@ def test_every_old_journal_gives_its_whole_sweep(path: Path) -> None:
     ledger = replay(read_records(path))
     assert ledger.spec
     trials = [outcome.trial for outcome in ledger.outcomes.values()]
-    plan = recorded_plan(ledger.spec, ledger, trials[0].data)
+    plan = recorded_plan(ledger.spec, ledger)
     summary = summarize(plan, ledger)
     n, n_failed, digest = _TRIALS[path.stem]
     assert n == len(plan.trials) == len(trials)
@@ -143,7 +143,7 @@ def test_combinations_that_a_version_did_not_change_are_kept() -> None:
     """Without those that the third version changed, all that the old journal holds is still counted as done."""
     spec = replay(read_records(_FOLDER / "format-1-loop-2.jsonl")).spec
     assert spec
-    plan = make_plan(spec, MNIST_DIGEST)
+    plan = make_plan(spec, MNIST)
     old, new = ({trial.key for trial in _trials(stem)} for stem in ("format-1-loop-2", "format-1-loop-3"))
     assert plan.keys == new
     kept = [trial for trial in plan.trials if trial.key in old]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import a_plan, a_trial, finished
+from builders import DATA, a_plan, a_trial, finished
 from mnist_sweep.analysis.summary import summarize
 from mnist_sweep.analysis.wording import closing_words, outcome_words
 from mnist_sweep.errors import JournalCorruptError, StorageError
@@ -356,7 +356,7 @@ def test_old_lines_are_read_or_named_whatever_was_done_to_them(tmp_path: Path) -
         assert [outcome_words(outcome) for outcome in ledger.outcomes.values()]
         assert set(ledger.running) == set(ledger.spent(1.0))
         if ledger.spec:
-            plan = make_plan(ledger.spec, "d" * 64)
+            plan = make_plan(ledger.spec, DATA)
             assert closing_words(summarize(plan, ledger), "best.xlsx")
             for running in (False, True):
                 left = left_of_run(plan, ledger, running=running)

@@ -7,6 +7,7 @@ import pytest
 from builders import DATA, a_plan, a_spec, a_trial, finished
 from mnist_sweep.journal.events import Cause, Event, Failed, Planned, Record, RunEnded, RunStarted, Started
 from mnist_sweep.journal.ledger import Ledger, pending, recorded_plan, replay
+from mnist_sweep.plan.data_set import MNIST
 
 
 def _ledger(*events: tuple[float, Event]) -> Ledger:
@@ -98,6 +99,16 @@ def test_a_replay_goes_on_where_it_stopped() -> None:
     assert replay(records) == ledger
 
 
+def test_a_recorded_plan_is_for_the_data_of_its_outcomes() -> None:
+    """Among several known data sets that of the outcomes counts, and one that is not known is named."""
+    plan = a_plan()
+    ledger = _ledger(*enumerate([finished(plan.trials[0])]))
+    assert plan == recorded_plan(plan.spec, ledger, [MNIST, DATA])
+    assert MNIST is recorded_plan(plan.spec, Ledger(), [MNIST, DATA]).data
+    with pytest.raises(ValueError, match=DATA.digest):
+        recorded_plan(plan.spec, ledger)
+
+
 def test_a_recorded_plan_has_each_combination_by_its_own_loop_version() -> None:
     """Whatever was trained last, old results of one combination and new ones of another are both found."""
     plan = a_plan("optimizer: [adam, muon, nadam]", repeats=1)
@@ -105,4 +116,4 @@ def test_a_recorded_plan_has_each_combination_by_its_own_loop_version() -> None:
     old = replace(muon, loop_version=2)
     for outcomes in ((finished(adam), finished(old)), (finished(old), finished(adam))):
         ledger = _ledger(*enumerate(outcomes))
-        assert (adam, old, nadam) == recorded_plan(plan.spec, ledger, DATA).trials
+        assert (adam, old, nadam) == recorded_plan(plan.spec, ledger, [DATA]).trials

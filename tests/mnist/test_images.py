@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import os
 import pickle
@@ -22,8 +23,9 @@ import pytest
 
 from mnist_sweep.errors import StorageError
 from mnist_sweep.mnist import sources as fetch
-from mnist_sweep.mnist.images import SHAPES, Mnist, cached_file, read_npz
+from mnist_sweep.mnist.images import DIGESTS, SHAPES, Mnist, cached_file, read_npz
 from mnist_sweep.mnist.sources import load
+from mnist_sweep.plan.data_set import MNIST
 
 Arrays = dict[str, npt.NDArray[np.uint8]]
 
@@ -34,6 +36,11 @@ def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "keras home"
     monkeypatch.setenv("KERAS_HOME", str(home))
     return home
+
+
+def test_the_digest_of_the_data_set_is_that_of_its_arrays() -> None:
+    """It is part of the key of every trial that was ever trained."""
+    assert hashlib.sha256("".join(DIGESTS.values()).encode()).hexdigest() == MNIST.digest
 
 
 def _arrays(mnist: Mnist) -> Arrays:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import DATA, a_plan, a_spec
+from mnist_sweep.plan.data_set import DataSet
 from mnist_sweep.plan.setting import EachLayer
 from mnist_sweep.plan.sweep_plan import (
     Axis,
@@ -176,6 +177,32 @@ def test_a_point_that_does_not_fit_its_layers_is_refused() -> None:
     assert [("hidden_width", 0)] == [(error.axis, error.index) for error in layer_mismatches(wrong)]
     with pytest.raises(LayerMismatchError, match="found 3 widths"):
         make_plan(wrong, DATA)
+
+
+@pytest.mark.parametrize(("fraction", "n_train"), [(0.000001, 60_000), (0.999999, 60_000), (0.1, 5), (0.95, 10)])
+def test_a_plan_holds_out_some_images_and_not_all(fraction: float, n_train: int) -> None:
+    """A part that is no image of this data set, or all of them, is refused."""
+    spec = replace(a_spec(), validation_fraction=fraction)
+    with pytest.raises(ValueError, match="leaves no image"):
+        make_plan(spec, DataSet("e" * 64, n_train, 10))
+
+
+def test_a_plan_is_for_its_data_set() -> None:
+    """Digest and loop version are those of the data, so that trials on other data are other trials."""
+    spec = a_spec("early_stopping: {monitor: val_accuracy, min_delta: 0.0005}")
+    other = DataSet("e" * 64, 42_000, 28_000)
+    plan = make_plan(spec, other)
+    assert {("e" * 64, 2)} == {(trial.data, trial.loop_version) for trial in plan.trials}
+    assert {3} == {trial.loop_version for trial in make_plan(spec, DATA).trials}
+    assert other is plan.data
+
+
+def test_the_first_trial_of_each_combination() -> None:
+    """It is the first one in the plan, however many repeats each has."""
+    plan = a_plan(repeats=3)
+    uneven = replace(plan, trials=plan.trials[1:])
+    first, second = plan.combinations
+    assert {first: plan.trials[1], second: plan.trials[3]} == uneven.first_trials
 
 
 def test_repeats_of_a_combination_stand_together() -> None:

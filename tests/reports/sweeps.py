@@ -71,6 +71,15 @@ def cut() -> Summary:
     return a_summary(plan, *trained(plan.trials))
 
 
+def uneven(n_left: int = 1) -> Summary:
+    """Four widths: the narrow ones have two repeats, the wide ones four; so many trainings have not ended yet."""
+    plan = a_plan("hidden_width: [32, 64, 128, 256]\nbatch_size: [100, 500]", repeats=4)
+    wanted = tuple(trial for trial in plan.trials if trial.repeat <= 2 or trial.recipe.hidden_widths[0] >= 128)
+    plan = replace(plan, trials=wanted)
+    afresh = confirmations(plan, plan.combinations[-2:], 3)
+    return a_summary(plan, *trained([*wanted[n_left:], *afresh[:-1]]))
+
+
 def nothing_yet() -> Summary:
     """A plan of which nothing is trained."""
     return a_summary(a_plan())
@@ -107,6 +116,7 @@ def two_thousand() -> Summary:
 
 KINDS: tuple[Callable[[], Summary], ...] = (
     several_axes,
+    uneven,
     nested,
     hostile,
     nothing_yet,

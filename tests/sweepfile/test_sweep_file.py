@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import a_plan, a_spec
+from builders import DATA, a_plan, a_spec
 from mnist_sweep.errors import ConfigError
 from mnist_sweep.plan.keras_names import (
     ACTIVATION_ALIASES,
@@ -84,7 +84,7 @@ def _grid_error(grid: str) -> ConfigError:
 def test_the_full_example_means_72_combinations_and_216_trials() -> None:
     """Four axes make 2·(4+8)·3 = 72 combinations, and three repeats of each make 216 trials."""
     spec = parse_spec(_EXAMPLE.encode(), "example.yaml")
-    plan = make_plan(spec, "d" * 64)
+    plan = make_plan(spec, DATA)
 
     assert ("example", 3, 0.1) == (spec.name, spec.repeats, spec.validation_fraction)
     assert SeedPolicy(seed=1, shuffle_seed=100, split_seed=100, order_seed=100, base=100) == spec.seeds

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from builders import DATA
 from mnist_sweep.errors import SweepError, UsageError
 from mnist_sweep.plan.sweep_plan import make_plan
 from mnist_sweep.sweepfile.sweep_file import json_schema, load_spec, parse_spec
@@ -21,7 +22,7 @@ def test_the_template_is_a_sweep_file_of_that_name(name: str) -> None:
     """What init writes can be run as it is."""
     spec = parse_spec(sweep_file(name).encode(), "first.yaml")
 
-    assert (name, 48) == (spec.name, len(make_plan(spec, "d" * 64).combinations))
+    assert (name, 48) == (spec.name, len(make_plan(spec, DATA).combinations))
 
 
 def test_the_template_shows_every_key() -> None:

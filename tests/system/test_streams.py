@@ -19,7 +19,7 @@ from builders import finished
 from mnist_sweep.journal.events import Event, Planned, Record, RunEnded, RunStarted
 from mnist_sweep.journal.folder import Home
 from mnist_sweep.journal.journal_file import Journal, read_records
-from mnist_sweep.mnist.images import MNIST_DIGEST
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.sweep_plan import make_plan
 from mnist_sweep.sweepfile.sweep_file import load_spec
 from mnist_sweep.system.streams import Stream, open_streams
@@ -53,7 +53,7 @@ def tiny(mnist: object) -> str:
 def done() -> str:
     """The folder of a finished sweep; there is another with the same in output/other."""
     Path("tiny.yaml").write_text(_TINY.format(max_epochs=5))
-    plan = make_plan(load_spec(Path("tiny.yaml")), MNIST_DIGEST)
+    plan = make_plan(load_spec(Path("tiny.yaml")), MNIST)
     home = Home(Path("output/tiny"))
     home.create()
     events: list[Event] = [Planned(plan.spec), RunStarted({"workers": 1}), *map(finished, plan.trials), RunEnded()]

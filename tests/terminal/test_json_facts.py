@@ -21,7 +21,7 @@ from mnist_sweep.cli.error_boundary import Context
 from mnist_sweep.cli.main import cli
 from mnist_sweep.journal.events import Cause, Curves, Event, Failed, Planned, Record, RunEnded, RunStarted, Started
 from mnist_sweep.journal.journal_file import Journal
-from mnist_sweep.mnist.images import MNIST_DIGEST
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.sweep_plan import Plan, confirmations, make_plan
 from mnist_sweep.system.locks import locked
 from mnist_sweep.terminal.json_facts import print_json
@@ -38,7 +38,7 @@ grid:
 def _write_sweep(name: str, *, n_done: int = 6, output: str = "output") -> Plan:
     """A sweep file, and a folder in which the first of its six trials finished, the wider the better."""
     Path(f"{name}.yaml").write_text(_FILE.format(name=name))
-    plan = make_plan(a_plan("hidden_width: [32, 64, 128]\nmax_epochs: 5", name=name).spec, MNIST_DIGEST)
+    plan = make_plan(a_plan("hidden_width: [32, 64, 128]\nmax_epochs: 5", name=name).spec, MNIST)
     events: list[Event] = [Planned(plan.spec), RunStarted({"workers": 2})]
     for trial in plan.trials[:n_done]:
         accuracy = 0.9 + trial.recipe.hidden_widths[0] / 10_000 + trial.repeat / 1_000
@@ -242,7 +242,7 @@ def test_a_process_that_does_not_say_who_it_is_runs_all_the_same() -> None:
 def test_models_are_named_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """What fails and what is trained have the axes that vary in their names, in `status` and in `plan`."""
     monkeypatch.setattr(sys.modules[__name__], "_FILE", _FILE.replace("max_epochs: 5", "max_epochs: [5, 6]"))
-    plan = make_plan(a_plan("hidden_width: [32, 64, 128]\nmax_epochs: [5, 6]", name="grid").spec, MNIST_DIGEST)
+    plan = make_plan(a_plan("hidden_width: [32, 64, 128]\nmax_epochs: [5, 6]", name="grid").spec, MNIST)
     Path("grid.yaml").write_text(_FILE.format(name="grid"))
     events: list[Event] = [Planned(plan.spec), RunStarted({})]
     events += [Failed(plan.trials[0], Cause.DIVERGED, "diverged"), Started(plan.trials[2])]

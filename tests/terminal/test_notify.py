@@ -24,7 +24,7 @@ from mnist_sweep.errors import WorkersError
 from mnist_sweep.journal.events import Event, Planned, Record, RunEnded, RunStarted
 from mnist_sweep.journal.folder import Home
 from mnist_sweep.journal.journal_file import Journal
-from mnist_sweep.mnist.images import MNIST_DIGEST
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.sweep_plan import make_plan
 from mnist_sweep.sweepfile.sweep_file import load_spec
 from mnist_sweep.system.locks import locked
@@ -39,7 +39,7 @@ _HOME = Home(Path("output/tiny"))
 def _half_done() -> None:
     """A sweep of four trials, three of them done."""
     Path("tiny.yaml").write_text(_GRID)
-    plan = make_plan(load_spec(Path("tiny.yaml")), MNIST_DIGEST)
+    plan = make_plan(load_spec(Path("tiny.yaml")), MNIST)
     _HOME.create()
     events: list[Event] = [Planned(plan.spec), RunStarted({}), *map(finished, plan.trials[:3]), RunEnded()]
     with closing(Journal(_HOME.journal)) as journal:

@@ -33,8 +33,9 @@ def _shape(
     optimizer: str = "adam", n_training: int = _N, batch_size: int = _SIZE, widths: tuple[int, ...] = (12,)
 ) -> CompileKey:
     funcs = ("relu",) * len(widths)
-    recipe = a_recipe(hidden_widths=widths, hidden_funcs=funcs, batch_size=batch_size, optimizer=optimizer)
-    return CompileKey(recipe, n_training)
+    fraction = 1 - n_training / 60_000
+    values = {"batch_size": batch_size, "optimizer": optimizer, "validation_fraction": fraction}
+    return CompileKey(a_recipe(hidden_widths=widths, hidden_funcs=funcs, **values))
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,7 @@ jax()
 
 _N = 430  # four steps and a smaller one
 _DATA = some_images(600)
+_shape = partial(a_shape, n_train=600)
 _RICH = partial(small_net, normalised=True, dropout=0.2)
 Weights = list[npt.NDArray[Any]]
 
@@ -88,7 +89,7 @@ def _equal(a: Weights, b: Weights) -> bool:
 
 def _alone(backend: JaxBackend, seeds: Seeds, n_epochs: int) -> tuple[list[tuple[float, int]], Weights]:
     """The last epoch's loss and right answers, and the weights, of a lone training."""
-    program = backend.program(a_shape(_N), 1)
+    program = backend.program(_shape(_N), 1)
     program.reset(0, seeds)
     return _train(program, [seeds], *range(1, n_epochs + 1)), program.kept(0)
 
@@ -101,11 +102,11 @@ def _weights(model: Any) -> Weights:
 def test_evaluations_are_those_of_keras(rich: JaxBackend, n: int) -> None:
     """Loss and predictions on given images, and on all test images, are those of a Keras model with what is kept."""
     members, rng = _some(n), np.random.default_rng(8)
-    program = rich.program(a_shape(_N), n)
+    program = rich.program(_shape(_N), n)
     _begin(program, members)
     _train(program, members, 1)
     indices = np.stack([rng.permutation(600)[:170].astype(np.int32) for _ in members])
-    model = _RICH(a_shape(_N).recipe)
+    model = _RICH(_shape(_N).recipe)
     for i, seen in enumerate(program.validate(indices)):
         model.set_weights(program.kept(i))
         x, y = _DATA.x_train[indices[i]], _DATA.y_train[indices[i]]
@@ -120,7 +121,7 @@ def test_evaluations_are_those_of_keras(rich: JaxBackend, n: int) -> None:
 def test_what_is_kept_is_restored_and_nothing_else_remembered(rich: JaxBackend, n: int) -> None:
     """Kept weights and moving averages come back to the bit; a reset leaves nothing of the training before it."""
     members = _some(n)
-    program = rich.program(a_shape(_N), n)
+    program = rich.program(_shape(_N), n)
     _begin(program, members)
     _train(program, members, 1)
     kept, seen = program.kept(n - 1), program.test(n - 1).loss
@@ -137,7 +138,7 @@ def test_what_is_kept_is_restored_and_nothing_else_remembered(rich: JaxBackend, 
 def test_a_stack_of_one_gives_the_same_bits_always(rich: JaxBackend) -> None:
     """In a new program and in one that trained other stacks before."""
     seeds = _some(2)[1]
-    rich.program(a_shape(_N), 4)
+    rich.program(_shape(_N), 4)
     told, weights = _alone(rich, seeds, 2)
     expected, expected_weights = _alone(JaxBackend(_DATA), seeds, 2)
     assert expected == told
@@ -148,7 +149,7 @@ def test_nothing_but_rounding_comes_from_the_company(rich: JaxBackend) -> None:
     """Members of three in a stack filled up to four agree with their lone trainings, although the third diverges."""
     members = _some(3)
     lone = [_alone(rich, seeds, 1) for seeds in members[:2]]
-    program = rich.program(a_shape(_N), 3)
+    program = rich.program(_shape(_N), 3)
     assert 4 == program.n_members
     _begin(program, members)
     orders, rates = np.stack([_order(s, 1) for s in members]), np.stack([_rate(s) for s in members])
@@ -163,11 +164,11 @@ def test_nothing_but_rounding_comes_from_the_company(rich: JaxBackend) -> None:
 def test_a_member_goes_on_in_the_place_of_another(rich: JaxBackend) -> None:
     """Moved to the front of a smaller stack, it ends as it does alone: optimizer, masks and averages went with it."""
     members = _some(4)
-    program = rich.program(a_shape(_N), 4)
+    program = rich.program(_shape(_N), 4)
     _begin(program, members)
     _train(program, members, 1)
     program.move(3, 0)
-    program = rich.program(a_shape(_N), 1)
+    program = rich.program(_shape(_N), 1)
     assert 1 == program.n_members
     told = _train(program, members[3:], 2)
     moved = program.kept(0)
@@ -179,7 +180,7 @@ def test_a_member_goes_on_in_the_place_of_another(rich: JaxBackend) -> None:
 def test_a_rate_belongs_to_a_step_and_a_member() -> None:
     """A member whose rates are 0 stays; in the other the last, smaller batch alone moves the weights, by its rate."""
     keras = importlib.import_module("keras")
-    program, members = JaxBackend(_DATA).program(a_shape(_N, "sgd"), 2), _some(2)
+    program, members = JaxBackend(_DATA).program(_shape(_N, "sgd"), 2), _some(2)
     _begin(program, members)
     before = [program.kept(i) for i in range(2)]
     rates = np.zeros((2, 5), np.float32)
@@ -187,7 +188,7 @@ def test_a_rate_belongs_to_a_step_and_a_member() -> None:
     orders = np.stack([_order(s, 1) for s in members])
     program.train(orders, rates, [1] * len(members))
     assert _equal(before[0], program.kept(0))
-    model = build_model(a_shape(_N).recipe)
+    model = build_model(_shape(_N).recipe)
     model.set_weights(before[1])
     model.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
     last = orders[1][400:]
@@ -199,7 +200,7 @@ def test_a_rate_belongs_to_a_step_and_a_member() -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers_begin_as_keras_has_them_begin(name: str) -> None:
     """Also those whose slots begin as the weights."""
-    shape = a_shape(_N, name)
+    shape = _shape(_N, name)
     fresh = Network(shape.recipe, build_model(shape.recipe)).fresh(3).optimizer
     model = build_model(shape.recipe)
     initialize(model, initializer_seeds(model, 3))
@@ -227,7 +228,7 @@ def test_products_are_as_precise_as_the_recipe_says(
         return model
 
     monkeypatch.setattr(jax_program, "build_model", build)
-    program = JaxBackend(_DATA).program(a_shape(_N, precision=precision), 1)
+    program = JaxBackend(_DATA).program(_shape(_N, precision=precision), 1)
     program.reset(0, _some(1)[0])
     ((loss, _),) = _train(program, _some(1), 1)
     program.test(0)
@@ -251,7 +252,7 @@ def test_where_memory_is_short_the_stack_is_halved(monkeypatch: pytest.MonkeyPat
         return True
 
     monkeypatch.setattr(JaxProgram, "_prepare", prepare)
-    backend, shape, members = JaxBackend(_DATA), a_shape(_N), _some(4)
+    backend, shape, members = JaxBackend(_DATA), _shape(_N), _some(4)
     program = backend.program(shape, 16)
     assert 4 == program.n_members
     _begin(program, members)
@@ -260,7 +261,7 @@ def test_where_memory_is_short_the_stack_is_halved(monkeypatch: pytest.MonkeyPat
     assert 2 == backend.program(shape, 4).n_members
     most = 0
     with pytest.raises(MemoryError, match="no room for 1 model of"):
-        backend.program(a_shape(200), 2)
+        backend.program(_shape(200), 2)
 
 
 def test_the_shapes_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,14 +269,14 @@ def test_the_shapes_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jax_program, "_MAX_PROGRAMS", 2)
     monkeypatch.setattr(JaxProgram, "_prepare", lambda program, size: program._epochs.setdefault(size, size) is None)
     backend = JaxBackend(_DATA)
-    first = backend.program(a_shape(100), 1)
-    backend.program(a_shape(200), 1)
-    assert first is backend.program(a_shape(100), 1)
-    second = backend.program(a_shape(300), 1)
-    assert first is backend.program(a_shape(100), 2)
-    assert second is backend.program(a_shape(300), 1)
-    backend.program(a_shape(200), 1)
-    assert first is not backend.program(a_shape(100), 1)
+    first = backend.program(_shape(100), 1)
+    backend.program(_shape(200), 1)
+    assert first is backend.program(_shape(100), 1)
+    second = backend.program(_shape(300), 1)
+    assert first is backend.program(_shape(100), 2)
+    assert second is backend.program(_shape(300), 1)
+    backend.program(_shape(200), 1)
+    assert first is not backend.program(_shape(100), 1)
 
 
 def test_tensorflow_is_not_needed() -> None:

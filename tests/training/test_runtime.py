@@ -16,14 +16,14 @@ _TRAIN = """
 import json
 from builders import a_recipe
 from mnist_sweep.plan.recipe import Seeds, Trial
-from mnist_sweep.mnist.images import MNIST_DIGEST
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.mnist.sources import load
 from mnist_sweep.training.tensorflow_program import TensorFlowBackend
 from mnist_sweep.training.trainer import Trainer
 
 recipe = a_recipe(max_epochs=1, validation_fraction=0.95, hidden_funcs=("relu", "tanh"), batch_size=100)
 data = load()
-*_, finished = Trainer(data, TensorFlowBackend(data))((Trial(recipe, 1, Seeds(11, 100, 100), MNIST_DIGEST, 2),))
+*_, finished = Trainer(data, TensorFlowBackend(data))((Trial(recipe, 1, Seeds(11, 100, 100), MNIST.digest, 2),))
 print(json.dumps([finished.result.curves.train_loss, finished.result.curves.val_loss, finished.result.test_loss]))
 """
 

@@ -17,13 +17,15 @@ import pytest
 
 from builders import a_recipe
 from mnist_sweep.journal.events import Cause, Failed, Finished, Progress, Record, Started, record_to_dict
-from mnist_sweep.mnist.images import MNIST_DIGEST, Mnist
+from mnist_sweep.mnist.images import Mnist
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.keras_names import ACTIVATIONS, OPTIMIZERS
 from mnist_sweep.plan.recipe import CompileKey, EarlyStopping, Seeds, Trial, loop_version
 from mnist_sweep.training.fingerprint import fingerprint
 from mnist_sweep.training.program import Evaluation
 from mnist_sweep.training.tensorflow_program import TensorFlowBackend, TensorFlowProgram
 from mnist_sweep.training.trainer import Trainer, epoch_order, learning_rates, split
+from reference import some_images
 
 Ints = npt.NDArray[np.int32]
 
@@ -38,7 +40,7 @@ def trainer(mnist: Mnist) -> Trainer:
 
 def _trial(seeds: Seeds = _SEEDS, **changes: Any) -> Trial:
     recipe = a_recipe(**{"hidden_widths": (16,), "hidden_funcs": ("relu",), "max_epochs": 2, **changes})
-    return Trial(recipe, 1, seeds, MNIST_DIGEST, loop_version(recipe))
+    return Trial(recipe, 1, seeds, MNIST.digest, loop_version(recipe, MNIST.n_train))
 
 
 def _finish(trainer: Callable[[tuple[Trial, ...]], Any], trial: Trial) -> Finished:
@@ -94,6 +96,16 @@ def test_equal_trials_give_equal_bits_whatever_came_before(mnist: Mnist, trainer
     _finish(trainer, _trial(batch_size=1000, optimizer="rmsprop"))
     assert first == _bits(_finish(trainer, trial))
     assert first == _bits(_finish(Trainer(mnist, TensorFlowBackend(mnist)), trial))
+
+
+def test_the_number_of_images_is_that_of_the_data() -> None:
+    """On 2,500 images a trial holds out 250 of them, trains on the rest, and is tested on the 700 test images."""
+    data = some_images(2_500, 700)
+    result = _finish(Trainer(data, TensorFlowBackend(data)), _trial(batch_size=100)).result
+    assert 700 == sum(map(sum, result.confusion))
+    counts = [(result.curves.train_accuracy, 2_250), (result.curves.val_accuracy, 250), ((result.test_accuracy,), 700)]
+    for accuracies, n in counts:
+        assert all(value is not None and (value * n).is_integer() for value in accuracies)
 
 
 @pytest.mark.parametrize("seeds", [Seeds(12, 100, 100), Seeds(11, 101, 100), Seeds(11, 100, 101)])
@@ -300,7 +312,7 @@ def test_results_say_how_they_were_trained(trainer: Trainer) -> None:
 
 def test_a_rate_for_each_step() -> None:
     """Every step of an epoch has the recipe's learning rate, the one with the partial batch too."""
-    rates = learning_rates(a_recipe(batch_size=130, validation_fraction=0.1, learning_rate=0.003))
+    rates = learning_rates(a_recipe(batch_size=130, learning_rate=0.003), 54_000)
     assert [np.float32(0.003)] * 416 == rates.tolist()
 
 

@@ -20,7 +20,7 @@ def next_steps(summary: Summary, home: str) -> list[str]:
         steps.append(f"{counted(n_failed, 'trial')} failed: full.xlsx says why; --retry-failed trains again.")
     if n_left:
         return steps
-    if summary.spec.repeats == 1:
+    if not summary.is_repeated:
         return [
             *steps,
             "Set repeats to 3 and run again: what is trained is kept, and luck can be told from a difference.",

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from mnist_sweep.analysis.effects import AxisEffect, Level
 from mnist_sweep.analysis.metrics import CHOSEN_BY
 from mnist_sweep.analysis.noise import MOST_REPEATS, POWER, largest_tie, pooled_noise
-from mnist_sweep.analysis.summary import Confirmed, Ranking, Standing, Summary, known_values, spread_of
-from mnist_sweep.analysis.wording import amount_words, complete_words, listed, metric_words
+from mnist_sweep.analysis.summary import Confirmed, Ranking, Standing, Summary, known_values, same_repeats
+from mnist_sweep.analysis.wording import amount_words, complete_words, listed, metric_words, repeats_words
 from mnist_sweep.plan.axes import axis_name_words, axis_value, axis_value_words, recipe_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.recipe import Recipe
@@ -52,7 +52,7 @@ def _luck_of_the_first(summary: Summary) -> str:
     first = again.get(summary.ranked[0].recipe)
     if first is None:
         return f"The highest of {n} is likely rated too high: train it again (mnist-sweep confirm)." if n > 1 else ""
-    best = max(again.values(), key=lambda one: spread_of(one.rows, CHOSEN_BY).mean)
+    best = max(again.values(), key=lambda one: one.spread(CHOSEN_BY).mean)
     times = "once" if first.n_finished == 1 else counted(first.n_finished, "time")
     told = f"Trained again {times} it got {_confirmed_words(first)}"
     if best is first:
@@ -62,14 +62,15 @@ def _luck_of_the_first(summary: Summary) -> str:
 
 
 def _confirmed_words(confirmed: Confirmed) -> str:
-    return amount_words(CHOSEN_BY, spread_of(confirmed.rows, CHOSEN_BY).mean)
+    return amount_words(CHOSEN_BY, confirmed.spread(CHOSEN_BY).mean)
 
 
 def _verdict(summary: Summary, first: Confirmed, best: Confirmed) -> str:
     """Whether fresh trainings put another combination before the choice, by Tukey's test of all that were confirmed."""
-    groups = [known_values(one.rows, CHOSEN_BY) for one in summary.confirmed if one.n_finished]
-    noise = pooled_noise(groups)
-    behind = spread_of(best.rows, CHOSEN_BY).mean - spread_of(first.rows, CHOSEN_BY).mean
+    fresh = [one.rows for one in summary.confirmed if one.n_finished]
+    groups = [known_values(rows, CHOSEN_BY) for rows in fresh]
+    noise = pooled_noise(groups, paired=same_repeats(fresh))
+    behind = best.spread(CHOSEN_BY).mean - first.spread(CHOSEN_BY).mean
     if noise is None:
         return "too few fresh trainings to tell."
     luck = largest_tie(noise, len(groups), first.n_finished, best.n_finished)
@@ -85,15 +86,16 @@ def interval_words(metric: str, standing: Standing) -> str:
 
 
 def _sureness(summary: Summary, ranking: Ranking) -> str:
-    n, repeats = len(ranking.standings), summary.spec.repeats
-    if n == 1:
+    if len(ranking.standings) == 1:
         return ""
     if ranking.noise is None or ranking.telling is None:
         return "With one repeat nothing can be told about luck: set repeats to 3 or more and run again."
-    luck = f"the luck of {counted(repeats, 'repeat')} ({amount_words(ranking.metric, ranking.telling)})"
+    luck = f"the luck of {repeats_words(summary.ranked)}"
     if len(ranking.tied) == 1:
-        behind = amount_words(ranking.metric, ranking.standings[1].behind)
-        return f"Nothing else is as good: the next is behind by {behind}, more than {luck}."
+        second = ranking.standings[1]
+        behind, margin = (amount_words(ranking.metric, amount or 0.0) for amount in (second.behind, second.margin))
+        return f"Nothing else is as good: the next is behind by {behind}, more than {luck} ({margin})."
+    luck = f"{luck} ({amount_words(ranking.metric, ranking.telling)})"
     smallest = min(ranking.tied, key=lambda standing: standing.combination.recipe.n_parameters)
     sentence = f"{_tied_words(ranking)}: behind by no more than {luck}."
     if smallest.rank == 1:
@@ -134,7 +136,7 @@ def noise_words(summary: Summary, metric: str = CHOSEN_BY) -> str:
     return (
         f"Seed noise: trained with other seeds, a combination's {metric_words(metric)} differs by "
         f"{amount_words(metric, ranking.noise.s)} (standard deviation, {freedom}). "
-        f"With {counted(summary.spec.repeats, 'repeat')} each, two of these {len(ranking.standings)} differ beyond "
+        f"With {repeats_words(summary.ranked)} each, two of these {len(ranking.standings)} differ beyond "
         f"luck from {amount_words(metric, ranking.telling)} on."
     )
 
@@ -152,13 +154,17 @@ def power_words(summary: Summary) -> str:
         f"To tell the first two apart in a test of their own takes {count} repeats of each, if their difference of "
         f"{behind} is real (power {POWER:g})."
     )
-    few = needed is not None and needed <= summary.spec.repeats and ranking.standings[1].tied
+    few = (
+        needed is not None
+        and needed <= min(one.spread.n for one in ranking.standings[:2])
+        and ranking.standings[1].tied
+    )
     return sentence + (f" The ranking asks for more, since it compares {len(ranking.standings)}." if few else "")
 
 
 def axis_sentences(summary: Summary, metric: str = CHOSEN_BY) -> list[str]:
     """For each axis that is varied, what its values did, as far as the repeats can tell."""
-    if summary.spec.repeats == 1:
+    if not summary.is_repeated:
         return []
     found = summary.effects(metric)
     return [
@@ -186,7 +192,7 @@ def _axis(summary: Summary, effect: AxisEffect, within: int | None, metric: str)
     if not worse:
         largest = max(level.behind for level in levels)
         yield (
-            f"{name.capitalize()}{where} made no difference that {counted(summary.spec.repeats, 'repeat')} can tell "
+            f"{name.capitalize()}{where} made no difference that {repeats_words(summary.ranked)} can tell "
             f"(at most {amount_words(metric, largest)} between {listed(map(say, levels))})."
         )
         return
@@ -222,7 +228,7 @@ def droppable(summary: Summary) -> list[tuple[AxisEffect, Level]]:
 
 def drop_sentences(summary: Summary) -> list[str]:
     """Which values are safe to drop; nothing is while trials are left."""
-    if summary.spec.repeats == 1 or summary.unfinished or not summary.effects().axes:
+    if not summary.is_repeated or summary.unfinished or not summary.effects().axes:
         return []
     dropped = [
         f"{axis_name_words(effect.axis)} {axis_value_words(effect.axis, level.value)}"
@@ -263,7 +269,7 @@ def images_words(summary: Summary) -> list[str]:
     if pairs:
         told = "; ".join(
             f"repeat {i}: {pair.only_first} and {pair.only_second}, p {_p_words(pair.p)}"
-            for i, pair in enumerate(pairs[:_FEW], start=1)
+            for i, pair in list(pairs.items())[:_FEW]
         )
         sentences.append(
             "Test images that only the first misreads, and that only the second does, which says how they compare in "

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -172,9 +173,12 @@ def _is_nested(values: Sequence[Hashable]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A metric of all combinations: (n combinations, as many repeats each), its noise, and whether more is better.
+    """A metric of all combinations, each with its repeats, its noise, and whether more is better.
 
-    The noise is pooled over all of these combinations, since the means of an axis run over all of them.
+    The noise is pooled over all of these combinations, since the means of an axis run over all of them. A combination
+    counts like any other however many repeats it has: the analysis is that of unweighted means, in which a mean over
+    fewer repeats is less certain. With as many repeats each it is the usual one.
+    https://en.wikipedia.org/wiki/Analysis_of_variance#Unbalanced_designs
     """
 
     results: Sequence[Sequence[float]]
@@ -186,8 +190,8 @@ def effects(design: Design, measured: Sequence[Measured]) -> list[Effects]:
     """What mattered for each of these metrics; together, since they share the design's decompositions."""
     import numpy as np
 
-    cells = [np.asarray(one.results, dtype=np.float64) for one in measured]
-    means = np.stack([cell.mean(axis=1) for cell in cells], axis=1)
+    cells = [_Cells.of(one.results) for one in measured]
+    means = np.stack([one.means for one in cells], axis=1)
     sources = _sources(design, means) if any(one.noise for one in measured) else []
     return [
         Effects(
@@ -200,7 +204,36 @@ def effects(design: Design, measured: Sequence[Measured]) -> list[Effects]:
     ]
 
 
-def _axis_effect(design: Design, axis: str, cells: Floats, noise: Noise | None, *, higher: bool) -> AxisEffect:
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """The results of all combinations, weighted so that those of one count as much as those of another.
+
+    Attributes:
+        means: (n combinations,) float64.
+        weights: (n combinations,) float64; of each training, 1 with as many repeats each.
+        repeats: their harmonic mean: what the usual formulas take where combinations have different numbers of them.
+        total: the weighted sum of squares of all trainings around their weighted mean.
+    """
+
+    means: Floats
+    weights: Floats
+    repeats: float
+    total: float
+
+    @classmethod
+    def of(cls, results: Sequence[Sequence[float]]) -> _Cells:
+        """The results of each combination."""
+        import numpy as np
+
+        sizes = [len(values) for values in results]
+        repeats = float(len(sizes) / sum(Fraction(1, n) for n in sizes))
+        weights = repeats / np.array(sizes)
+        each, values = np.repeat(weights, sizes), np.concatenate([np.asarray(values) for values in results])
+        total = float((each * (values - (each * values).sum() / each.sum()) ** 2).sum())
+        return cls(np.array([np.mean(values) for values in results]), weights, repeats, total)
+
+
+def _axis_effect(design: Design, axis: str, cells: _Cells, noise: Noise | None, *, higher: bool) -> AxisEffect:
     """Adjusted means (least squares means) of an additive model: plain means where the grid has no holes."""
     import numpy as np
 
@@ -210,8 +243,9 @@ def _axis_effect(design: Design, axis: str, cells: Floats, noise: Noise | None, 
     rest, own = design.matrix(others), np.eye(len(keys))[[keys.index(level) for level in levels]]
     x = np.hstack([rest, own])
     pseudo = np.linalg.pinv(x)
-    inverse, estimable = pseudo @ pseudo.T, pseudo @ x
-    beta = pseudo @ cells.mean(axis=1)
+    scaled = pseudo * np.sqrt(cells.weights)
+    inverse, estimable = scaled @ scaled.T, pseudo @ x
+    beta = pseudo @ cells.means
 
     def weights(i: int) -> Floats:  # what the adjusted mean of level i is made of
         within = keys[i][0]
@@ -219,7 +253,7 @@ def _axis_effect(design: Design, axis: str, cells: Floats, noise: Noise | None, 
         return np.hstack([rest[rows].mean(axis=0), np.eye(len(keys))[i]])
 
     c = [weights(i) for i in range(len(keys))]
-    variance = noise.s**2 / cells.shape[1] if noise else 0.0
+    variance = noise.s**2 / cells.repeats if noise else 0.0
 
     def error(contrast: Floats) -> float:
         return math.sqrt(max(0.0, variance * float(contrast @ inverse @ contrast)))
@@ -266,20 +300,19 @@ def _sources(design: Design, means: Floats) -> list[tuple[tuple[str, ...], str, 
     return [*sources, ((), SEEDS, between, design.n - 1)]
 
 
-def _shares(sources: list[tuple[tuple[str, ...], str, float, int]], cells: Floats, noise: Noise) -> tuple[Share, ...]:
+def _shares(sources: list[tuple[tuple[str, ...], str, float, int]], cells: _Cells, noise: Noise) -> tuple[Share, ...]:
     """ω² = (SS − df·MSE) / (SS_total + MSE), https://en.wikipedia.org/wiki/Effect_size#Omega-squared_(%CF%892).
 
     η² = SS / SS_total would give an axis that does nothing its share of the noise; ω² takes that off, and is clipped at
     0. A repeat's seeds do something to all combinations alike: that counts as seed noise, which is what the model of
     all combinations leaves, so the shares add up to 1 where nothing is clipped and the grid has no holes.
     """
-    repeats, mse = cells.shape[1], noise.s**2
-    total = float(((cells - cells.mean()) ** 2).sum())
-    if not total:
+    mse = noise.s**2
+    if not cells.total:
         return ()
     shares = []
     for names, label, ss, df in sources:
-        omega2 = (repeats * ss - df * mse) / (total + mse)
+        omega2 = (cells.repeats * ss - df * mse) / (cells.total + mse)
         omega2 = 1 - omega2 if label == SEEDS else omega2
         shares.append(Share(names, label, min(1.0, max(0.0, omega2))))
     return tuple(shares)

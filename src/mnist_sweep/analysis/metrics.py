@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mnist_sweep.journal.events import Curves, Result
-from mnist_sweep.plan.recipe import N_TEST_IMAGES, N_TRAINING_IMAGES, Recipe
+from mnist_sweep.plan.data_set import DataSet
+from mnist_sweep.plan.recipe import Recipe
 
 
 class Quantity(StrEnum):
@@ -62,7 +63,7 @@ class Metric:
         header: its header in the workbooks.
         note: what it is, as the beginning of a sentence.
         of: reads it from a result; None where it was not finite.
-        n_images: accuracies are counts over so many images.
+        n_images: accuracies are counts over so many images, for a recipe on a data set.
         json_name: its key in JSON where that has a unit; empty: its name.
     """
 
@@ -72,7 +73,7 @@ class Metric:
     quantity: Quantity
     note: str
     of: Callable[[Result], float | None]
-    n_images: Callable[[Recipe], int] | None = None
+    n_images: Callable[[Recipe, DataSet], int] | None = None
     json_name: str = ""
 
     @property
@@ -109,7 +110,7 @@ def train_seconds(curves: Curves) -> float:
     return sum(second or 0.0 for second in curves.seconds)
 
 
-def _kept(name: str, more: str, n_images: Callable[[Recipe], int] | None = None) -> Metric:
+def _kept(name: str, more: str, n_images: Callable[[Recipe, DataSet], int] | None = None) -> Metric:
     """What a curve is in the epoch whose weights are kept."""
     curve = CURVES[name]
     note = f"{curve.words.capitalize()} of the epoch whose weights are kept{more}"
@@ -134,7 +135,7 @@ METRICS: Mapping[str, Metric] = {
             Quantity.ACCURACY,
             "Part of the test images read rightly, by the kept weights",
             lambda result: result.test_accuracy,
-            lambda _: N_TEST_IMAGES,
+            lambda _, data: data.n_test,
         ),
         Metric(
             "test_loss",
@@ -162,9 +163,9 @@ METRICS: Mapping[str, Metric] = {
             lambda result: result.test_loss * train_seconds(result.curves),
             json_name="test_loss_times_train_time_s",
         ),
-        _kept("val_accuracy", ", which the choice goes by", lambda recipe: recipe.n_validation),
+        _kept("val_accuracy", ", which the choice goes by", lambda recipe, data: recipe.n_validation(data.n_train)),
         _kept("val_loss", ""),
-        _kept("train_accuracy", ", measured while it trained", lambda recipe: N_TRAINING_IMAGES - recipe.n_validation),
+        _kept("train_accuracy", ", measured while it trained", lambda recipe, data: recipe.n_training(data.n_train)),
         _kept("train_loss", ", measured while it trained"),
         Metric(
             "epochs",

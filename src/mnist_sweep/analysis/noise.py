@@ -52,15 +52,16 @@ class Disagreement:
 def pooled_noise(groups: Sequence[Sequence[float]], *, paired: bool = True) -> Noise | None:
     """Seed noise pooled over combinations; None where no combination has two repeats.
 
-    With as many repeats in every group: the residual of the additive model combination + repeat. A repeat's seeds are
-    the same in every combination, so what they do to all alike is no noise between combinations.
+    Paired, with as many repeats in every group: the residual of the additive model combination + repeat. A repeat's
+    seeds are the same in every combination, so what they do to all alike is no noise between combinations.
     https://www.itl.nist.gov/div898/handbook/prc/section4/prc438.htm
     Else: the variance within the groups, https://www.itl.nist.gov/div898/handbook/prc/section4/prc432.htm
 
     Args:
-        groups: for each combination its value in each repeat; the same position is the same repeat.
-        paired: whether what repeats do to all alike is no noise: between combinations of one sweep it cancels, in a
-            mean by itself and between sweeps with other seeds it does not.
+        groups: for each combination its value in each repeat; paired, the same position is the same repeat.
+        paired: whether what repeats do to all alike is no noise: between combinations that have the same repeats it
+            cancels. In a mean by itself, between sweeps with other seeds, and between combinations of which one has
+            repeats that the other lacks, it does not.
     """
     k, sizes = len(groups), {len(group) for group in groups}
     shared = paired and k > 1 and len(sizes) == 1

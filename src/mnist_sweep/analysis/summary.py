@@ -31,7 +31,8 @@ from mnist_sweep.analysis.noise import (
 from mnist_sweep.journal.events import Curves, Failed, Finished, Result
 from mnist_sweep.journal.ledger import Ledger, Outcome, Run
 from mnist_sweep.plan.axes import AXES, axis_value
-from mnist_sweep.plan.recipe import N_TEST_IMAGES, Recipe, Trial
+from mnist_sweep.plan.data_set import DataSet
+from mnist_sweep.plan.recipe import Recipe, Trial
 from mnist_sweep.plan.sweep_plan import EACH_REPEAT, Plan, SweepSpec, confirmation
 
 
@@ -102,10 +103,11 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """A recipe with its repeats."""
+    """A recipe with its repeats on a data set; another may have more of them or fewer."""
 
     recipe: Recipe
     rows: tuple[Row, ...]
+    data: DataSet
 
     def n(self, status: Status) -> int:
         """How many repeats have this status."""
@@ -127,7 +129,7 @@ class Combination:
         Raises:
             statistics.StatisticsError: when none has.
         """
-        return spread_of(self.rows, metric)
+        return _spread_of(self.rows, metric, self.data)
 
     def values(self, metric: str) -> list[float]:
         """A metric in each finished repeat."""
@@ -140,17 +142,19 @@ def known_values(rows: Iterable[Row], metric: str) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def spread_of(rows: Sequence[Row], metric: str) -> Spread:
-    """Mean and sample standard deviation of a metric over the finished ones of these rows of one recipe; one must have.
+def same_repeats(combinations: Iterable[Iterable[Row]]) -> bool:
+    """Whether the same repeats finished in all of these combinations, given by their rows."""
+    return len({tuple(row.trial.repeat for row in rows if row.result) for rows in combinations}) <= 1
 
-    Raises:
-        statistics.StatisticsError: when none has.
-    """
+
+def _spread_of(rows: Sequence[Row], metric: str, data: DataSet) -> Spread:
+    """Mean and sample standard deviation of a metric over the finished ones of these rows of one recipe."""
     known = known_values(rows, metric)
-    return Spread(_mean(rows[0].trial.recipe, metric, known), stdev(known) if len(known) > 1 else None, len(known))
+    mean = _mean(rows[0].trial.recipe, metric, known, data)
+    return Spread(mean, stdev(known) if len(known) > 1 else None, len(known))
 
 
-def _mean(recipe: Recipe, metric: str, values: Sequence[float]) -> float:
+def _mean(recipe: Recipe, metric: str, values: Sequence[float], data: DataSet) -> float:
     """The mean of a metric; of accuracies that of their counts, so that equal means are equal numbers.
 
     The counts are whole numbers, and their quotient is rounded once: means can be compared as if they were exact.
@@ -158,7 +162,7 @@ def _mean(recipe: Recipe, metric: str, values: Sequence[float]) -> float:
     counted_over = METRICS[metric].n_images
     if counted_over is None or not values:
         return fmean(values)
-    n_images = counted_over(recipe)
+    n_images = counted_over(recipe, data)
     return sum(round(value * n_images) for value in values) / (n_images * len(values))
 
 
@@ -195,7 +199,8 @@ class Ranking:
     Attributes:
         noise: pooled over the leading half by validation (at least 10 combinations, or all): hopeless combinations
             spread far wider than good ones. None with one repeat.
-        telling: the smallest difference that these repeats can tell; None with one repeat or one combination.
+        telling: the smallest difference that these repeats can tell, for two combinations that have the fewest; None
+            with one repeat or one combination.
     """
 
     metric: str
@@ -207,6 +212,11 @@ class Ranking:
     def tied(self) -> tuple[Standing, ...]:
         """The first and all that may be as good."""
         return tuple(standing for standing in self.standings if standing.tied)
+
+    @property
+    def tie(self) -> float | None:
+        """Up to how far behind the first others are tied; None where that depends on how many repeats they have."""
+        return self.telling if len({standing.margin for standing in self.standings}) == 1 else None
 
     @property
     def repeats_needed(self) -> int | None:
@@ -230,9 +240,17 @@ class Confirmed:
         """How many of its confirmations finished."""
         return sum(row.status is Status.FINISHED for row in self.rows)
 
+    def spread(self, metric: str) -> Spread:
+        """Mean and sample standard deviation of a metric over the fresh trainings; at least one must have finished.
+
+        Raises:
+            statistics.StatisticsError: when none has.
+        """
+        return _spread_of(self.rows, metric, self.combination.data)
+
     def drop(self, metric: str) -> float:
         """How much worse the fresh trainings are than the selected ones; negative where they are better."""
-        drop = self.combination.spread(metric).mean - spread_of(self.rows, metric).mean
+        drop = self.combination.spread(metric).mean - self.spread(metric).mean
         return drop if METRICS[metric].higher_is_better else -drop
 
 
@@ -263,7 +281,7 @@ class Summary:
 
     @property
     def rows(self) -> Iterable[Row]:
-        """All trials in plan order."""
+        """All trials, those of a combination together."""
         return (row for combination in self.combinations for row in combination.rows)
 
     def n(self, status: Status) -> int:
@@ -284,6 +302,16 @@ class Summary:
     def cut(self) -> tuple[Combination, ...]:
         """The combinations of which max_epochs ended a training before early stopping did, the best first."""
         return tuple(combination for combination in (*self.ranked, *self.incomplete) if combination.n_cut)
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether any combination is trained more than once: else nothing can be told about luck."""
+        return any(len(combination.rows) > 1 for combination in self.combinations)
+
+    @property
+    def paired(self) -> bool:
+        """Whether all that are compared have the same repeats: what a repeat does to all alike cancels then."""
+        return same_repeats(combination.rows for combination in self.ranked)
 
     @property
     def stops_early(self) -> bool:
@@ -328,9 +356,9 @@ class Summary:
         if metric == CHOSEN_BY:
             ordered = list(self.ranked)
         leading = [combination.values(metric) for combination in self.leading]
-        noise = pooled_noise(leading)
+        noise = pooled_noise(leading, paired=self.paired)
         alone = pooled_noise(leading, paired=False) if self.spec.seeds.split_seed == EACH_REPEAT else noise
-        own = own_spreads([combination.values(metric) for combination in ordered], leading)
+        own = own_spreads([combination.values(metric) for combination in ordered], leading if self.paired else ())
         spreads = [combination.spread(metric) for combination in ordered]
 
         def standing(i: int) -> Standing:
@@ -341,7 +369,8 @@ class Summary:
             unstable = bool(noise and own[i] > UNSTABLE * noise.s + ROUNDING)
             return Standing(ordered[i], i + 1, spread, behind, margin, width, unstable)
 
-        telling = largest_tie(noise, len(ordered), spreads[0].n, spreads[0].n) if noise and len(ordered) > 1 else None
+        fewest = min((spread.n for spread in spreads), default=0)
+        telling = largest_tie(noise, len(ordered), fewest, fewest) if noise and len(ordered) > 1 else None
         return Ranking(metric, tuple(standing(i) for i in range(len(ordered))), noise, telling)
 
     def effects(self, metric: str = CHOSEN_BY) -> Effects:
@@ -356,26 +385,25 @@ class Summary:
         measured = []
         for metric in RANKED:
             results = [combination.values(metric) for combination in complete]
-            noise = pooled_noise(results) if len(results) > 1 else None
+            noise = pooled_noise(results, paired=self.paired) if len(results) > 1 else None
             measured.append(Measured(results, noise, METRICS[metric].higher_is_better))
         design = Design([combination.recipe for combination in complete])
         return dict(zip(RANKED, effects(design, measured), strict=True))
 
     def images(self, combination: Combination) -> Interval:
         """A combination's accuracy on all images of this kind, 95%: Wilson's interval."""
-        return images_interval(combination.spread("test_accuracy").mean, N_TEST_IMAGES)
+        return images_interval(combination.spread("test_accuracy").mean, combination.data.n_test)
 
     @property
-    def first_against_second(self) -> tuple[Disagreement, ...]:
-        """For each repeat, the test images that one alone of the first two combinations misreads."""
+    def first_against_second(self) -> Mapping[int, Disagreement]:
+        """For each repeat that both have, the test images that one alone of the first two combinations misreads."""
         if len(self.ranked) < 2:  # noqa: PLR2004  two are compared
-            return ()
-        pairs = zip(self.ranked[0].rows, self.ranked[1].rows, strict=True)
-        return tuple(
-            disagreement({i for i, _ in a.result.wrong}, {i for i, _ in b.result.wrong})
-            for a, b in pairs
-            if a.result and b.result
+            return {}
+        first, second = (
+            {row.trial.repeat: {i for i, _ in row.result.wrong} for row in combination.rows if row.result}
+            for combination in self.ranked[:2]
         )
+        return {repeat: disagreement(first[repeat], second[repeat]) for repeat in first if repeat in second}
 
 
 CHOICE, LEADING = "CHOICE BY VALIDATION", "LEADING SO FAR"
@@ -383,11 +411,10 @@ CHOICE, LEADING = "CHOICE BY VALIDATION", "LEADING SO FAR"
 
 def summarize(plan: Plan, ledger: Ledger) -> Summary:
     """The summary of a plan's outcomes."""
-    rows = [Row(trial, ledger.outcomes.get(trial.key), ledger.attempts[trial.key]) for trial in plan.trials]
-    size = plan.spec.repeats
-    combinations = tuple(
-        Combination(recipe, tuple(rows[i * size : (i + 1) * size])) for i, recipe in enumerate(plan.combinations)
-    )
+    rows: dict[Recipe, list[Row]] = {recipe: [] for recipe in plan.combinations}
+    for trial in plan.trials:
+        rows[trial.recipe].append(Row(trial, ledger.outcomes.get(trial.key), ledger.attempts[trial.key]))
+    combinations = tuple(Combination(recipe, tuple(own), plan.data) for recipe, own in rows.items())
     picks = _picks(combinations)
     confirmed = _confirmed(plan, combinations, ledger)
     runs, executions = tuple(ledger.runs), tuple(ledger.executions)

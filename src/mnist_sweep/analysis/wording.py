@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Container, Iterable
+from dataclasses import replace
 from typing import Any
 
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS
-from mnist_sweep.analysis.summary import Combination, Spread, Status, Summary, spread_of
+from mnist_sweep.analysis.summary import Combination, Confirmed, Spread, Status, Summary
 from mnist_sweep.journal.events import BFLOAT16, Failed, Finished
 from mnist_sweep.plan.axes import recipe_words, widths_words
 from mnist_sweep.plan.counts import counted
@@ -109,6 +110,13 @@ def complete_words(summary: Summary) -> str:
     return f"{n:,} of {of_all} {'has all its' if n == 1 else 'have all their'} repeats"
 
 
+def repeats_words(combinations: Iterable[Combination]) -> str:
+    """How many repeats each of these combinations has in the plan: 3 repeats, 2 to 4 repeats."""
+    sizes = [len(combination.rows) for combination in combinations]
+    fewest, most = min(sizes), max(sizes)
+    return counted(most, "repeat") if fewest == most else f"{fewest:,} to {counted(most, 'repeat')}"
+
+
 def leader_words(summary: Summary) -> str:
     """Who leads by validation for a narrow terminal: the figure first."""
     if not summary.picks:
@@ -123,15 +131,16 @@ _CONFIRMING = 5
 def confirming_words(summary: Summary, trials: Collection[Trial]) -> str:
     """A line for each combination that these trials confirm: how many are done, their mean, and what it had before."""
     wanted, fresh = Counter(trial.recipe for trial in trials), frozenset(trials)
-    rows = {one.combination.recipe: one.rows for one in summary.confirmed}
+    confirmed = {one.combination.recipe: one for one in summary.confirmed}
     lines = []
     for combination in summary.ranked:
         n = wanted[combination.recipe]
-        done = [row for row in rows.get(combination.recipe, ()) if row.trial in fresh and row.result]
-        now = f", validation {spread_words(spread_of(done, CHOSEN_BY))}" if done else ""
+        known = confirmed.get(combination.recipe, Confirmed(combination, ()))
+        done = replace(known, rows=tuple(row for row in known.rows if row.trial in fresh and row.result))
+        now = f", validation {spread_words(done.spread(CHOSEN_BY))}" if done.rows else ""
         before = spread_words(combination.spread(CHOSEN_BY))
         name = recipe_words(combination.recipe, summary.spec.varied)
-        lines += [f"confirming {len(done)} of {n}{now} (was {before}): {name}"] if n else []
+        lines += [f"confirming {len(done.rows)} of {n}{now} (was {before}): {name}"] if n else []
     more = [f"and {len(lines) - _CONFIRMING} more"] if len(lines) > _CONFIRMING else []
     return "\n".join([*lines[:_CONFIRMING], *more])
 

@@ -14,6 +14,7 @@ from mnist_sweep.errors import JournalCorruptError, UsageError
 from mnist_sweep.journal.folder import Home, existing_home
 from mnist_sweep.journal.journal_file import read_records
 from mnist_sweep.journal.ledger import Ledger, recorded_plan, replay
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.sweep_plan import MAX_RECORDED_TRIALS, Plan, SweepSpec, count_points, make_plan
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ def summary_of(home: Path) -> Summary:
 
 def recorded_plan_of(ledger: Ledger, home: Home) -> Plan:
     """The plan that the journal holds, for the data and by the training loops that its outcomes came from."""
-    from mnist_sweep.mnist.images import MNIST_DIGEST
-
     if ledger.spec is None:
         raise UsageError(f"{home.path}: nothing was planned here yet; run a sweep file first")
     try:
@@ -38,7 +37,7 @@ def recorded_plan_of(ledger: Ledger, home: Home) -> Plan:
         if n_trials > MAX_RECORDED_TRIALS:
             msg = f"{home.journal}: its plan asks for more than {MAX_RECORDED_TRIALS:,} trials; restore the file"
             raise JournalCorruptError(msg)
-        return recorded_plan(ledger.spec, ledger, MNIST_DIGEST)
+        return recorded_plan(ledger.spec, ledger)
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{home.journal}: its plan cannot be read ({error}); restore the file from a copy"
         raise JournalCorruptError(msg) from error
@@ -46,9 +45,7 @@ def recorded_plan_of(ledger: Ledger, home: Home) -> Plan:
 
 def plan_of(spec: SweepSpec, choice: Choice) -> Plan:
     """The plan of a spec on MNIST, for this backend."""
-    from mnist_sweep.mnist.images import MNIST_DIGEST
-
-    return make_plan(replace(spec, backend=choice.backend), MNIST_DIGEST)
+    return make_plan(replace(spec, backend=choice.backend), MNIST)
 
 
 def spec_and_home(config: Path, output: Path, context: Context) -> tuple[SweepSpec, Home]:

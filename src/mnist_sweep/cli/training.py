@@ -109,7 +109,7 @@ def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -
             asked = f"{len(ranked)} combinations, {repeats:,} repeats each"
             raise UsageError(f"--repeats {repeats}: found {asked}, allowed: at most {MAX_TRIALS:,} trials in all")
         recipes = [combination.recipe for combination in ranked]
-        check_current([plan.first_trials[recipe] for recipe in recipes], found.path)
+        check_current([plan.first_trials[recipe] for recipe in recipes], plan.data, found.path)
         return confirmations(plan, recipes, repeats)
 
     ending = train_at(found, plan, how, choose)

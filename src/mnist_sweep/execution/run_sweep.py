@@ -17,6 +17,7 @@ from mnist_sweep.journal.ledger import Ledger, pending, replay
 from mnist_sweep.journal.provenance import differences, fingerprints, rounding_words
 from mnist_sweep.plan.axes import compile_key, recipe_words, setting
 from mnist_sweep.plan.counts import counted
+from mnist_sweep.plan.data_set import DataSet
 from mnist_sweep.plan.recipe import CompileKey, Trial, loop_changes, loop_version
 from mnist_sweep.plan.sweep_plan import Plan, SweepSpec
 
@@ -187,7 +188,7 @@ def check_continues(plan: Plan, ledger: Ledger, home: Path) -> None:
     lost = [outcome.trial for key, outcome in ledger.outcomes.items() if key not in plan.keys]
     if not lost:
         return
-    check_current([trial for trial in lost if _current(trial).key in plan.keys], home)
+    check_current([trial for trial in lost if _current(trial, plan.data).key in plan.keys], plan.data, home)
     example = lost[0]
     changes = _spec_changes(ledger.spec, plan.spec) if ledger.spec else []
     closest = min((_differences(example, trial) for trial in plan.trials), key=len)
@@ -201,18 +202,18 @@ def check_continues(plan: Plan, ledger: Ledger, home: Path) -> None:
     raise SweepMismatchError(msg)
 
 
-def check_current(trials: Iterable[Trial], home: Path) -> None:
+def check_current(trials: Iterable[Trial], data: DataSet, home: Path) -> None:
     """Make sure that the training loop still trains these as it did, so that results of two versions are never mixed.
 
     Raises:
         SweepMismatchError: names one that it trains otherwise, what has changed, and how to go on.
     """
-    outdated = [trial for trial in trials if trial != _current(trial)]
+    outdated = [trial for trial in trials if trial != _current(trial, data)]
     if not outdated:
         return
     example = outdated[0]
-    old, new = example.loop_version, _current(example).loop_version
-    found = [change for trial in outdated for change in loop_changes(trial.recipe, trial.loop_version)]
+    old, new = example.loop_version, _current(example, data).loop_version
+    found = [change for trial in outdated for change in loop_changes(trial.recipe, data.n_train, trial.loop_version)]
     changes = "; ".join(dict.fromkeys(found)) or "they come from a newer mnist-sweep"
     msg = (
         f"{home} holds results of version {old} of the training loop for models that version {new} trains here; one of "
@@ -223,9 +224,9 @@ def check_current(trials: Iterable[Trial], home: Path) -> None:
     raise SweepMismatchError(msg)
 
 
-def _current(trial: Trial) -> Trial:
+def _current(trial: Trial, data: DataSet) -> Trial:
     """The trial as it is trained now."""
-    return replace(trial, loop_version=loop_version(trial.recipe))
+    return replace(trial, loop_version=loop_version(trial.recipe, data.n_train))
 
 
 def _spec_changes(before: SweepSpec, after: SweepSpec) -> list[str]:

@@ -12,10 +12,11 @@ from heapq import heappop, heappush
 from math import exp, hypot, sqrt
 from statistics import NormalDist, fmean, median, pstdev, stdev
 
-from mnist_sweep.journal.events import Failed, Finished
+from mnist_sweep.journal.events import Curves, Failed, Finished
 from mnist_sweep.journal.ledger import Ledger
 from mnist_sweep.plan.axes import compile_key
-from mnist_sweep.plan.recipe import N_TRAINING_IMAGES, CompileKey, Recipe, Trial
+from mnist_sweep.plan.data_set import DataSet
+from mnist_sweep.plan.recipe import CompileKey, Recipe, Trial
 
 _STEP_WORK = 6_000_000
 _IMAGE_WORK = 90_000
@@ -65,9 +66,9 @@ class _Epochs:
     basis: Hashable
 
 
-def epoch_work(recipe: Recipe) -> float:
+def epoch_work(recipe: Recipe, data: DataSet) -> float:
     """Multiplications of an epoch's forward and backward pass, with a fixed part for each step and each image."""
-    n_training = N_TRAINING_IMAGES - recipe.n_validation
+    n_training = recipe.n_training(data.n_train)
     n_steps = -(-n_training // recipe.batch_size)
     return (3.0 * recipe.n_parameters + _IMAGE_WORK) * n_training + _STEP_WORK * n_steps
 
@@ -79,20 +80,22 @@ class Costs:
         running: the seconds that trials in training have had. They count too: those that end first are the short ones.
     """
 
-    def __init__(self, outcomes: Iterable[Finished | Failed], running: Mapping[Trial, float] | None = None) -> None:
+    def __init__(
+        self, outcomes: Iterable[Finished | Failed], data: DataSet, running: Mapping[Trial, float] | None = None
+    ) -> None:
         seconds: dict[CompileKey, list[float]] = defaultdict(list)
         rates: dict[CompileKey, list[float]] = defaultdict(list)
+        self._data = data
         self._epochs: dict[Hashable, list[float]] = defaultdict(list)
         self._begun: dict[Hashable, list[float]] = defaultdict(list)
         for outcome in outcomes:
-            curves = outcome.result.curves if isinstance(outcome, Finished) else outcome.curves
-            known = [second for second in curves.seconds if second]
+            known = [second for second in _curves(outcome).seconds if second]
             if not known:
                 continue
             recipe = outcome.trial.recipe
             shape = compile_key(recipe)
             seconds[shape].append(median(known))
-            rates[shape].append(median(known) / epoch_work(recipe))
+            rates[shape].append(median(known) / epoch_work(recipe, data))
             for basis in (recipe, _rule(recipe)):
                 self._epochs[basis].append(len(known))
         self._seconds = {shape: median(values) for shape, values in seconds.items()}
@@ -105,7 +108,7 @@ class Costs:
                 self._begun[basis].append(spent / self._epoch_s(trial.recipe, 0.0))
 
     def _epoch_s(self, recipe: Recipe, rate: float) -> float:
-        return self._seconds.get(compile_key(recipe)) or (self.rate or rate) * epoch_work(recipe)
+        return self._seconds.get(compile_key(recipe)) or (self.rate or rate) * epoch_work(recipe, self._data)
 
     def trial(self, recipe: Recipe, rate: float) -> Cost:
         """Seconds of one trial; `rate` is seconds for each unit of work where its shape was not measured."""
@@ -169,25 +172,36 @@ def _expected_beyond(mean: float, deviation: float, least: float) -> float:
 
 def is_measured(ledger: Ledger) -> bool:
     """Whether an outcome tells how long an epoch takes: a trial that timed out or broke at its start tells nothing."""
-    return _costs(ledger).rate is not None
+    return any(any(_curves(outcome).seconds) for outcome in _outcomes(ledger))
 
 
-def _costs(ledger: Ledger, running: Mapping[Trial, float] | None = None) -> Costs:
-    return Costs([*ledger.outcomes.values(), *ledger.confirmations.values()], running)
+def _outcomes(ledger: Ledger) -> list[Finished | Failed]:
+    return [*ledger.outcomes.values(), *ledger.confirmations.values()]
+
+
+def _curves(outcome: Finished | Failed) -> Curves:
+    return outcome.result.curves if isinstance(outcome, Finished) else outcome.curves
 
 
 def time_left(
-    trials: Iterable[Trial], ledger: Ledger, n_workers: int, rate: float, spent: Mapping[str, float] | None = None
+    trials: Iterable[Trial],
+    ledger: Ledger,
+    data: DataSet,
+    n_workers: int,
+    rate: float,
+    *,
+    spent: Mapping[str, float] | None = None,
 ) -> Estimate:
     """Seconds until these trials are done by so many workers; 0 where nothing is left, or nothing to go by.
 
     Args:
+        data: what they are trained on.
         rate: seconds for each unit of `epoch_work`, for when the ledger has measured nothing.
         spent: the seconds that trials in training have had, by their keys.
     """
     spent, trials = spent or {}, list(trials)
     running = {trial: spent[trial.key] for trial in trials if trial.key in spent}
-    costs = _costs(ledger, running)
+    costs = Costs(_outcomes(ledger), data, running)
     queue = sorted(trials, key=lambda trial: trial.key not in spent)  # those in training first, the others in order
     by_recipe = {recipe: costs.trial(recipe, rate) for recipe in dict.fromkeys(trial.recipe for trial in queue)}
     jobs = [(by_recipe[trial.recipe], spent.get(trial.key, 0.0)) for trial in queue]

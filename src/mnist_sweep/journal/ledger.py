@@ -6,12 +6,13 @@ Law of the pure modules: no files, no clock, no environment; time and randomness
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mnist_sweep.journal.events import Failed, Finished, Planned, Record, RunStarted, Started
-from mnist_sweep.plan.recipe import Trial, loop_version
+from mnist_sweep.plan.data_set import DATA_SETS, DataSet
+from mnist_sweep.plan.recipe import Trial
 from mnist_sweep.plan.sweep_plan import Plan, SweepSpec, make_plan
 
 Outcome = Finished | Failed
@@ -104,19 +105,22 @@ def replay(records: Iterable[Record]) -> Ledger:
     return ledger
 
 
-def recorded_plan(spec: SweepSpec, ledger: Ledger, data: str) -> Plan:
+def recorded_plan(spec: SweepSpec, ledger: Ledger, known: Sequence[DataSet] = DATA_SETS) -> Plan:
     """The plan of a spec with each combination by the version of the training loop that its outcomes came from.
 
     Args:
-        data: the digest of the data, for when there is no outcome that tells it.
+        known: the data sets that outcomes can be of; where there is no outcome, the plan is for the first.
 
     Raises:
-        ValueError: when the spec cannot be expanded.
+        ValueError: when the spec cannot be expanded, or the outcomes are of no known data.
     """
     trials = [outcome.trial for outcome in ledger.outcomes.values()]
     versions = {trial.recipe: trial.loop_version for trial in trials}
-    digest = trials[-1].data if trials else data
-    return make_plan(spec, digest, lambda recipe: versions.get(recipe) or loop_version(recipe))
+    digest = trials[-1].data if trials else known[0].digest
+    data = {one.digest: one for one in known}.get(digest)
+    if data is None:
+        raise ValueError(f"its results are of data that this version does not know, with SHA-256 {digest}")
+    return make_plan(spec, data, versions)
 
 
 def pending(trials: Iterable[Trial], ledger: Ledger, *, retry_failed: bool = False) -> list[Trial]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnist_sweep.errors import StorageError
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.system.files import read_file, write_whole
 
 if TYPE_CHECKING:
@@ -33,15 +34,11 @@ DIGESTS: Mapping[str, str] = {
 """SHA-256 of the raw bytes (C order, uint8) of each array."""
 
 SHAPES: Mapping[str, tuple[int, ...]] = {
-    "x_train": (60_000, 28, 28),
-    "y_train": (60_000,),
-    "x_test": (10_000, 28, 28),
-    "y_test": (10_000,),
+    "x_train": (MNIST.n_train, 28, 28),
+    "y_train": (MNIST.n_train,),
+    "x_test": (MNIST.n_test, 28, 28),
+    "y_test": (MNIST.n_test,),
 }
-
-MNIST_DIGEST = hashlib.sha256("".join(DIGESTS.values()).encode()).hexdigest()
-"""One digest for the four: part of every trial's identity."""
-
 
 MAX_BYTES = 2**27
 """No file of MNIST is larger: the four arrays take 55 million bytes."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from mnist_sweep.plan.keras_names import OPTIMIZER_NOTES
 from mnist_sweep.plan.plain import from_plain
-from mnist_sweep.plan.recipe import N_TRAINING_IMAGES, PRECISIONS, CompileKey, EarlyStopping, Recipe
+from mnist_sweep.plan.recipe import PRECISIONS, CompileKey, EarlyStopping, Recipe
 from mnist_sweep.plan.setting import (
     Cell,
     Choice,
@@ -349,8 +349,7 @@ def setting(name: str) -> Setting:
 def compile_key(recipe: Recipe) -> CompileKey:
     """The shape that a recipe trains in."""
     inputs = {name: value for one in SETTINGS for name, value in one.inputs.items()}
-    shape = replace(recipe, **inputs, validation_fraction=0.5)
-    return CompileKey(shape, N_TRAINING_IMAGES - recipe.n_validation)
+    return CompileKey(replace(recipe, **inputs))
 
 
 def axis_value(recipe: Recipe, name: str) -> Hashable:

@@ -19,8 +19,6 @@ from mnist_sweep.plan.plain import from_plain
 
 N_PIXELS = 784
 N_CLASSES = 10
-N_TRAINING_IMAGES = 60_000
-N_TEST_IMAGES = 10_000
 
 PRECISIONS = ("float32", "tf32", "mixed_bfloat16")
 """float32: all of it in float32; tf32: products of matrices on a GPU that has TensorFloat-32 keep 10 bits of the
@@ -70,8 +68,8 @@ class Recipe:
             raise ValueError(msg)
         if min((self.batch_size, self.max_epochs, *self.hidden_widths)) < 1:
             raise ValueError("batch size, epochs and widths are at least 1")
-        if not 1 <= self.n_validation < N_TRAINING_IMAGES:
-            raise ValueError("the validation fraction leaves no image to train on or none to validate on")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError("the validation fraction is between 0 and 1")
 
     @property
     def num_layers(self) -> int:
@@ -84,10 +82,13 @@ class Recipe:
         sizes = (N_PIXELS, *self.hidden_widths, N_CLASSES)
         return sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
 
-    @property
-    def n_validation(self) -> int:
-        """Images held out of training."""
-        return round(N_TRAINING_IMAGES * self.validation_fraction)
+    def n_validation(self, n_train: int) -> int:
+        """How many images are held out of so many."""
+        return round(n_train * self.validation_fraction)
+
+    def n_training(self, n_train: int) -> int:
+        """How many of so many images are left to train on."""
+        return n_train - self.n_validation(n_train)
 
 
 LEGACY_VALUES: Mapping[str, Any] = {f.name: f.default for f in fields(Recipe) if f.default is not MISSING}
@@ -100,42 +101,45 @@ def exact_accuracy(accuracy: float, n_images: int) -> Fraction:
     return Fraction(round(accuracy * n_images), n_images)
 
 
-def _can_gain_exactly_min_delta(recipe: Recipe) -> bool:
+def _can_gain_exactly_min_delta(recipe: Recipe, n_train: int) -> bool:
     rule = recipe.early_stopping
     if rule is None or rule.monitor != "val_accuracy" or not 0 < rule.min_delta <= 1:
         return False
-    n_images = rule.min_delta * recipe.n_validation  # that must be gained; floats decide rightly unless it is whole
+    n_images = rule.min_delta * recipe.n_validation(n_train)  # to be gained; floats decide rightly unless it is whole
     return round(n_images) > 0 and abs(n_images - round(n_images)) < 1e-9  # noqa: PLR2004  far above its rounding
 
 
-_LOOP_CHANGES: tuple[tuple[int, str, Callable[[Recipe], bool]], ...] = (
-    (1, "the first training loop", lambda _: True),
-    (2, "an epoch is one compiled call, with TensorFlow's fused kernels", lambda _: True),
-    (3, "Muon leaves the output layer to AdamW, as Keras's documentation asks", lambda r: r.optimizer == "muon"),
+_LOOP_CHANGES: tuple[tuple[int, str, Callable[[Recipe, int], bool]], ...] = (
+    (1, "the first training loop", lambda *_: True),
+    (2, "an epoch is one compiled call, with TensorFlow's fused kernels", lambda *_: True),
+    (3, "Muon leaves the output layer to AdamW, as Keras's documentation asks", lambda r, _: r.optimizer == "muon"),
     (3, "a gain of exactly min_delta in validation accuracy is never an improvement", _can_gain_exactly_min_delta),
 )
-"""Each version of the training loop: what it changed in a training's arithmetic, and for which recipes."""
+"""Each version of the training loop: what it changed in a training's arithmetic, and whether for a recipe on so many
+images."""
 
 
-def loop_version(recipe: Recipe) -> int:
+def loop_version(recipe: Recipe, n_train: int) -> int:
     """The version of the training loop that a recipe is trained by: the newest one that changed anything for it.
 
     Results of two versions are never mixed in one home.
+
+    Args:
+        n_train: images to train on, before any are held out.
     """
-    return max(version for version, _, concerns in _LOOP_CHANGES if concerns(recipe))
+    return max(version for version, _, concerns in _LOOP_CHANGES if concerns(recipe, n_train))
 
 
-def loop_changes(recipe: Recipe, since: int) -> list[str]:
-    """What later versions of the training loop than this one changed for a recipe."""
-    return [change for version, change, concerns in _LOOP_CHANGES if version > since and concerns(recipe)]
+def loop_changes(recipe: Recipe, n_train: int, since: int) -> list[str]:
+    """What later versions of the training loop than this one changed for a recipe on so many images."""
+    return [change for version, change, concerns in _LOOP_CHANGES if version > since and concerns(recipe, n_train)]
 
 
 @dataclass(frozen=True, slots=True)
 class CompileKey:
-    """What changes the compiled program: a recipe in which all that is an input to it has a fixed value."""
+    """What changes a data set's compiled program: a recipe in which all that is an input to it has a fixed value."""
 
     recipe: Recipe
-    n_training: int
 
 
 @dataclass(frozen=True, slots=True)

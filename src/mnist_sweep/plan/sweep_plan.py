@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import product
+from types import MappingProxyType
 from typing import Any, cast
 
 from mnist_sweep.plan.axes import AXES, DEFAULT_NUM_LAYERS, LAYERS, setting
 from mnist_sweep.plan.counts import counted
+from mnist_sweep.plan.data_set import DataSet
 from mnist_sweep.plan.plain import from_plain
 from mnist_sweep.plan.recipe import (
     BACKENDS,
@@ -141,9 +143,13 @@ def _check(spec: SweepSpec) -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """The unique combinations of a sweep in order, and its trials: repeats of one combination stand together."""
+    """The unique combinations of a sweep in order, and its trials on a data set.
+
+    Each combination has a trial or more, and one may have more than another.
+    """
 
     spec: SweepSpec
+    data: DataSet
     combinations: tuple[Recipe, ...]
     trials: tuple[Trial, ...]
     n_duplicates: int
@@ -160,8 +166,8 @@ class Plan:
 
     @cached_property
     def first_trials(self) -> Mapping[Recipe, Trial]:
-        """The first repeat of each combination."""
-        return dict(zip(self.combinations, self.trials[:: self.spec.repeats], strict=True))
+        """The first trial of each combination."""
+        return {trial.recipe: trial for trial in reversed(self.trials)}
 
 
 def confirmations(plan: Plan, recipes: Iterable[Recipe], repeats: int) -> tuple[Trial, ...]:
@@ -184,28 +190,31 @@ class LayerMismatchError(ValueError):
         self.index = index
 
 
-def make_plan(spec: SweepSpec, data: str, version_of: Callable[[Recipe], int] = loop_version) -> Plan:
-    """Expand a spec into its trials on the data with this digest; a backend that is left open is TensorFlow.
+def make_plan(spec: SweepSpec, data: DataSet, versions: Mapping[Recipe, int] = MappingProxyType({})) -> Plan:
+    """Expand a spec into its trials on a data set; a backend that is left open is TensorFlow.
 
     Args:
-        version_of: the version of the training loop that a recipe is trained by.
+        versions: that of the training loop by which recipes are trained that are not trained by today's.
 
     Raises:
         LayerMismatchError: when a point's widths or functions do not fit its layers.
+        ValueError: when the data set has too few images to hold that part of them out.
     """
+    if not 0 < round(data.n_train * spec.validation_fraction) < data.n_train:
+        raise ValueError("the validation fraction leaves no image to train on or none to validate on")
     for error in layer_mismatches(spec):
         raise error
     backend = spec.backend or TENSORFLOW
     points = [recipe for _, recipe in sorted(_points(spec), key=lambda point: point[0])]
     combinations = tuple(dict.fromkeys(points))
     seeds = [(repeat, spec.seeds.of_repeat(repeat)) for repeat in range(1, spec.repeats + 1)]
-    versions = [version_of(recipe) for recipe in combinations]
     trials = tuple(
-        Trial(recipe, repeat, s, data, version, backend=backend)
-        for recipe, version in zip(combinations, versions, strict=True)
+        Trial(recipe, repeat, s, data.digest, version, backend=backend)
+        for recipe in combinations
+        for version in [versions.get(recipe) or loop_version(recipe, data.n_train)]
         for repeat, s in seeds
     )
-    return Plan(replace(spec, backend=backend), combinations, trials, len(points) - len(combinations))
+    return Plan(replace(spec, backend=backend), data, combinations, trials, len(points) - len(combinations))
 
 
 def count_points(spec: SweepSpec) -> int:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from mnist_sweep.analysis.conclusions import interval_words
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS
-from mnist_sweep.analysis.summary import Combination, Confirmed, Spread, Standing, Status, Summary, spread_of
+from mnist_sweep.analysis.summary import Combination, Confirmed, Spread, Standing, Status, Summary
 from mnist_sweep.analysis.wording import metric_words, spread_words
 from mnist_sweep.journal.events import Failed
 from mnist_sweep.reports.tables import (
@@ -222,7 +222,7 @@ def confirmed_table(summary: Summary, metrics: Iterable[str] = _CONFIRMED) -> Ta
 
 
 def _compared(one: Confirmed, metric: str) -> _Compared:
-    after = spread_of(one.rows, metric) if one.n_finished else None
+    after = one.spread(metric) if one.n_finished else None
     return _Compared(one, metric, one.combination.spread(metric), after)
 
 

@@ -15,7 +15,7 @@ from mnist_sweep.analysis.conclusions import (
 )
 from mnist_sweep.analysis.effects import Level
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.analysis.wording import amount_words, cut_words, duration_words
+from mnist_sweep.analysis.wording import amount_words, cut_words, duration_words, repeats_words
 from mnist_sweep.errors import StorageError, UsageError
 from mnist_sweep.journal.folder import Home
 from mnist_sweep.plan.axes import axis_name_words, axis_value_words
@@ -136,7 +136,7 @@ def _axes(summary: Summary) -> Iterator[str]:
     }
     varied = "; ".join(text for name, text in words.items() if name in summary.varied) or "nothing"
     held = "; ".join(text for name, text in words.items() if name not in summary.varied)
-    size = f"{counted(len(summary.combinations), 'combination')}, {counted(summary.spec.repeats, 'repeat')} each"
+    size = f"{counted(len(summary.combinations), 'combination')}, {repeats_words(summary.combinations)} each"
     yield f"**Varied.** {_plain(varied)}: {size}.\n"
     yield f"**Held.** {_plain(held)}.\n"
 

@@ -38,6 +38,7 @@ from mnist_sweep.plan.axes import (
     SETTINGS,
     setting,
 )
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.keras_names import (
     ACTIVATION_ALIASES,
     ACTIVATIONS,
@@ -45,7 +46,7 @@ from mnist_sweep.plan.keras_names import (
     REFUSED_ACTIVATIONS,
     REFUSED_OPTIMIZERS,
 )
-from mnist_sweep.plan.recipe import BACKENDS, N_TRAINING_IMAGES, EarlyStopping
+from mnist_sweep.plan.recipe import BACKENDS, EarlyStopping
 from mnist_sweep.plan.setting import Choice
 from mnist_sweep.plan.setting import EachLayer as EachLayerChoice
 from mnist_sweep.plan.setting import Optimizer as OptimizerChoice
@@ -107,7 +108,7 @@ def _folder_name(name: str) -> str:
 
 
 def _leaves_images(fraction: float) -> float:
-    if not 0 < round(N_TRAINING_IMAGES * fraction) < N_TRAINING_IMAGES:
+    if not 0 < round(MNIST.n_train * fraction) < MNIST.n_train:
         raise ValueError
     return fraction
 
@@ -234,7 +235,7 @@ class SweepFile(_Model):
     split_seed: _ShuffleSeed | None = Field(None, description="Which images are held out for validation.")
     order_seed: _ShuffleSeed | None = Field(None, description="The order of the training batches in every epoch.")
     validation_fraction: Annotated[float, Field(gt=0, lt=1), AfterValidator(_leaves_images)] = Field(
-        0.1, description="Part of the 60,000 training images that is held out for validation."
+        0.1, description=f"Part of the {MNIST.n_train:,} training images that is held out for validation."
     )
     backend: Literal["tensorflow", "jax"] | None = Field(
         None, description="What Keras computes with: tensorflow or jax; left out, what suits the machine."
@@ -503,7 +504,7 @@ def _cross_check(spec: SweepSpec, document: Document, wrong: set[TreePath]) -> l
 
 def _check_batches(spec: SweepSpec, document: Document) -> list[Problem]:
     """Batches that are larger than the training part, be they written or the default."""
-    n_training = N_TRAINING_IMAGES - round(N_TRAINING_IMAGES * spec.validation_fraction)
+    n_training = MNIST.n_train - round(MNIST.n_train * spec.validation_fraction)
     grid = document.value.get("grid", {})
     if "batch_size" in grid:
         text = f"allowed: at most the {n_training:,} images of the training part"

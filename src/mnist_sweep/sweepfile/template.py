@@ -8,6 +8,7 @@ from textwrap import indent
 
 from mnist_sweep.errors import StorageError, UsageError
 from mnist_sweep.plan.axes import SETTINGS
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.sweepfile.sweep_file import json_schema, parse_spec
 from mnist_sweep.sweepfile.yaml_tree import read_yaml
 from mnist_sweep.system.files import write_whole
@@ -26,7 +27,7 @@ seed: 1                      # initial weights: repeat 1, 2, 3 ... start alike i
 shuffle_seed: 100            # held-out images and order of the batches: the same in every training
 # split_seed: 100            # the held-out images by themselves; a number, or each_repeat
 # order_seed: each_repeat    # the order of the batches by itself; a number, or each_repeat
-validation_fraction: 0.1     # of the 60,000 training images
+validation_fraction: 0.1     # of the {n_train:,} training images
 # backend: tensorflow        # or jax; left out, what suits the machine: TensorFlow on a CPU, JAX on a GPU
 
 # Each key takes one value, or a list: a list is an axis, and every combination is trained. Leave out what you do not
@@ -39,7 +40,7 @@ def sweep_file(name: str) -> str:
     """The text of a commented sweep file."""
     word = name if read_yaml(name.encode()).value == name else json.dumps(name)
     grid = "\n".join(one.template for one in SETTINGS)
-    return _TEMPLATE.format(word=word, name=name, schema=SCHEMA_NAME) + indent(grid, "  ") + "\n"
+    return _TEMPLATE.format(word=word, name=name, schema=SCHEMA_NAME, n_train=MNIST.n_train) + indent(grid, "  ") + "\n"
 
 
 def schema_text() -> str:

@@ -23,7 +23,7 @@ from mnist_sweep.analysis.conclusions import (
     what_mattered,
 )
 from mnist_sweep.analysis.metrics import METRICS, RANKED
-from mnist_sweep.analysis.summary import Combination, Confirmed, Row, Spread, Standing, Status, Summary, spread_of
+from mnist_sweep.analysis.summary import Combination, Confirmed, Row, Spread, Standing, Status, Summary
 from mnist_sweep.analysis.wording import trial_facts
 from mnist_sweep.execution.machine import n_cores, visible_gpus
 from mnist_sweep.execution.time_left import Estimate
@@ -240,11 +240,11 @@ def _combination(combination: Combination, summary: Summary) -> Facts:
     """A combination whose repeats all finished."""
     recipe = combination.recipe
     known = {"recipe": asdict(recipe), "n_parameters": recipe.n_parameters, "n_finished": len(combination.rows)}
-    return _name(recipe, summary) | known | _spreads(combination.rows)
+    return _name(recipe, summary) | known | _spreads(combination)
 
 
-def _spreads(rows: tuple[Row, ...]) -> Facts:
-    return {_WITH_UNITS.get(metric, metric): _spread(spread_of(rows, metric)) for metric in RANKED}
+def _spreads(trained: Combination | Confirmed) -> Facts:
+    return {_WITH_UNITS.get(metric, metric): _spread(trained.spread(metric)) for metric in RANKED}
 
 
 def _spread(spread: Spread) -> Facts:
@@ -264,7 +264,7 @@ def _standing(standing: Standing, summary: Summary) -> Facts:
 
 def _confirmed(confirmed: Confirmed, summary: Summary) -> Facts:
     known = _name(confirmed.combination.recipe, summary) | {"n_finished": confirmed.n_finished}
-    return known | (_spreads(confirmed.rows) if confirmed.n_finished else {})
+    return known | (_spreads(confirmed) if confirmed.n_finished else {})
 
 
 def _shared(pair: Shared, base: Summary) -> Facts:

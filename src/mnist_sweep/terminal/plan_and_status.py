@@ -15,7 +15,7 @@ from mnist_sweep.journal.events import Failed
 from mnist_sweep.journal.ledger import Ledger, pending
 from mnist_sweep.plan.axes import compile_key
 from mnist_sweep.plan.counts import counted
-from mnist_sweep.plan.recipe import BACKENDS, JAX, N_PIXELS, N_TRAINING_IMAGES, TENSORFLOW
+from mnist_sweep.plan.recipe import BACKENDS, JAX, N_PIXELS, TENSORFLOW
 from mnist_sweep.plan.sweep_plan import Plan
 from mnist_sweep.terminal.progress import say
 from mnist_sweep.terminal.screen import make_table, show
@@ -107,7 +107,7 @@ def planned_time(plan: Plan, ledger: Ledger) -> Estimate | None:
     if not trials or (gpus and not is_measured(ledger)):
         return None
     n_workers = n_workers_for(gpus)
-    left = time_left(trials, ledger, n_workers, 0.0 if is_measured(ledger) else _calibrate())
+    left = time_left(trials, ledger, plan.data, n_workers, 0.0 if is_measured(ledger) else _calibrate())
     compiling = _COMPILE_S[plan.backend] * len({compile_key(trial.recipe) for trial in trials}) / n_workers
     return Estimate(*(a + compiling + b for a, b in zip(astuple(_START), astuple(left), strict=True)))
 
@@ -152,7 +152,7 @@ def worker_bytes(plan: Plan) -> int:
     """About how much memory a worker takes."""
     largest = max(recipe.n_parameters for recipe in plan.combinations)
     batch = max(recipe.batch_size * sum(recipe.hidden_widths) for recipe in plan.combinations)
-    return _WORKER_BYTES + 4 * (5 * largest + 4 * batch + N_TRAINING_IMAGES // 6 * N_PIXELS)
+    return _WORKER_BYTES + 4 * (5 * largest + 4 * batch + plan.data.n_train // 6 * N_PIXELS)
 
 
 def print_trials(plan: Plan, ledger: Ledger) -> None:
@@ -169,7 +169,7 @@ def left_of_run(plan: Plan, ledger: Ledger, *, running: bool) -> Estimate | None
     if not trials or not is_measured(ledger):
         return None
     since_s = (datetime.now(UTC) - datetime.fromisoformat(ledger.heard_at)).total_seconds()
-    left = time_left(trials, ledger, ledger.n_workers, rate=0.0, spent=ledger.spent(since_s) if running else None)
+    left = time_left(trials, ledger, plan.data, ledger.n_workers, 0.0, spent=ledger.spent(since_s) if running else None)
     return left if left.likely else None
 
 

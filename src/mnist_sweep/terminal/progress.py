@@ -91,7 +91,8 @@ class Pace:
         self.news = confirming_words(summary, self.trials) if self.trials[0].confirms else leader_words(summary)
         left = pending(self.trials, self.ledger, retry_failed=self.retry_failed)
         trials = [trial for trial in left if trial not in self.ended]
-        likely = time_left(trials, self.ledger, self.ledger.n_workers, rate=0.0, spent=self.ledger.spent()).likely
+        ledger, data = self.ledger, self.plan.data
+        likely = time_left(trials, ledger, data, ledger.n_workers, 0.0, spent=ledger.spent()).likely
         self.left = f"left {duration_words(likely)}" if likely else ""
         self._looked = time.monotonic()
 

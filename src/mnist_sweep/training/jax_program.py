@@ -36,7 +36,7 @@ _NO_SEEDS = Seeds(0, 0, 0)
 """Those of a place that no training has taken yet."""
 
 
-def stack_size(shape: CompileKey, memory_bytes: int) -> int:
+def stack_size(shape: CompileKey, n_training: int, memory_bytes: int) -> int:
     """How many members fill half of a device's memory: a power of two, at most 1,024.
 
     A member takes room for its weights, gradients and the optimizer's slots, before and after a step; and for each
@@ -45,7 +45,7 @@ def stack_size(shape: CompileKey, memory_bytes: int) -> int:
     sizes = (N_PIXELS, *shape.recipe.hidden_widths, N_CLASSES)
     n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
     n_images = max(shape.recipe.batch_size, _N_EVALUATED)
-    member_bytes = 4 * (8 * n_parameters + 3 * sum(sizes) * n_images + shape.n_training)
+    member_bytes = 4 * (8 * n_parameters + 3 * sum(sizes) * n_images + n_training)
     n_fitting = memory_bytes // 2 // member_bytes
     return min(MAX_STACK, 1 << max(n_fitting.bit_length() - 1, 0))
 
@@ -180,14 +180,15 @@ class JaxProgram:
 
         if size in self._epochs:
             return False
-        shape, n_images = self._shape, len(self._training.y)
-        orders = np.zeros((size, shape.n_training), np.int32)
-        rates = np.zeros((size, -(-shape.n_training // shape.recipe.batch_size)), np.float32)
+        recipe, n_images = self._shape.recipe, len(self._training.y)
+        n_training = recipe.n_training(n_images)
+        orders = np.zeros((size, n_training), np.int32)
+        rates = np.zeros((size, -(-n_training // recipe.batch_size)), np.float32)
         seeds = np.zeros((*rates.shape, len(self._network.generators), 2), np.uint32)
         train = jax().jit(self._train_on, donate_argnums=0)
         with self._precision():
             self._epochs[size] = train.lower(self._stack, self._training, orders, rates, seeds).compile()
-        self._evaluations(self._stack, self._training, np.zeros((size, n_images - shape.n_training), np.int32))
+        self._evaluations(self._stack, self._training, np.zeros((size, n_images - n_training), np.int32))
         return True
 
     def _filled(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -285,7 +286,10 @@ class JaxBackend:
     def stack_size(self, shape: CompileKey) -> int:
         """One on a CPU, where a stack is no faster; on a GPU what its memory has room for."""
         device = jax_runtime.device()
-        return 1 if device.platform == "cpu" else stack_size(shape, device.memory_stats()["bytes_limit"])
+        if device.platform == "cpu":
+            return 1
+        n_training = shape.recipe.n_training(len(self._training.y))
+        return stack_size(shape, n_training, device.memory_stats()["bytes_limit"])
 
     def check(self) -> None:
         """Compute something on the device."""

@@ -8,7 +8,7 @@ import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from mnist_sweep.plan.recipe import N_TRAINING_IMAGES, CompileKey, Seeds
+from mnist_sweep.plan.recipe import CompileKey, Seeds
 from mnist_sweep.training.fingerprint import fingerprint
 from mnist_sweep.training.model import build_model, initialize, initializer_seeds, seed_generators, trained_losses
 from mnist_sweep.training.optimizers import make_optimizer
@@ -29,8 +29,8 @@ class TensorFlowProgram:
     """One model of Keras's layers with its compiled epochs, ready: traced, and with a step of each kind behind it.
 
     Args:
-        train: tf.uint8 (60000, 784) images and their tf.int32 (60000,) labels.
-        test: the same of (10000, 784) and (10000,).
+        train: tf.uint8 (n, 784) images and their tf.int32 (n,) labels.
+        test: the same of the test images.
     """
 
     def __init__(self, shape: CompileKey, train: tuple[Any, Any], test: tuple[Any, Any]) -> None:
@@ -39,20 +39,20 @@ class TensorFlowProgram:
         self._model = _of_logits(build_model(shape.recipe))
         self._optimizer = make_optimizer(shape.recipe, self._model.trainable_variables)
         self._generators = seed_generators(self._model)
-        self._n_whole, self._n_left_over = divmod(shape.n_training, shape.recipe.batch_size)
+        n_training = shape.recipe.n_training(len(train[1]))
+        self._n_whole, self._n_left_over = divmod(n_training, shape.recipe.batch_size)
         self._n_partial = int(self._n_left_over > 0)
         self._begin = tf.function(self._begin_from, autograph=False)
         self._epoch = tf.function(self._train_on, autograph=False)
         self._evaluate = tf.function(self._evaluate_on, autograph=False)
-        self._warm_up()
+        self._warm_up(n_training)
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, n_training: int) -> None:
         """Trace, and take a step of each kind, since a program's first one costs extra: no epoch's time holds them."""
         tf = tensorflow()
         self.reset(0, Seeds(0, 0, 0))
         n_steps = self._n_whole + self._n_partial
-        orders = tf.zeros((1, N_TRAINING_IMAGES), tf.int32)
-        n_training, one = self._shape.n_training, tf.constant(min(1, self._n_whole))
+        orders, one = tf.zeros((1, len(self._train_images[1])), tf.int32), tf.constant(min(1, self._n_whole))
         seeds = tf.zeros((n_steps, len(self._generators), 2), tf.int64)
         n_partial, none_before = tf.constant(self._n_partial), tf.constant(0.0)
         self._epoch(orders[0, :n_training], tf.zeros(n_steps), seeds, (one, n_partial), none_before)

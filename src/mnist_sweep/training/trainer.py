@@ -16,7 +16,7 @@ from mnist_sweep.errors import DeviceLostError
 from mnist_sweep.journal.events import BFLOAT16, Cause, Curves, Failed, Finished, Progress, Result, Started
 from mnist_sweep.mnist.shared import Handle, attach
 from mnist_sweep.plan.axes import compile_key
-from mnist_sweep.plan.recipe import JAX, N_CLASSES, N_TRAINING_IMAGES, CompileKey, Recipe, Trial, exact_accuracy
+from mnist_sweep.plan.recipe import JAX, N_CLASSES, CompileKey, Recipe, Trial, exact_accuracy
 from mnist_sweep.system.clock import running_s
 from mnist_sweep.training.program import Backend, Evaluation, Program
 from mnist_sweep.training.stopping import Stopper
@@ -46,17 +46,17 @@ def epoch_order(training: npt.NDArray[np.int32], seed: int, epoch: int) -> npt.N
 
 
 @lru_cache(maxsize=64)
-def _order(fraction: float, split_seed: int, order_seed: int, epoch: int) -> npt.NDArray[np.int32]:
+def _order(n: int, fraction: float, split_seed: int, order_seed: int, epoch: int) -> npt.NDArray[np.int32]:
     """That order, worked out once for all members of a stack that share it."""
-    training, _ = split(N_TRAINING_IMAGES, fraction, split_seed)
+    training, _ = split(n, fraction, split_seed)
     return epoch_order(training, order_seed, epoch)
 
 
-def learning_rates(recipe: Recipe) -> npt.NDArray[np.float32]:
-    """The learning rate of each step of an epoch."""
+def learning_rates(recipe: Recipe, n_training: int) -> npt.NDArray[np.float32]:
+    """The learning rate of each step of an epoch over so many images."""
     import numpy as np
 
-    n_steps = -(-(N_TRAINING_IMAGES - recipe.n_validation) // recipe.batch_size)
+    n_steps = -(-n_training // recipe.batch_size)
     return np.full(n_steps, recipe.learning_rate, np.float32)
 
 
@@ -65,6 +65,7 @@ class _Member:
     """A trial in training."""
 
     trial: Trial
+    n_train: int  # images, before any are held out
     stack: int  # members that its program had room for when it began
     held_out: npt.NDArray[np.int32]  # indices of the images that it is validated on
     truth: npt.NDArray[np.uint8]  # the labels of these
@@ -80,7 +81,7 @@ class _Member:
     def order(self) -> npt.NDArray[np.int32]:
         """The images in the order in which its next epoch visits them."""
         seeds = self.trial.seeds
-        return _order(self.trial.recipe.validation_fraction, seeds.split, seeds.order, self.epoch)
+        return _order(self.n_train, self.trial.recipe.validation_fraction, seeds.split, seeds.order, self.epoch)
 
     @property
     def complete(self) -> bool:
@@ -181,9 +182,10 @@ class Trainer:
     def _begun(self, program: Program, place: int, trial: Trial) -> _Member:
         """A trial at the beginning of its training, in this place of the program."""
         program.reset(place, trial.seeds)
-        _, held_out = split(N_TRAINING_IMAGES, trial.recipe.validation_fraction, trial.seeds.split)
+        n_train = len(self._labels)
+        _, held_out = split(n_train, trial.recipe.validation_fraction, trial.seeds.split)
         stopper = Stopper(trial.recipe.early_stopping)
-        return _Member(trial, program.n_members, held_out, self._labels[held_out], stopper)
+        return _Member(trial, n_train, program.n_members, held_out, self._labels[held_out], stopper)
 
     def _compare(self, trial: Trial) -> dict[str, Any]:
         """Measure how many times as long as in float32 an epoch of this trial takes in bfloat16."""
@@ -287,7 +289,7 @@ def _epoch(program: Program, members: list[_Member]) -> list[EpochValues]:
 
     began = running_s()
     orders = np.stack([member.order() for member in members])
-    rates = np.stack([learning_rates(member.trial.recipe) for member in members])
+    rates = np.stack([learning_rates(member.trial.recipe, orders.shape[1]) for member in members])
     trained = program.train(orders, rates, [member.epoch for member in members])
     validated = program.validate(np.stack([member.held_out for member in members]))
     seconds = (running_s() - began) / len(members)

@@ -15,7 +15,7 @@ from typing import Any
 from mnist_sweep.analysis import conclusions
 from mnist_sweep.analysis.advice import next_steps
 from mnist_sweep.analysis.summary import Status, Summary
-from mnist_sweep.analysis.wording import cut_words, duration_words
+from mnist_sweep.analysis.wording import cut_words, duration_words, repeats_words
 from mnist_sweep.errors import StorageError
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.charts.drawing import COLOURS, CONFIG
@@ -142,5 +142,5 @@ def _state(summary: Summary) -> str:
     counts = ((status, summary.n(status)) for status in Status)
     words = {Status.FINISHED: "finished", Status.FAILED: "failed", Status.PENDING: "left"}
     told = ", ".join(f"{n:,} {words[status]}" for status, n in counts)
-    size = f"{counted(len(summary.combinations), 'combination')}, {counted(summary.spec.repeats, 'repeat')}"
+    size = f"{counted(len(summary.combinations), 'combination')}, {repeats_words(summary.combinations)}"
     return f"{size}: {told}; {duration_words(summary.seconds)} of training"

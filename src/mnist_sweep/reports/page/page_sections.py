@@ -92,8 +92,7 @@ def _ranking(page: Page) -> Iterator[str]:
         if n > ROWS_AT_FIRST
         else ""
     )
-    telling = summary.ranking().telling
-    shaded = "" if telling is None else "Shaded: may be as good as the first. "
+    shaded = "" if summary.ranking().tie is None else "Shaded: may be as good as the first. "
     line = "" if summary.ranking().noise is None else ", the line its 95% interval over seeds"
     key = (
         f"The filled dot is the mean validation accuracy{line}. {shaded}"
@@ -123,7 +122,8 @@ def _learning(page: Page) -> Iterator[str]:
         if any(len(row.curves.seconds) > MOST_EPOCHS for row in drawn)
         else ""
     )
-    fewer = f" The first {MOST_REPEATS_DRAWN} repeats are drawn." if summary.spec.repeats > MOST_REPEATS_DRAWN else ""
+    most = max(len(standing.combination.rows) for standing in shown_standings(summary))
+    fewer = f" The first {MOST_REPEATS_DRAWN} repeats are drawn." if most > MOST_REPEATS_DRAWN else ""
     note = f"One line a repeat; the dot is the epoch whose weights are kept. Scales are logarithmic.{thin}{fewer}"
     plots = "".join(page.figure(f"curves-{curve.name}", curves(summary, curve)) for curve in DRAWN)
     legend = f'<ul class="legend">{items}</ul>'
@@ -244,13 +244,14 @@ def _reading(summary: Summary) -> list[str]:
     """What the ranking rests on; some sentences may be empty."""
     if not summary.ranked:
         return []
-    telling = summary.ranking().telling
+    ranking = summary.ranking()
+    more = " (less where there are more repeats)" if ranking.tie is None else ""
     tied = (
         ""
-        if telling is None
+        if ranking.telling is None
         else (
-            f"“Tied” means: behind the first by less than {amount_words(CHOSEN_BY, telling)}, which so many "
-            "combinations of equal worth would often show (Tukey's test, 95% for all of them together)."
+            f"“Tied” means: behind the first by less than {amount_words(CHOSEN_BY, ranking.telling)}{more}, which so "
+            "many combinations of equal worth would often show (Tukey's test, 95% for all of them together)."
         )
     )
     return [

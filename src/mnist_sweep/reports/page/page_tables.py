@@ -66,7 +66,7 @@ def ranking_html(summary: Summary) -> str:
     """All complete combinations in the order of the choice; a script sorts them, and shows the first 50 at first."""
     ranking, table = summary.ranking(), ranking_table(summary).only(*_SHOWN)
     scale = bar_scale(ranking.standings)
-    tie = "" if ranking.telling is None else f"--tie:{scale.at(ranking.standings[0].spread.mean - ranking.telling)}%"
+    tie = "" if ranking.tie is None else f"--tie:{scale.at(ranking.standings[0].spread.mean - ranking.tie)}%"
     ends = f'<span class="ends"><span>{scale.low:.4f}</span><span>{scale.high:.4f}</span></span>'
     heads = [f'<th scope="col"><button type="button">{escape(header)}</button></th>' for header in table.headers]
     heads.insert(_BAR, f'<th scope="col"><span class="unseen">Interval on one scale</span>{ends}</th>')

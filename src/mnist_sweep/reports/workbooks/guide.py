@@ -8,8 +8,7 @@ from operator import itemgetter
 from mnist_sweep.analysis.advice import next_steps
 from mnist_sweep.analysis.conclusions import decision, images_words, noise_words, power_words
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.analysis.wording import cut_words
-from mnist_sweep.plan.counts import counted
+from mnist_sweep.analysis.wording import cut_words, repeats_words
 from mnist_sweep.reports.tables import TEXT, Column, make_table
 from mnist_sweep.reports.workbooks.best import missing_words
 from mnist_sweep.reports.workbooks.sheets import Sheet
@@ -39,7 +38,7 @@ def _lines(summary: Summary, home: str) -> Iterator[tuple[str, str]]:
     )
     if summary.cut:
         yield "What max_epochs cut", f"{cut_words(summary)} {_CUT}"
-    yield "How it is chosen", _CHOICE.format(repeats=counted(summary.spec.repeats, "repeat"))
+    yield "How it is chosen", _CHOICE.format(repeats=repeats_words(summary.combinations))
     if summary.ranked:
         yield "How much is luck", " ".join(filter(None, (noise_words(summary), power_words(summary))))
     if summary.ranking().noise:

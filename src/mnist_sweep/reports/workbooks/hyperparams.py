@@ -88,7 +88,7 @@ _HYPERPARAMS = (
     Column("When", DATE, "Start of the first run of the command, in UTC.", _when),
     Column("Seed", NUMBER, "Where the initial weights of the repeats come from.", lambda s: s.spec.seeds.seed),
     Column("Combinations", COUNT, "Different models or ways of training.", lambda s: len(s.combinations)),
-    Column("Planned", COUNT, "Trainings that the sweep asks for.", lambda s: len(s.combinations) * s.spec.repeats),
+    Column("Planned", COUNT, "Trainings that the sweep asks for.", lambda s: sum(len(c.rows) for c in s.combinations)),
     Column("Finished", COUNT, "Trainings with a result.", lambda s: s.n(Status.FINISHED)),
     Column("Failed", COUNT, "Trainings that failed; full.xlsx has the reasons.", lambda s: s.n(Status.FAILED)),
     Column(

@@ -80,7 +80,7 @@ def _shares(summary: Summary) -> Iterator[Block]:
     yield Heading("Shares of the variance (ω²)")
     shares = {metric: {_source(share): share for share in summary.effects(metric).shares} for metric in RANKED}
     if not any(shares.values()):
-        yield Text(_NO_SHARES if summary.spec.repeats == 1 else "All trainings ended alike: there is no variance.")
+        yield Text(_NO_SHARES if not summary.is_repeated else "All trainings ended alike: there is no variance.")
         return
     yield Text(_SHARES)
     sources = list(dict.fromkeys(source for found in shares.values() for source in found))
@@ -119,7 +119,7 @@ def _metric(summary: Summary, metric: str) -> Iterator[Block]:
     yield from map(Text, axis_sentences(summary, metric))
     if metric == CHOSEN_BY:
         yield from map(Text, drop_sentences(summary))
-        yield from [Text(_LUCK)] if summary.spec.repeats > 1 else []
+        yield from [Text(_LUCK)] if summary.is_repeated else []
     levels = [(effect, level) for effect in summary.effects(metric).axes for level in effect.levels]
     yield make_table(_columns(SHORT_FORMATS[METRICS[metric].quantity], nested=any(e.nested for e, _ in levels)), levels)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.analysis.wording import complete_words
+from mnist_sweep.analysis.wording import complete_words, repeats_words
 from mnist_sweep.plan.axes import axis_name_words, axis_value, axis_value_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.result_tables import incomplete_table, n_top, ranking_table
@@ -34,4 +34,4 @@ def _constants(summary: Summary) -> str:
     count = complete_words(summary) if n_ranked < n else counted(n, "combination")
     ranks = "rank of the first (10%) is" if n_top(summary) == 1 else f"ranks of the first {n_top(summary):,} (10%) are"
     top = f"; the {ranks} marked" if n_top(summary) else ""
-    return f"{count}, {counted(summary.spec.repeats, 'repeat')} each{top}. The same in all: {same or 'nothing'}."
+    return f"{count}, {repeats_words(summary.combinations)} each{top}. The same in all: {same or 'nothing'}."
