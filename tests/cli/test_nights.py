@@ -121,9 +121,10 @@ def test_the_end_is_told_to_a_command() -> None:
 
 
 def test_a_log_for_machines(tiny: str) -> None:
-    """--log-format json gives a line of JSON a trial."""
+    """--log-format json gives a line of JSON for each notice, such as what trains, and for each trial."""
     done = run("run", tiny, "--log-format", "json", "--workers", "1")
-    events = [json.loads(line) for line in done.stderr.splitlines()]
+    first, *events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {"event": "notice", "text": "Training on TensorFlow, the default on a CPU"} == first
     assert [1, 2, 3, 4] == [event["done"] for event in events]
     assert {"finished"} == {event["event"] for event in events}
     assert all(0 < event["test_accuracy"] < 1 for event in events)
