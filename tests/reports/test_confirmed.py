@@ -35,4 +35,4 @@ def test_selected_confirmed_and_drop() -> None:
     }
     assert expected == {name: rows[0][name] for name in expected}
     assert pytest.approx(0.015) == rows[2]["Drop"]
-    assert "which images are held out stays as it was" in texts_of(sheet)
+    assert "on the same held-out images" in texts_of(sheet)

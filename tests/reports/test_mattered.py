@@ -65,4 +65,4 @@ def test_every_metric_has_its_first() -> None:
     rankings = [summary.ranking(metric) for metric in RANKED]
     assert [metric_words(metric) for metric in RANKED] == [row["Metric"] for row in rows]
     assert [len(ranking.tied) - 1 for ranking in rankings] == [row["May be as good"] for row in rows]
-    assert [round(ranking.telling or 0, 6) for ranking in rankings] == [row["Beyond luck from"] for row in rows]
+    assert [round(ranking.telling or 0, 6) for ranking in rankings] == [row["More than chance from"] for row in rows]

@@ -87,7 +87,7 @@ def test_sweeps_that_share_nothing_get_a_verdict_and_no_table(capsys: pytest.Cap
     print_comparison({"a": one, "b": summarize(other, trained)})
     shown = capsys.readouterr().out
     assert shown.endswith(
-        "a and b have no complete combination in common, so nothing tells a difference between them from luck. "
+        "a and b have no complete combination in common, so a difference between them cannot be told from chance. "
         "Of the best of each, that of b is ahead by 0.0495 in validation accuracy.\n"
     )
     assert "verdict" not in shown

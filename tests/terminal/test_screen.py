@@ -107,7 +107,7 @@ def test_a_pipe_gets_whole_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 _TABLE = """
 from mnist_sweep.terminal.screen import make_table, show
-table = make_table(("model", "first", "second", "second less first", "luck up to", "verdict"), 1)
+table = make_table(("model", "first", "second", "difference", "chance up to", "verdict"), 1)
 for model in ("2×32 relu batch 500 adam 0.001", "2×48 relu batch 500 adam 0.001"):
     table.add_row(model, "0.9115 ± 0.0003", "0.9115 ± 0.0003", "+0.0000", "0.0005", "same trainings")
 show(table)

@@ -23,7 +23,7 @@ def next_steps(summary: Summary, home: str) -> list[str]:
     if not summary.is_repeated:
         return [
             *steps,
-            "Set repeats to 3 and run again: what is trained is kept, and luck can be told from a difference.",
+            "Set repeats to 3 and run again: what is trained is kept, and a difference can then be told from chance.",
         ]
     steps += _edges(summary)
     confirmed = {one.combination.recipe for one in summary.confirmed if one.n_finished}
@@ -50,7 +50,7 @@ def _longer(summary: Summary) -> list[str]:
 
 
 def _edges(summary: Summary) -> Iterator[str]:
-    """Axes of numbers whose outermost value is better than its neighbour beyond luck."""
+    """Axes of numbers whose outermost value is better than its neighbour beyond chance."""
     for effect in summary.effects().axes:
         levels = [level for level in effect.levels if isinstance(level.value, int | float)]
         if effect.nested or len(levels) < len(effect.levels):

@@ -1,4 +1,4 @@
-"""Two sweeps side by side: the combinations that they share, with the difference and whether it can be luck.
+"""Two sweeps side by side: the combinations that they share, with the difference and whether it can be chance.
 
 Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
 """
@@ -19,9 +19,9 @@ from mnist_sweep.plan.recipe import Recipe
 class Shared:
     """A combination that two sweeps have in common.
 
-    `margin` is up to which difference can be luck (95% for all shared combinations together); None where neither
+    `margin` is up to which difference can be chance (95% for all shared combinations together); None where neither
     sweep has repeats. `same` tells that these are the very same trainings: same seeds, same data, same loop;
-    `other_images` that the two hold out other images, whose luck no margin covers.
+    `other_images` that the two hold out other images, whose chance no margin covers.
     """
 
     recipe: Recipe
@@ -38,7 +38,7 @@ class Shared:
 
     @property
     def differs(self) -> bool:
-        """Whether that is more than luck."""
+        """Whether that is more than chance."""
         known = not self.same and not self.other_images and self.margin is not None
         return known and abs(self.difference) > (self.margin or 0.0)
 

@@ -41,7 +41,7 @@ _MOST_COLUMNS = 600
 class Level:
     """A value of an axis: the mean over its combinations, all other axes alike.
 
-    `behind` is how far the mean is from that of the axis' best value, `margin` up to which distance that can be luck
+    `behind` is how far the mean is from that of the axis' best value, `margin` up to which distance that can be chance
     (Tukey, 95%), `half_width` that of the mean's own 95% interval; None with one repeat. They are None too, and `alone`
     is False, where so many combinations are missing that the value cannot be told apart from those of other axes.
     """
@@ -57,7 +57,7 @@ class Level:
 
     @property
     def worse(self) -> bool:
-        """Whether it is worse than the best value beyond luck."""
+        """Whether it is worse than the best value beyond chance."""
         return self.margin is not None and self.behind > self.margin + ROUNDING
 
 

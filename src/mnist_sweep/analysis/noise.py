@@ -1,4 +1,4 @@
-"""How much of a difference is luck: seed noise, and what differences, intervals and ties follow from it.
+"""How much of a difference is chance: seed noise, and what differences, intervals and ties follow from it.
 
 Law of the pure modules: no files, no clock, no environment; time and randomness come in as values. SciPy is imported
 late: commands that need no statistics start without it.
@@ -93,7 +93,7 @@ def own_spreads(groups: Sequence[Sequence[float]], reference: Sequence[Sequence[
 
 @lru_cache(maxsize=256)
 def studentized_range(k: int, df: int) -> float:
-    """The 95% point of Tukey's studentized range of k means: 1 of 20 sets of equal means spreads wider by luck.
+    """The 95% point of Tukey's studentized range of k means: 1 of 20 sets of equal means spreads wider by chance.
 
     https://docs.scipy.org/doc/scipy/reference/generated/scipy.stats.studentized_range.html
     """

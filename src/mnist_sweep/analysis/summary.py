@@ -1,4 +1,4 @@
-"""What the outcomes of a sweep say: which combination comes first, by how much, and whether that can be luck.
+"""What the outcomes of a sweep say: which combination comes first, by how much, and whether that can be chance.
 
 Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
 """
@@ -172,7 +172,7 @@ class Standing:
 
     Attributes:
         behind: how far its mean is from that of the first, in the metric's unit; at least 0.
-        margin: up to how far behind can be luck; None with one repeat, where nothing can be told.
+        margin: up to how far behind can be chance; None with one repeat, where nothing can be told.
         half_width: half of the 95% interval of its mean over seeds, by the pooled noise; None with one repeat. Where
             each repeat holds out other images, they are in it too.
         unstable: whether its own repeats spread far wider than the pooled noise.
@@ -305,7 +305,7 @@ class Summary:
 
     @property
     def is_repeated(self) -> bool:
-        """Whether any combination is trained more than once: else nothing can be told about luck."""
+        """Whether any combination is trained more than once: else nothing can be told about chance."""
         return any(len(combination.rows) > 1 for combination in self.combinations)
 
     @property

@@ -70,18 +70,23 @@ def run(context: Context, config: Path, output: Path, *, backend: str | None, fr
 @click.command(short_help="Retrain the best models of a sweep with fresh seeds.")
 @HOME
 @click.option(
-    "--top", type=COUNT, default=5, show_default=True, metavar="N", help="How many, from the best by validation down."
+    "--top",
+    type=COUNT,
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="How many models, the best by validation first.",
 )
 @click.option(
-    "--repeats", type=COUNT, default=10, show_default=True, metavar="N", help="Fresh trainings of each of them."
+    "--repeats", type=COUNT, default=10, show_default=True, metavar="N", help="How often each of them is retrained."
 )
 @training_options
 @click.pass_obj
 def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -> int:
-    """Train the best of the sweep in the folder HOME again, with fresh seeds.
+    """Retrain the best models of the sweep in the folder HOME with fresh seeds.
 
-    Who comes first of many was lucky too: trained again, winners fall. The fresh results stand beside the ranking,
-    which they never enter. Running the same command again continues where it stopped.
+    The first of many models also had favourable seeds, so its lead usually shrinks when it is retrained. The fresh
+    results are shown beside the ranking and never enter it. Running the same command again continues where it stopped.
 
     \b
     Examples:

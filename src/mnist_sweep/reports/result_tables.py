@@ -98,7 +98,7 @@ _VALIDATION = (
     Column(
         "May be as good",
         TEXT,
-        "yes: what it is behind can be luck (Tukey, 95%). unknown: one repeat tells nothing about luck.",
+        "yes: the difference can be chance (Tukey, 95%). unknown: one repeat tells nothing about chance.",
         _tied,
         Scale.YES,
     ),

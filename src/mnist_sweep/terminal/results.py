@@ -129,7 +129,7 @@ def _show_shared(base: Summary, other: Summary, names: tuple[str, str]) -> None:
     shown = f", the first {_SHOWN_RANKS} shown" if len(pairs) > _SHOWN_RANKS else ""
     common = f"{' and '.join(names)}: {counted(len(pairs), 'combination')} in common{shown}"
     show(f"{common}; validation accuracy ± standard deviation", style="bold")
-    table = make_table(("model", "first", "second", "second less first", "luck up to", "verdict"), 1)
+    table = make_table(("model", "first", "second", "difference", "chance up to", "verdict"), 1)
     for pair in pairs[:_SHOWN_RANKS]:
         table.add_row(
             model_words(base, pair.recipe),
@@ -151,8 +151,8 @@ def _nothing_shared(base: Summary, other: Summary, names: tuple[str, str]) -> st
     behind = amount_words(CHOSEN_BY, abs(first - second))
     ahead = f"that of {names[first < second]} is ahead by {behind}" if first != second else "both have the same mean"
     return (
-        f"{' and '.join(names)} have no complete combination in common, so nothing tells a difference between them "
-        f"from luck. Of the best of each, {ahead} in validation accuracy."
+        f"{' and '.join(names)} have no complete combination in common, so a difference between them cannot be "
+        f"told from chance. Of the best of each, {ahead} in validation accuracy."
     )
 
 
@@ -163,4 +163,4 @@ def _verdict(pair: Shared) -> str:
         return "other held-out images"
     if pair.margin is None:
         return "no repeats"
-    return "differs" if pair.differs else "may be luck"
+    return "differs" if pair.differs else "may be chance"

@@ -211,8 +211,8 @@ def _confusion(page: Page) -> Iterator[str]:
 def _confirmed(page: Page) -> Iterator[str]:
     if page.summary.confirmed:
         words = (
-            "Trained again with fresh seeds after they were selected; the drop is what luck had added. "
-            "± is the standard deviation."
+            "These models were retrained with fresh seeds after they had been selected. The drop is what chance had "
+            "added to the selected result. ± is the standard deviation."
         )
         table = table_html(confirmed_accuracies(page.summary), "Confirmed")
         yield section("confirmed", "Confirmed", _paragraphs(words), table)
@@ -255,7 +255,7 @@ def _reading(summary: Summary) -> list[str]:
         )
     )
     return [
-        "The choice goes by validation images alone. Whoever picks the best test accuracy out of many picks luck too.",
+        "The choice is made by the validation images alone: the best test accuracy out of many is partly chance.",
         conclusions.noise_words(summary),
         tied,
         conclusions.power_words(summary),

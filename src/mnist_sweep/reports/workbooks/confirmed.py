@@ -7,9 +7,9 @@ from mnist_sweep.reports.result_tables import confirmed_table
 from mnist_sweep.reports.workbooks.sheets import Sheet, Text
 
 _WORDS = (
-    "The seeds of the initial weights and of the order of the batches are fresh; which images are held out stays as it "
-    "was. A drop is how much worse the fresh trainings are: what is selected for its result was partly lucky. None of "
-    "these trainings is in the ranking."
+    "These models were retrained with fresh seeds for the initial weights and for the order of the batches, on the "
+    "same held-out images. A drop is how much worse the fresh trainings are: a model that is selected for its result "
+    "owes a part of it to chance. None of these trainings is in the ranking."
 )
 
 

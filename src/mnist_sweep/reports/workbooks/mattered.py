@@ -36,9 +36,9 @@ _SHARES = (
     "The part of the variance of single trainings that an axis explains; × is what two axes do together beyond what "
     "each does alone."
 )
-_LUCK = (
-    "Luck up to: so far a value can be behind the best one of its axis by luck alone (Tukey, 95%). Means are over all "
-    "combinations with the value."
+_CHANCE = (
+    "Chance up to: how far a value can be behind the best one of its axis by chance alone (Tukey, 95%). Means are over "
+    "all combinations that have the value."
 )
 
 
@@ -62,7 +62,7 @@ def _firsts(summary: Summary) -> Iterator[Block]:
             Column("± (95%)", ACCURACY, "Half of its 95% interval.", lambda r: r.standings[0].half_width),
             Column("May be as good", NUMBER, "Others.", lambda r: len(r.tied) - 1 if r.noise else None),
             Column("Seed noise", ACCURACY, "Pooled standard deviation.", lambda r: r.noise.s if r.noise else None),
-            Column("Beyond luck from", ACCURACY, "Smallest difference that can be told.", lambda r: r.telling),
+            Column("More than chance from", ACCURACY, "Smallest difference that can be told.", lambda r: r.telling),
             Column("Repeats for the first two", TEXT, "If their difference is real.", _repeats_for_two),
         ],
         [summary.ranking(metric) for metric in RANKED],
@@ -119,7 +119,7 @@ def _metric(summary: Summary, metric: str) -> Iterator[Block]:
     yield from map(Text, axis_sentences(summary, metric))
     if metric == CHOSEN_BY:
         yield from map(Text, drop_sentences(summary))
-        yield from [Text(_LUCK)] if summary.is_repeated else []
+        yield from [Text(_CHANCE)] if summary.is_repeated else []
     levels = [(effect, level) for effect in summary.effects(metric).axes for level in effect.levels]
     yield make_table(_columns(SHORT_FORMATS[METRICS[metric].quantity], nested=any(e.nested for e, _ in levels)), levels)
 
@@ -135,7 +135,7 @@ def _columns(format_: str, *, nested: bool) -> list[Column]:
         Column("Mean", format_, "Over these, all other axes alike.", lambda of: of[1].mean),
         Column("± (95%)", format_, "Half of the interval of the mean.", lambda of: of[1].half_width),
         Column("Behind the best", format_, "Of the axis.", lambda of: of[1].behind),
-        Column("Luck up to", format_, "Tukey, 95%.", lambda of: of[1].margin or None),
+        Column("Chance up to", format_, "Tukey, 95%.", lambda of: of[1].margin or None),
         Column("Verdict", TEXT, "In words.", lambda of: _verdict(*of)),
     ]
 
