@@ -38,14 +38,15 @@ OUTPUT = click.option(
     show_default=True,
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder that the folders of sweeps lie in.",
+    help="The folder that holds the folders of all sweeps.",
 )
 
 
 BACKEND = click.option(
     "--backend",
     type=click.Choice(list(BACKENDS)),
-    help="What Keras computes with.  [default: as the sweep file says, or as before, or what suits the machine]",
+    help="The library that Keras computes with.  [default: the one in the sweep file, else the one of earlier results, "
+    "else the one that suits the machine]",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of words, for scripts.")
 
@@ -88,41 +89,46 @@ def training_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 _TRAINING_OPTIONS = (
-    click.option("--quiet", is_flag=True, help="Say what is out of the ordinary and the last lines, and nothing else."),
-    click.option("--live", is_flag=True, help="Write report.html anew while it trains; the page reloads itself."),
+    click.option("--quiet", is_flag=True, help="Print only warnings and the last lines."),
+    click.option("--live", is_flag=True, help="Rewrite report.html while training; an open page reloads itself."),
     click.option(
-        "--workers", type=COUNT, metavar="N", help="Processes that train at once.  [default: one a core, or one a GPU]"
+        "--workers",
+        type=COUNT,
+        metavar="N",
+        help="Number of processes that train at once.  [default: one per core, or one per GPU]",
     ),
     click.option(
         "--stack",
         type=COUNT,
         metavar="N",
-        help="Trials that a process trains side by side, on JAX.  [default: 1 on a CPU, what fits on a GPU]",
+        help="Number of trials that a process trains side by side, on JAX.  [default: 1 on a CPU, as many as fit on a GPU]",
     ),
-    click.option("--trial-timeout", type=POSITIVE, metavar="SECONDS", help="A trial that takes longer has failed."),
+    click.option(
+        "--trial-timeout", type=POSITIVE, metavar="SECONDS", help="Give up a trial that takes longer than this."
+    ),
     click.option(
         "--executor",
         type=click.Choice(["pool", "serial"]),
         default="pool",
         show_default=True,
-        help="Train in processes of their own, or one trial after the other in this one.",
+        help="Train in several processes (pool), or one trial after another in this one (serial).",
     ),
-    click.option("--retry-failed", is_flag=True, help="Train failed trials again; otherwise they stay as they are."),
+    click.option("--retry-failed", is_flag=True, help="Train failed trials again; without it, they stay failed."),
     click.option(
-        "--max-hours", type=POSITIVE, metavar="HOURS", help="Stop in good order after this time; exit code 8."
+        "--max-hours", type=POSITIVE, metavar="HOURS", help="Stop in good order after this many hours; exit code 8."
     ),
-    click.option("--max-trials", type=COUNT, metavar="N", help="Train so many trials at most; exit code 8."),
+    click.option("--max-trials", type=COUNT, metavar="N", help="Train at most this many trials; exit code 8."),
     click.option(
         "--log-format",
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
-        help="How each trial is told where there is no terminal.",
+        help="The format of the log where there is no terminal.",
     ),
     click.option(
         "--notify",
         metavar="COMMAND",
-        help="At the end, but for exit codes 2 and 4, run the shell command COMMAND with facts as JSON on its stdin.",
+        help="At the end, except with exit codes 2 and 4, run this shell command with facts as JSON on standard input.",
     ),
 )
 

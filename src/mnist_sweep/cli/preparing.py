@@ -41,13 +41,13 @@ def init(name: str, folder: Path) -> None:
 @CONFIG
 @OUTPUT
 @BACKEND
-@click.option("--list", "list_trials", is_flag=True, help="Print every trial, a line each.")
+@click.option("--list", "list_trials", is_flag=True, help="Print every trial on its own line.")
 @JSON
 @click.pass_obj
 def show_plan(
     context: Context, config: Path, output: Path, *, backend: str | None, list_trials: bool, as_json: bool
 ) -> None:
-    """Show what CONFIG would train, what of it is done and how long the rest will take; trains nothing.
+    """Show what CONFIG would train, how much of it is done, and how long the rest will take. Nothing is trained.
 
     \b
     Examples:

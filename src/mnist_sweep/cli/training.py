@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 @CONFIG
 @OUTPUT
 @BACKEND
-@click.option("--fresh", is_flag=True, help="Move what the sweep has so far aside, and start anew.")
+@click.option("--fresh", is_flag=True, help="Move earlier results aside and start again.")
 @training_options
 @click.pass_obj
 def run(context: Context, config: Path, output: Path, *, backend: str | None, fresh: bool, how: How) -> int:
-    """Train what CONFIG asks for and write the reports.
+    """Train what CONFIG asks for, and write the reports.
 
     Running the same command again continues where it stopped; nothing is trained twice.
 
