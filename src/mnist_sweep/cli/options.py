@@ -101,7 +101,7 @@ _TRAINING_OPTIONS = (
         "--stack",
         type=COUNT,
         metavar="N",
-        help="Number of trials that a process trains side by side, on JAX.  [default: 1 on a CPU, as many as fit on a GPU]",
+        help="Number of trials that a process trains side by side, on JAX.  [default: 1 on a CPU, what fits on a GPU]",
     ),
     click.option(
         "--trial-timeout", type=POSITIVE, metavar="SECONDS", help="Give up a trial that takes longer than this."
