@@ -33,7 +33,7 @@ def test_the_ranking_in_words() -> None:
     assert re.fullmatch(r"0\.\d{4} ± 0\.\d{4}", first["Validation accuracy"])
     assert re.fullmatch(r"\d\.\d", first["Training time (seconds)"])
     assert "" == first["Cut by max_epochs"]
-    assert "3 of 3" == _words(ranking_table(sweeps.cut()))[0]["Cut by max_epochs"]
+    assert "2 of 2" == _words(ranking_table(sweeps.cut()))[0]["Cut by max_epochs"]
     assert "unknown" == _words(ranking_table(sweeps.one_repeat()))[0]["May be as good"]
 
 
