@@ -45,7 +45,8 @@ _EQUAL = _summary("hidden_width: [8, 16]", 0.90, 0.92, 0.92, 0.905)
 def test_a_clear_winner_stands_alone() -> None:
     """The decision names the model, its distance to the next, and how much is luck."""
     assert decision(_CLEAR).startswith("Take 2×8 relu batch ")
-    assert "Nothing else is as good: the next is behind by 0.0995, more than the luck of 2 repeats" in decision(_CLEAR)
+    words = "Nothing else is as good: the next is behind by 0.0995, more than the seed noise of 2 repeats"
+    assert words in decision(_CLEAR)
 
 
 def test_ties_are_said_with_the_smallest_of_them() -> None:
@@ -66,10 +67,10 @@ def test_differences_and_what_to_drop() -> None:
     assert "Width 8 is the best and the smallest that was tried: try smaller ones." in next_steps(_CLEAR, "output/test")
 
 
-def test_one_repeat_tells_nothing_about_luck() -> None:
+def test_one_repeat_tells_nothing_about_noise() -> None:
     """With one repeat no sentence claims a difference, and the way out is said."""
     summary = _summary("hidden_width: [8, 16]", 0.9, 0.8, repeats=1)
-    assert "With one repeat nothing can be told about luck" in decision(summary)
+    assert "With one repeat nothing can be said about chance" in decision(summary)
     assert [] == axis_sentences(summary)
     assert [] == drop_sentences(summary)
     assert "" == power_words(summary)

@@ -369,7 +369,7 @@ def test_one_alone_at_the_top_is_farther_ahead_than_these_two_differ_by_luck() -
     accuracies = (0.900, 0.901, 0.950, 0.951, 0.952, 0.953)
     summary = _uneven(*(_scored(val_accuracy=value) for value in accuracies))
     margin = summary.ranking().standings[1].margin
-    assert f"behind by 0.0510, more than the luck of 2 to 4 repeats ({margin:.4f})" in decision(summary)
+    assert f"behind by 0.0510, more than the seed noise of 2 to 4 repeats ({margin:.4f})" in decision(summary)
 
 
 def test_other_repeats_are_not_paired() -> None:

@@ -37,16 +37,16 @@ def test_every_report_is_rendered(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"With {_WORDS} each" in capsys.readouterr().out
 
 
-def test_the_decision_names_the_luck_that_it_rests_on() -> None:
-    """A bound for all is the luck of two that have the fewest repeats."""
+def test_the_decision_names_the_noise_that_it_rests_on() -> None:
+    """A bound for all is the noise of two that have the fewest repeats."""
     summary = sweeps.uneven(n_left=0)
     ranking = summary.ranking()
     assert not summary.incomplete
     assert ranking.telling is not None
     assert ranking.telling > max(standing.margin or 0.0 for standing in ranking.standings)
-    assert f"differ beyond luck from {ranking.telling:.4f} on" in how_sure(summary)[0]
+    assert f"differ by at least {ranking.telling:.4f} for that" in how_sure(summary)[0]
     guide = texts_of(sheet_of(best_xlsx(summary, "out"), "How to read this"))
-    assert f"the luck of {_WORDS} ({ranking.telling:.4f})" in guide
+    assert f"the seed noise of {_WORDS} ({ranking.telling:.4f})" in guide
 
 
 def test_what_mattered_is_told() -> None:

@@ -42,10 +42,10 @@ def decision(summary: Summary) -> str:
     rest = f"Without those that failed ({n:,} of {counted(n_all, 'combination')}): " if summary.incomplete else ""
     what = "the highest validation accuracy," if n > 1 else "validation accuracy"
     head = f"{rest}Take {model}: {what} {figures}"
-    return " ".join(filter(None, [head, _sureness(summary, ranking), _luck_of_the_first(summary)]))
+    return " ".join(filter(None, [head, _sureness(summary, ranking), _chance_of_the_first(summary)]))
 
 
-def _luck_of_the_first(summary: Summary) -> str:
+def _chance_of_the_first(summary: Summary) -> str:
     """What became of the first when it was trained again, or that nobody has looked yet."""
     n = len(summary.ranked)
     again = {one.combination.recipe: one for one in summary.confirmed if one.n_finished}
@@ -73,10 +73,10 @@ def _verdict(summary: Summary, first: Confirmed, best: Confirmed) -> str:
     behind = best.spread(CHOSEN_BY).mean - first.spread(CHOSEN_BY).mean
     if noise is None:
         return "too few fresh trainings to tell."
-    luck = largest_tie(noise, len(groups), first.n_finished, best.n_finished)
-    if behind > luck:
-        return f"take that one, the difference is more than the luck of these ({amount_words(CHOSEN_BY, luck)})."
-    return f"which of them is better is open, the luck of these is {amount_words(CHOSEN_BY, luck)}."
+    margin = largest_tie(noise, len(groups), first.n_finished, best.n_finished)
+    if behind > margin:
+        return f"take that one, the difference is more than chance explains ({amount_words(CHOSEN_BY, margin)})."
+    return f"which of them is better is open: chance explains up to {amount_words(CHOSEN_BY, margin)}."
 
 
 def interval_words(metric: str, standing: Standing) -> str:
@@ -89,15 +89,15 @@ def _sureness(summary: Summary, ranking: Ranking) -> str:
     if len(ranking.standings) == 1:
         return ""
     if ranking.noise is None or ranking.telling is None:
-        return "With one repeat nothing can be told about luck: set repeats to 3 or more and run again."
-    luck = f"the luck of {repeats_words(summary.ranked)}"
+        return "With one repeat nothing can be said about chance: set repeats to 3 or more and run again."
+    limit = f"the seed noise of {repeats_words(summary.ranked)}"
     if len(ranking.tied) == 1:
         second = ranking.standings[1]
         behind, margin = (amount_words(ranking.metric, amount or 0.0) for amount in (second.behind, second.margin))
-        return f"Nothing else is as good: the next is behind by {behind}, more than {luck} ({margin})."
-    luck = f"{luck} ({amount_words(ranking.metric, ranking.telling)})"
+        return f"Nothing else is as good: the next is behind by {behind}, more than {limit} ({margin})."
+    limit = f"{limit} ({amount_words(ranking.metric, ranking.telling)})"
     smallest = min(ranking.tied, key=lambda standing: standing.combination.recipe.n_parameters)
-    sentence = f"{_tied_words(ranking)}: behind by no more than {luck}."
+    sentence = f"{_tied_words(ranking)}: behind by no more than {limit}."
     if smallest.rank == 1:
         return f"{sentence} None of these is smaller."
     small = smallest.combination.recipe
@@ -131,13 +131,13 @@ def noise_words(summary: Summary, metric: str = CHOSEN_BY) -> str:
     """How large seed noise is here, and what that lets one tell."""
     ranking = summary.ranking(metric)
     if ranking.noise is None or ranking.telling is None:
-        return "One repeat, or one combination alone, tells nothing about how much luck there is between combinations."
+        return "One repeat, or one combination alone, tells nothing about how much noise there is between combinations."
     freedom = f"{counted(ranking.noise.df, 'degree')} of freedom"
     return (
         f"Seed noise: trained with other seeds, a combination's {metric_words(metric)} differs by "
         f"{amount_words(metric, ranking.noise.s)} (standard deviation, {freedom}). "
-        f"With {repeats_words(summary.ranked)} each, two of these {len(ranking.standings)} differ beyond "
-        f"luck from {amount_words(metric, ranking.telling)} on."
+        f"With {repeats_words(summary.ranked)} each, two of these {len(ranking.standings)} must differ by at "
+        f"least {amount_words(metric, ranking.telling)} for that to be more than chance."
     )
 
 
@@ -246,7 +246,7 @@ def what_mattered(summary: Summary) -> list[str]:
 
 
 def how_sure(summary: Summary) -> list[str]:
-    """What luck there is between combinations, and what more repeats or other images would tell."""
+    """What noise there is between combinations, and what more repeats or other images would tell."""
     told = [noise_words(summary), power_words(summary), *images_words(summary)] if summary.ranked else []
     return [sentence for sentence in told if sentence]
 

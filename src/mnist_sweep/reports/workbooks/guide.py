@@ -40,7 +40,7 @@ def _lines(summary: Summary, home: str) -> Iterator[tuple[str, str]]:
         yield "What max_epochs cut", f"{cut_words(summary)} {_CUT}"
     yield "How it is chosen", _CHOICE.format(repeats=repeats_words(summary.combinations))
     if summary.ranked:
-        yield "How much is luck", " ".join(filter(None, (noise_words(summary), power_words(summary))))
+        yield "How much is chance", " ".join(filter(None, (noise_words(summary), power_words(summary))))
     if summary.ranking().noise:
         yield from _TERMS.items()
     yield "What this cannot tell", " ".join([*images_words(summary), _TIMES])
@@ -62,7 +62,7 @@ _TERMS = {
         "standard deviation (sd) is that of one combination alone."
     ),
     "What may be as good": (
-        "What is behind the first by no more than luck can do. Among many combinations some are far apart by luck "
+        "What is behind the first by no more than chance can do. Among many combinations some are far apart by chance "
         "alone; the limit is Tukey's, which allows for that: were all equally good, in 19 of 20 sweeps no two would "
         "be further apart. May be as good is not is as good: more repeats could tell them apart."
     ),
