@@ -91,9 +91,9 @@ def _disturb(running: subprocess.Popen[bytes], chance: random.Random) -> str:
     return kind
 
 
-def _results(home: Path) -> list[tuple[str, Any]]:
+def _results(folder: Path) -> list[tuple[str, Any]]:
     """Trial and result of every finished line of the journal, the times left out."""
-    lines = [json.loads(line) for line in (home / "journal.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
     pairs = []
     for line in lines:
         if line.get("event") == "finished":

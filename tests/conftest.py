@@ -58,7 +58,7 @@ def first_run(mnist: Mnist, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 @pytest.fixture
 def trained(first_run: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> str:
-    """The home of a finished sweep of four trials, with its file beside it: a copy of the first run's."""
+    """The folder of a finished sweep of four trials, with its file beside it: a copy of the first run's."""
     shutil.copytree(first_run[0], tmp_path, dirs_exist_ok=True)
     return "output/tiny"
 

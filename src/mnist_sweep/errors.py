@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
     SOME_FAILED = 1
     USAGE = 2
     BUG = 3
-    HOME_BUSY = 4
+    FOLDER_BUSY = 4
     SWEEP_MISMATCH = 5
     JOURNAL_CORRUPT = 6
     ALL_FAILED = 7
@@ -79,14 +79,14 @@ class UsageError(SweepError):
     exit_code = ExitCode.USAGE
 
 
-class HomeBusyError(SweepError):
-    """Another process works in this home."""
+class FolderBusyError(SweepError):
+    """Another process works in this folder."""
 
-    exit_code = ExitCode.HOME_BUSY
+    exit_code = ExitCode.FOLDER_BUSY
 
 
 class SweepMismatchError(SweepError):
-    """The home holds results that the sweep file no longer asks for."""
+    """The folder holds results that the sweep file no longer asks for."""
 
     exit_code = ExitCode.SWEEP_MISMATCH
 

@@ -38,8 +38,8 @@ def _names(folder: str | Path) -> set[str]:
     return {path.name for path in Path(folder).iterdir()}
 
 
-def _full(home: str) -> pd.DataFrame:
-    return pd.read_excel(Path(home) / "full.xlsx").drop(columns=_TIMES)
+def _full(folder: str) -> pd.DataFrame:
+    return pd.read_excel(Path(folder) / "full.xlsx").drop(columns=_TIMES)
 
 
 def test_run_ends_with_the_best_row_and_its_file(first_run: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
@@ -271,9 +271,9 @@ def test_any_number_of_workers_gives_the_same_bits(trained: str) -> None:
     assert _bits("serial/tiny") == _bits(trained) == _bits("three/tiny")
 
 
-def _bits(home: str) -> dict[str, Any]:
+def _bits(folder: str) -> dict[str, Any]:
     """Every recorded number but the times, by trial, as the journal has it."""
-    lines = map(json.loads, (Path(home) / "journal.jsonl").read_text().splitlines())
+    lines = map(json.loads, (Path(folder) / "journal.jsonl").read_text().splitlines())
     results = {json.dumps(line["trial"]): line["result"] for line in lines if line.get("event") == "finished"}
     for result in results.values():
         del result["curves"]["seconds"]

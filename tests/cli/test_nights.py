@@ -26,7 +26,7 @@ from mnist_sweep.execution.run_sweep import Training, run_sweep
 from mnist_sweep.execution.serial import run_serially
 from mnist_sweep.execution.setup import Wishes
 from mnist_sweep.journal.events import Cause, Event, Failed, Finished, Record, RunStarted, Started
-from mnist_sweep.journal.folder import Home
+from mnist_sweep.journal.folder import SweepFolder
 from mnist_sweep.journal.ledger import replay
 from mnist_sweep.plan.recipe import Trial
 from mnist_sweep.reports.build import write_reports
@@ -142,7 +142,7 @@ def test_every_trial_can_be_listed() -> None:
 
 
 def test_a_bug_leaves_a_report(tiny: str) -> None:
-    """A crash of the tool itself is one line and a report in the home with command, versions, config and traceback."""
+    """A crash of the tool itself is one line and a report in the folder with command, versions and traceback."""
     code = (
         "import sys; sys.argv[1:] = ['run', 'tiny.yaml']\n"
         "import mnist_sweep.execution.run_sweep as sweep\n"
@@ -167,8 +167,8 @@ def test_a_workbook_that_is_open_is_not_written_over(mark: str) -> None:
     plan = a_plan()
     Path(mark).touch()
     Path("best.xlsx").write_bytes(b"old")
-    home = Home(Path())
-    written, missing = write_reports(summarize(plan, replay([])), "output/test", home.reports, home.plots)
+    folder = SweepFolder(Path())
+    written, missing = write_reports(summarize(plan, replay([])), "output/test", folder.reports, folder.plots)
     assert [] == missing
     assert Path("best.new.xlsx") == written["best"]
     assert Path("full.xlsx") == written["full"]
@@ -239,9 +239,9 @@ def test_whoever_watches_ends_no_night(
         drive, "training", lambda *_, **__: nullcontext(Training(run_serially, lambda _: works, Limits(1), {}))
     )
     monkeypatch.setattr(drive, "write_all", lambda plan, ledger, *_: (summarize(plan, ledger), {}, []))
-    home = Home(Path("watched"))
-    home.create()
-    ending = drive.train_at(home, a_plan(), drive.How(Wishes(), Look(), live=True))
+    folder = SweepFolder(Path("watched"))
+    folder.create()
+    ending = drive.train_at(folder, a_plan(), drive.How(Wishes(), Look(), live=True))
     assert (4, 0) == (ending.n_finished, ending.n_left)
     assert 1 == capsys.readouterr().err.count("(ZeroDivisionError: no page); the sweep goes on")
 
@@ -252,7 +252,7 @@ def test_diverging_trials_are_results_however_many() -> None:
     assert 50 == sum(isinstance(event, Failed) for event in _run(plan, "no finite number", Cause.DIVERGED))
 
 
-def test_who_holds_a_home_can_be_asked() -> None:
+def test_who_holds_a_folder_can_be_asked() -> None:
     """The holder of a lock is named as long as it is held, and asking does not take it."""
     lock = Path(".lock")
     assert holder(lock) is None

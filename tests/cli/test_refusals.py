@@ -63,20 +63,20 @@ def test_a_file_system_without_flock_and_folder_sync(mnist: object) -> None:
 
 def test_the_decision_is_said_where_a_report_cannot_be_written() -> None:
     """`report` says first what the sweep has shown, then which file it could not write; a link stays a link."""
-    home = Path("output/golden")
-    home.mkdir(parents=True)
+    folder = Path("output/golden")
+    folder.mkdir(parents=True)
     Path("elsewhere").mkdir()
     shutil.copy(_GOLDEN, "elsewhere/journal.jsonl")
-    (home / "journal.jsonl").symlink_to("../../elsewhere/journal.jsonl")
-    (home / "best.xlsx").symlink_to("../../elsewhere/best.xlsx")
-    (home / "report.html").write_text("mine")
-    (home / "report.html").chmod(0o444)
-    done = run("report", str(home))
+    (folder / "journal.jsonl").symlink_to("../../elsewhere/journal.jsonl")
+    (folder / "best.xlsx").symlink_to("../../elsewhere/best.xlsx")
+    (folder / "report.html").write_text("mine")
+    (folder / "report.html").chmod(0o444)
+    done = run("report", str(folder))
     assert 9 == done.returncode
     assert "2×8 relu" in done.stdout
     assert "report.html: cannot be written: it is read-only" in done.stderr
-    assert "mine" == (home / "report.html").read_text()
-    assert (home / "best.xlsx").is_symlink()
+    assert "mine" == (folder / "report.html").read_text()
+    assert (folder / "best.xlsx").is_symlink()
     assert Path("elsewhere/best.xlsx").read_bytes().startswith(b"PK")
 
 
@@ -97,7 +97,7 @@ def test_a_user_without_a_home_is_told_what_to_set() -> None:
     """Where neither HOME nor a passwd entry says where the cache lies, the answer is KERAS_HOME."""
     code = (
         "import sys; from pathlib import Path; from mnist_sweep.cli.main import main\n"
-        "def home(): raise RuntimeError('Could not determine home directory.')\n"
+        "def folder(): raise RuntimeError('Could not determine folder directory.')\n"
         "Path.home = home; sys.argv[1:] = ['data']; main()"
     )
     env = {name: value for name, value in os.environ.items() if name != "KERAS_HOME"}
@@ -116,8 +116,8 @@ def test_a_user_without_a_home_is_told_what_to_set() -> None:
         (OSError(errno.ENOSPC, "No space left on device", "/d/x"), "Error: /d/x: No space left on device; make room"),
         (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), "['/tmp']; set TMPDIR to"),
         (
-            FileNotFoundError(errno.ENOENT, "No such file or directory", "/home/temporary/x"),
-            "Error: /home/temporary/x: No such file or directory\n",
+            FileNotFoundError(errno.ENOENT, "No such file or directory", "/folder/temporary/x"),
+            "Error: /folder/temporary/x: No such file or directory\n",
         ),
         (OSError("what a library says"), "Error: what a library says"),
     ],

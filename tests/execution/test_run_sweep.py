@@ -53,9 +53,9 @@ def _trains(trials: tuple[Trial, ...]) -> Iterator[TrialEvent]:
 
 @dataclass
 class _Desk:
-    """A home with a journal where sweeps are run without training anything."""
+    """A folder with a journal where sweeps are run without training anything."""
 
-    home: Path
+    folder: Path
     work: Work = _trains
     execute: Executor = run_serially
     make_work: MakeWork | None = None
@@ -68,7 +68,7 @@ class _Desk:
 
     @property
     def journal(self) -> Path:
-        return self.home / "journal.jsonl"
+        return self.folder / "journal.jsonl"
 
     @property
     def events(self) -> list[Event]:
@@ -335,7 +335,7 @@ def test_a_plan_that_lost_results_is_refused(desk: _Desk, plan: Plan, difference
     with pytest.raises(SweepMismatchError) as error:
         desk.run(plan)
 
-    assert str(error.value).startswith(f"{desk.home} holds the results of ")
+    assert str(error.value).startswith(f"{desk.folder} holds the results of ")
     assert difference in str(error.value)
     assert "--fresh" in str(error.value)
     assert 1 == desk.n_prepared

@@ -91,13 +91,13 @@ def test_rounding_is_told_of_results_that_have_a_fingerprint() -> None:
     assert {""} == set(words.values())
 
 
-def _home_of(stem: str) -> Path:
-    """A home with that journal, and golden.yaml with the file it was planned by."""
-    home = Path("output/golden")
-    home.mkdir(parents=True)
-    shutil.copy(_FOLDER / f"{stem}.jsonl", home / "journal.jsonl")
+def _folder_of(stem: str) -> Path:
+    """A folder with that journal, and golden.yaml with the file it was planned by."""
+    folder = Path("output/golden")
+    folder.mkdir(parents=True)
+    shutil.copy(_FOLDER / f"{stem}.jsonl", folder / "journal.jsonl")
     shutil.copy(_FOLDER / f"{stem}.yaml", "golden.yaml")
-    return home
+    return folder
 
 
 def _outcomes(stem: str) -> list[Outcome]:
@@ -117,23 +117,23 @@ def _trials(stem: str) -> list[Trial]:
 )
 def test_another_loop_version_is_reported_but_not_mixed(stem: str, versions: str, change: str) -> None:
     """`report` shows the results of an older training loop; `run` and `confirm` refuse to add to them, and say why."""
-    home = _home_of(stem)
-    before = (home / "journal.jsonl").read_bytes()
-    report, status = run("report", str(home)), run("status", str(home))
+    folder = _folder_of(stem)
+    before = (folder / "journal.jsonl").read_bytes()
+    report, status = run("report", str(folder)), run("status", str(folder))
     assert (0, 0) == (report.returncode, status.returncode)
     assert ", 0 left" in report.stdout
     assert ", 0 left" in status.stdout
-    for arguments in (("run", "golden.yaml"), ("plan", "golden.yaml"), ("confirm", str(home))):
+    for arguments in (("run", "golden.yaml"), ("plan", "golden.yaml"), ("confirm", str(folder))):
         refused = run(*arguments)
         assert 5 == refused.returncode
         assert versions in refused.stderr
         assert change in refused.stderr
-    assert before == (home / "journal.jsonl").read_bytes()
+    assert before == (folder / "journal.jsonl").read_bytes()
 
 
 def test_versions_of_this_program_go_on_with_what_they_trained() -> None:
     """A journal whose recipes have several loop versions is complete: nothing is left to train."""
-    _home_of("format-1-loop-3")
+    _folder_of("format-1-loop-3")
     done = run("run", "golden.yaml")
     assert (0, "") == (done.returncode, done.stderr)
     assert "8 finished, 0 failed, 0 left" in done.stdout

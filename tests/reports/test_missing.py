@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import sweeps
 
-from mnist_sweep.journal.folder import Home
+from mnist_sweep.journal.folder import SweepFolder
 from mnist_sweep.reports import build
 from mnist_sweep.reports.build import RENDERERS, write_reports
 from mnist_sweep.reports.charts.plot_library import Made, Plotter
 
-_HOME = Home(Path())
+_HOME = SweepFolder(Path())
 _CHART = {"data": {"values": [{"a": 1}]}, "mark": "point", "encoding": {"x": {"field": "a", "type": "quantitative"}}}
 
 
@@ -160,21 +160,21 @@ def test_files_that_cannot_be_written_are_told_together(monkeypatch: pytest.Monk
 def test_the_command_ends_in_words_under_a_limit_on_the_address_space(tmp_path: Path) -> None:
     """`report` under `ulimit -v` says the decision, what is missing and why, writes all else, and ends with 9."""
     golden = Path(__file__).parents[1] / "golden" / "format-1-loop-1.jsonl"
-    home = tmp_path / "out"
-    home.mkdir()
-    (home / "journal.jsonl").write_bytes(golden.read_bytes())
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "journal.jsonl").write_bytes(golden.read_bytes())
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (8 * 2**30, 8 * 2**30))
 
-    command = [sys.executable, "-m", "mnist_sweep", "report", str(home)]
+    command = [sys.executable, "-m", "mnist_sweep", "report", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=limit)
-    assert f"{home / 'plots'}: missing or old: the plot library was ended by {signal.SIGTRAP.name}" in done.stderr
+    assert f"{folder / 'plots'}: missing or old: the plot library was ended by {signal.SIGTRAP.name}" in done.stderr
     assert "ulimit -v, here 8 GiB" in done.stderr
     assert ", 0 left" in done.stdout
-    assert str(home / "best.xlsx") in done.stdout
+    assert str(folder / "best.xlsx") in done.stdout
     assert 9 == done.returncode
-    assert all(path.is_file() for path in Home(home).reports.values())
+    assert all(path.is_file() for path in SweepFolder(folder).reports.values())
 
 
 def test_two_threads_never_import_the_libraries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

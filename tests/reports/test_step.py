@@ -11,7 +11,7 @@ import pytest
 from builders import a_plan, finished
 from mnist_sweep.analysis.summary import Summary, summarize
 from mnist_sweep.errors import StorageError, UsageError
-from mnist_sweep.journal.folder import Home
+from mnist_sweep.journal.folder import SweepFolder
 from mnist_sweep.journal.ledger import Ledger
 from mnist_sweep.reports.step import renewed, write_step
 
@@ -54,22 +54,22 @@ def test_notes_and_all_around_stay_when_it_is_renewed() -> None:
 def test_a_broken_mark_loses_nothing(lost: str) -> None:
     """Where a marking line is gone, the error says which, and the file stays as it is."""
     into = Path("STEPS.md")
-    write_step(_summary(), Home(Path("output/widths")), into)
+    write_step(_summary(), SweepFolder(Path("output/widths")), into)
     broken = into.read_text().replace(lost, "gone")
     into.write_text(broken)
     with pytest.raises(UsageError, match=r"STEPS.md: found [01] times <!-- .* Restore the two lines"):
-        write_step(_summary(), Home(Path("output/widths")), into)
+        write_step(_summary(), SweepFolder(Path("output/widths")), into)
     assert broken == into.read_text()
 
 
 def test_notes_without_their_marks_are_not_lost() -> None:
     """Where both lines around the notes are gone, the section is not renewed over what a person wrote."""
     into = Path("STEPS.md")
-    write_step(_summary(), Home(Path("output/widths")), into)
+    write_step(_summary(), SweepFolder(Path("output/widths")), into)
     lines = [line for line in into.read_text().splitlines(keepends=True) if "<!-- notes on" not in line]
     into.write_text("".join(lines))
     with pytest.raises(UsageError, match="the section widths lacks the lines"):
-        write_step(_summary(), Home(Path("output/widths")), into)
+        write_step(_summary(), SweepFolder(Path("output/widths")), into)
     assert "".join(lines) == into.read_text()
 
 
@@ -77,7 +77,7 @@ def test_line_ends_and_links_stay() -> None:
     """A file with the line ends of Windows, behind a link, keeps both."""
     Path("real.md").write_bytes(b"# Mine\r\n\r\ntext  \r\n")
     Path("link.md").symlink_to("real.md")
-    write_step(_summary(), Home(Path("output/widths")), Path("link.md"))
+    write_step(_summary(), SweepFolder(Path("output/widths")), Path("link.md"))
     assert Path("link.md").is_symlink()
     content = Path("real.md").read_bytes()
     assert content.startswith(b"# Mine\r\n\r\ntext  \r\n\r\n<!-- mnist-sweep")
@@ -88,25 +88,25 @@ def test_each_line_keeps_its_end() -> None:
     """One line with the end of Windows among others stays the only one; so do single ones in notes and behind."""
     before = b"# Mine\r\n\na\nb\n"
     Path("S.md").write_bytes(before)
-    home = Home(Path("output/widths"))
-    write_step(_summary(), home, Path("S.md"))
+    folder = SweepFolder(Path("output/widths"))
+    write_step(_summary(), folder, Path("S.md"))
     first = Path("S.md").read_bytes()
     assert first.startswith(before + b"\n<!-- mnist-sweep")
     assert 1 == first.count(b"\r\n")
     hint = first.index(b"Write here")
     noted = first[:hint] + b"mine\r\nand mine\n" + first[hint:] + b"behind\r\n"
     Path("S.md").write_bytes(noted)
-    write_step(_summary(), home, Path("S.md"))
+    write_step(_summary(), folder, Path("S.md"))
     assert noted == Path("S.md").read_bytes()
 
 
 def test_a_file_with_windows_ends_is_renewed_without_a_change() -> None:
     """Renewing a section in a file whose lines end as on Windows changes nothing where the numbers are the same."""
     Path("S.md").write_bytes(b"# Mine\r\n")
-    write_step(_summary(), Home(Path("output/widths")), Path("S.md"))
+    write_step(_summary(), SweepFolder(Path("output/widths")), Path("S.md"))
     first = Path("S.md").read_bytes()
     assert first.count(b"\n") == first.count(b"\r\n")
-    write_step(_summary(), Home(Path("output/widths")), Path("S.md"))
+    write_step(_summary(), SweepFolder(Path("output/widths")), Path("S.md"))
     assert first == Path("S.md").read_bytes()
 
 
@@ -114,12 +114,12 @@ def test_permissions_and_read_only_files_are_left_alone() -> None:
     """A private file stays private; a read-only one is refused in words."""
     Path("S.md").write_text("# Mine\n")
     Path("S.md").chmod(0o600)
-    write_step(_summary(), Home(Path("output/widths")), Path("S.md"))
+    write_step(_summary(), SweepFolder(Path("output/widths")), Path("S.md"))
     assert 0o600 == Path("S.md").stat().st_mode & 0o777
     Path("S.md").chmod(0o400)
     before = Path("S.md").read_bytes()
     with pytest.raises(StorageError, match="it is read-only"):
-        write_step(_summary("other"), Home(Path("output/widths")), Path("S.md"))
+        write_step(_summary("other"), SweepFolder(Path("output/widths")), Path("S.md"))
     assert before == Path("S.md").read_bytes()
 
 
@@ -127,14 +127,14 @@ _EIGHT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from mnist_sweep.journal.folder import Home
+from mnist_sweep.journal.folder import SweepFolder
 from mnist_sweep.reports.step import write_step
 from reports.test_step import _summary
 summaries = [_summary(f"{{sys.argv[1]}}{{j}}", n=0) for j in range(3)]
 print("ready", flush=True)
 sys.stdin.readline()
 for summary in summaries:
-    write_step(summary, Home(Path("output")), Path("S.md"))
+    write_step(summary, SweepFolder(Path("output")), Path("S.md"))
 """
 
 
@@ -162,7 +162,7 @@ def test_eight_processes_at_once_keep_all_sections() -> None:
 def test_links_lead_from_the_file_to_the_folder() -> None:
     """A file in another folder gets relative links; a missing file is begun with a title."""
     Path("notes").mkdir()
-    write_step(_summary(), Home(Path("output/widths")), Path("notes/S.md"))
+    write_step(_summary(), SweepFolder(Path("output/widths")), Path("notes/S.md"))
     text = Path("notes/S.md").read_text()
     assert text.startswith("# The investigation, step by step\n")
     assert "(<../output/widths/report.html>)" in text
@@ -172,7 +172,7 @@ def test_a_file_that_is_no_text_is_not_touched() -> None:
     """Bytes that are no UTF-8 are an error with the file's name."""
     Path("S.md").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(StorageError, match=r"S\.md: cannot be read as text"):
-        write_step(_summary(), Home(Path("output/widths")), Path("S.md"))
+        write_step(_summary(), SweepFolder(Path("output/widths")), Path("S.md"))
     assert b"\xff\xfe\x00" == Path("S.md").read_bytes()
 
 

@@ -11,7 +11,7 @@ import sweeps
 
 from books import sheet_of, texts_of
 from mnist_sweep.analysis.conclusions import how_sure
-from mnist_sweep.journal.folder import Home
+from mnist_sweep.journal.folder import SweepFolder
 from mnist_sweep.reports.build import RENDERERS, WORKBOOKS, write_reports
 from mnist_sweep.reports.step import renewed
 from mnist_sweep.reports.workbooks.xlsx import best_xlsx
@@ -22,8 +22,8 @@ _WORDS = "2 to 4 repeats"
 
 def test_every_report_is_rendered(capsys: pytest.CaptureFixture[str]) -> None:
     """None is missing: workbooks, page, pictures, rows, the section of a story, and what is printed."""
-    home = Home(Path())
-    written, missing = write_reports(sweeps.uneven(), "out", home.reports, home.plots)
+    folder = SweepFolder(Path())
+    written, missing = write_reports(sweeps.uneven(), "out", folder.reports, folder.plots)
     assert [] == missing
     assert set(RENDERERS) == set(written)
     assert all(openpyxl.load_workbook(io.BytesIO(written[name].read_bytes())).sheetnames for name in WORKBOOKS)
@@ -31,7 +31,7 @@ def test_every_report_is_rendered(capsys: pytest.CaptureFixture[str]) -> None:
         sheet_of(written["best"].read_bytes(), "Ranking")
     )
     assert "(less where there are more repeats)" in written["page"].read_text()
-    assert list(home.plots.iterdir())
+    assert list(folder.plots.iterdir())
     assert f"8 combinations, {_WORDS} each" in renewed("", sweeps.uneven(), "out", "STEPS.md")
     print_report(sweeps.uneven(), "out")
     assert f"With {_WORDS} each" in capsys.readouterr().out

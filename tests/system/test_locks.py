@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mnist_sweep.errors import HomeBusyError, StorageError
+from mnist_sweep.errors import FolderBusyError, StorageError
 from mnist_sweep.system import locks
 from mnist_sweep.system.locks import holder, in_turn, locked
 
@@ -41,13 +41,13 @@ def _hold(lock: Path) -> subprocess.Popen[str]:
     return holder
 
 
-def test_a_home_is_held_by_one_process_until_it_dies(tmp_path: Path) -> None:
-    """A second process is told who works there; when the first is killed outright, the home is free at once."""
+def test_a_folder_is_held_by_one_process_until_it_dies(tmp_path: Path) -> None:
+    """A second process is told who works there; when the first is killed outright, the folder is free at once."""
     lock = tmp_path / ".lock"
     lock.write_text("process 1 on a host with a long name\n" * 9)
     with _hold(lock) as holder:
         try:
-            with pytest.raises(HomeBusyError) as busy, locked(lock):
+            with pytest.raises(FolderBusyError) as busy, locked(lock):
                 pytest.fail("two processes hold the lock")
         finally:
             holder.send_signal(signal.SIGKILL)
@@ -66,7 +66,7 @@ def test_a_lock_is_free_after_its_block(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), locked(lock):
         raise ZeroDivisionError
 
-    with locked(lock), pytest.raises(HomeBusyError), locked(lock):
+    with locked(lock), pytest.raises(FolderBusyError), locked(lock):
         pytest.fail("held twice")
 
 
@@ -155,7 +155,7 @@ def test_without_flock_a_living_owner_is_not_pushed_aside(tmp_path: Path, owner:
     lock, held = tmp_path / ".lock", tmp_path / ".lock.held"
     lock.touch()
     held.write_text(f"{owner}\n{identity}")
-    with pytest.raises(HomeBusyError) as busy, locked(lock):
+    with pytest.raises(FolderBusyError) as busy, locked(lock):
         pytest.fail("two processes hold the lock")
     assert str(busy.value).startswith(f"{tmp_path}: {owner or 'another process'} works here; ")
     assert str(busy.value).endswith(f"If it no longer runs, remove its lock: rm {held}")
@@ -181,14 +181,14 @@ def test_without_flock_a_process_that_is_gone_holds_nothing(tmp_path: Path, pid:
 @pytest.mark.usefixtures("no_flock")
 def test_a_folder_that_is_moved_takes_its_lock_along(tmp_path: Path) -> None:
     """The lock is removed where it lies by now; what another process has made in the old place stays."""
-    home, aside = tmp_path / "home", tmp_path / "aside"
-    home.mkdir()
-    with locked(home / ".lock"):
-        home.rename(aside)
-        home.mkdir()
-        (home / ".lock.held").write_text(_owner(os.getppid()))
+    folder, aside = tmp_path / "folder", tmp_path / "aside"
+    folder.mkdir()
+    with locked(folder / ".lock"):
+        folder.rename(aside)
+        folder.mkdir()
+        (folder / ".lock.held").write_text(_owner(os.getppid()))
     assert [aside / ".lock"] == list(aside.iterdir())
-    assert _owner(os.getppid()) == (home / ".lock.held").read_text()
+    assert _owner(os.getppid()) == (folder / ".lock.held").read_text()
 
 
 @pytest.mark.usefixtures("no_flock")
@@ -252,7 +252,7 @@ def test_who_waits_too_long_for_a_file_is_told(tmp_path: Path, monkeypatch: pyte
     """A process that does not end its turn holds up the others for a time only; a turn leaves nothing behind."""
     monkeypatch.setattr(locks, "_FILE_PATIENCE_S", 0.1)
     file, told = tmp_path / "STEPS.md", "another process works here"
-    with in_turn(file), pytest.raises(HomeBusyError, match=told), in_turn(file):
+    with in_turn(file), pytest.raises(FolderBusyError, match=told), in_turn(file):
         pytest.fail("two turns at once")
     assert [] == list(tmp_path.iterdir())
 
@@ -266,5 +266,5 @@ def test_turns_without_flock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert f"process {os.getpid()} on" in held.read_text()
     assert [] == list(tmp_path.iterdir())
     held.write_text("process 1 on another-host since 2026-01-02")
-    with pytest.raises(HomeBusyError, match=r"rm .*\.STEPS\.md\.lock"), in_turn(tmp_path / "STEPS.md"):
+    with pytest.raises(FolderBusyError, match=r"rm .*\.STEPS\.md\.lock"), in_turn(tmp_path / "STEPS.md"):
         pytest.fail("pushed another one aside")

@@ -17,7 +17,7 @@ import pytest
 
 from builders import finished
 from mnist_sweep.journal.events import Event, Planned, Record, RunEnded, RunStarted
-from mnist_sweep.journal.folder import Home
+from mnist_sweep.journal.folder import SweepFolder
 from mnist_sweep.journal.journal_file import Journal, read_records
 from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.sweep_plan import make_plan
@@ -54,14 +54,14 @@ def done() -> str:
     """The folder of a finished sweep; there is another with the same in output/other."""
     Path("tiny.yaml").write_text(_TINY.format(max_epochs=5))
     plan = make_plan(load_spec(Path("tiny.yaml")), MNIST)
-    home = Home(Path("output/tiny"))
-    home.create()
+    folder = SweepFolder(Path("output/tiny"))
+    folder.create()
     events: list[Event] = [Planned(plan.spec), RunStarted({"workers": 1}), *map(finished, plan.trials), RunEnded()]
-    with closing(Journal(home.journal)) as journal:
+    with closing(Journal(folder.journal)) as journal:
         for event in events:
             journal.append(Record("2026-01-01T00:00:00Z", 1.0, event))
-    shutil.copytree(home.path, "output/other")
-    return str(home.path)
+    shutil.copytree(folder.path, "output/other")
+    return str(folder.path)
 
 
 def _shell(words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:

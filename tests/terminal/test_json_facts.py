@@ -48,9 +48,9 @@ def _write_sweep(name: str, *, n_done: int = 6, output: str = "output") -> Plan:
     return plan
 
 
-def _append(home: Path, events: list[Event]) -> None:
-    home.mkdir(parents=True, exist_ok=True)
-    with closing(Journal(home / "journal.jsonl")) as journal:
+def _append(folder: Path, events: list[Event]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with closing(Journal(folder / "journal.jsonl")) as journal:
         for i, event in enumerate(events):
             journal.append(Record(f"2026-01-02T03:04:{i:02}.000Z", 10.0 * i, event))
 

@@ -22,7 +22,7 @@ from mnist_sweep.cli import train_and_report as drive
 from mnist_sweep.cli.error_boundary import Context, run_command
 from mnist_sweep.errors import WorkersError
 from mnist_sweep.journal.events import Event, Planned, Record, RunEnded, RunStarted
-from mnist_sweep.journal.folder import Home
+from mnist_sweep.journal.folder import SweepFolder
 from mnist_sweep.journal.journal_file import Journal
 from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.sweep_plan import make_plan
@@ -32,7 +32,7 @@ from mnist_sweep.terminal import json_facts as facts
 from mnist_sweep.terminal.notify import send
 
 _GRID = "name: tiny\nrepeats: 2\ngrid:\n  hidden_width: [8, 16]\n  max_epochs: 5\n"
-_HOME = Home(Path("output/tiny"))
+_HOME = SweepFolder(Path("output/tiny"))
 
 
 @pytest.fixture(autouse=True)
@@ -139,9 +139,9 @@ def test_a_signal_at_the_end_costs_no_message(monkeypatch: pytest.MonkeyPatch, n
     """One that comes while the numbers for the message are collected changes neither the message nor the exit code."""
     summary_of = folders.summary_of
 
-    def interrupted(home: Path) -> Summary:
+    def interrupted(folder: Path) -> Summary:
         os.kill(os.getpid(), number)
-        return summary_of(home)
+        return summary_of(folder)
 
     monkeypatch.setattr(drive, "train_at", _raise(WorkersError("no worker starts")))
     monkeypatch.setattr("mnist_sweep.cli.options.summary_of", interrupted)

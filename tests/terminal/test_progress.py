@@ -13,7 +13,7 @@ from mnist_sweep.cli.train_and_report import How, train_at
 from mnist_sweep.execution.run_sweep import Listener
 from mnist_sweep.execution.setup import Wishes
 from mnist_sweep.journal.events import Cause, Event, Failed, Record, RunStarted, Started
-from mnist_sweep.journal.folder import Home
+from mnist_sweep.journal.folder import SweepFolder
 from mnist_sweep.journal.ledger import Ledger, replay
 from mnist_sweep.system.stop import Stop
 from mnist_sweep.terminal import screen
@@ -85,8 +85,8 @@ def test_what_cannot_be_shown_is_told_by_its_name(
     monkeypatch.setattr(drive, what, breaks)
     monkeypatch.setattr(drive, "run_sweep", run_sweep)
     monkeypatch.setattr(drive, "write_all", lambda *_: (None, {}, []))
-    home = Home(Path("output/test"))
-    home.create()
-    train_at(home, a_plan(), How(Wishes(), Look(log_format="json"), live=True))
+    folder = SweepFolder(Path("output/test"))
+    folder.create()
+    train_at(folder, a_plan(), How(Wishes(), Look(log_format="json"), live=True))
     told = [json.loads(line).get("text") for line in capsys.readouterr().err.splitlines()]
     assert [words] == [text for text in told if text]

@@ -12,7 +12,7 @@ from mnist_sweep.plan.axes import axis_name_words, axis_value_words
 from mnist_sweep.plan.counts import counted
 
 
-def next_steps(summary: Summary, home: str) -> list[str]:
+def next_steps(summary: Summary, folder: str) -> list[str]:
     """What to do next, with commands; while trials are left, how to continue and nothing else."""
     n_failed, n_left = summary.n(Status.FAILED), summary.n(Status.PENDING)
     steps = [f"{counted(n_left, 'trial')} left to train: run the same command again."] if n_left else _longer(summary)
@@ -30,7 +30,7 @@ def next_steps(summary: Summary, home: str) -> list[str]:
     if len(summary.ranked) > 1 and summary.ranked[0].recipe not in confirmed:
         top = min(5, len(summary.ranked))
         steps.append(
-            f"Train the first ones again with fresh seeds: mnist-sweep confirm {home} --top {top} --repeats 10"
+            f"Train the first ones again with fresh seeds: mnist-sweep confirm {folder} --top {top} --repeats 10"
         )
     return steps
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from mnist_sweep.errors import ConfigError, ExitCode, SweepError
-from mnist_sweep.journal.folder import Home
+from mnist_sweep.journal.folder import SweepFolder
 from mnist_sweep.system.streams import Stream
 from mnist_sweep.terminal.screen import fitted
 
@@ -33,7 +33,7 @@ class Context:
     """
 
     config: Path | None = None
-    home: Home | None = None
+    folder: SweepFolder | None = None
     trains: bool = False
     at_end: Callable[[int], None] | None = None
     error: str = ""
@@ -48,7 +48,7 @@ def fail(context: Context, code: int, text: str) -> int:
     return code
 
 
-_NOTHING_BEGUN = (ExitCode.USAGE, ExitCode.HOME_BUSY)
+_NOTHING_BEGUN = (ExitCode.USAGE, ExitCode.FOLDER_BUSY)
 
 
 def run_command(command: Callable[[], int], context: Context) -> int:
@@ -131,11 +131,11 @@ def _folder_words() -> str:
 
 
 def _write_crash(context: Context) -> Path | None:
-    """All that is needed to look into the crash, in the home if there is one; None where it cannot be written."""
+    """What is needed to look into the crash, in the folder if there is one; None where it cannot be written."""
     from mnist_sweep.execution.machine import environment
 
     now = datetime.now(UTC)
-    home = context.home if context.home and context.home.path.is_dir() else Home(Path())
+    folder = context.folder if context.folder and context.folder.path.is_dir() else SweepFolder(Path())
     config = context.config.read_text("utf-8", "replace") if context.config and context.config.is_file() else "none"
     parts = {
         "command": " ".join(sys.argv),
@@ -144,7 +144,7 @@ def _write_crash(context: Context) -> Path | None:
         "sweep file": config,
         "traceback": traceback.format_exc(),
     }
-    path = home.crash(now)
+    path = folder.crash(now)
     try:
         content = "\n\n".join(f"== {title}\n{text}" for title, text in parts.items())
         path.write_text(f"{content}\n", "utf-8", "replace")

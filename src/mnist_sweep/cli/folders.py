@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mnist_sweep.analysis.summary import Summary, summarize
 from mnist_sweep.cli.error_boundary import Context
 from mnist_sweep.errors import JournalCorruptError, UsageError
-from mnist_sweep.journal.folder import Home, existing_home
+from mnist_sweep.journal.folder import SweepFolder, existing_folder
 from mnist_sweep.journal.journal_file import read_records
 from mnist_sweep.journal.ledger import Ledger, recorded_plan, replay
 from mnist_sweep.plan.data_set import MNIST
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from mnist_sweep.execution.backends import Choice
 
 
-def summary_of(home: Path) -> Summary:
+def summary_of(folder: Path) -> Summary:
     """The summary of the sweep in a folder."""
-    found = existing_home(home)
+    found = existing_folder(folder)
     ledger = replay(read_records(found.journal))
     return summarize(recorded_plan_of(ledger, found), ledger)
 
 
-def recorded_plan_of(ledger: Ledger, home: Home) -> Plan:
+def recorded_plan_of(ledger: Ledger, folder: SweepFolder) -> Plan:
     """The plan that the journal holds, for the data and by the training loops that its outcomes came from."""
     if ledger.spec is None:
-        raise UsageError(f"{home.path}: nothing was planned here yet; run a sweep file first")
+        raise UsageError(f"{folder.path}: nothing was planned here yet; run a sweep file first")
     try:
         n_trials = count_points(ledger.spec) * ledger.spec.repeats
         if n_trials > MAX_RECORDED_TRIALS:
-            msg = f"{home.journal}: its plan asks for more than {MAX_RECORDED_TRIALS:,} trials; restore the file"
+            msg = f"{folder.journal}: its plan asks for more than {MAX_RECORDED_TRIALS:,} trials; restore the file"
             raise JournalCorruptError(msg)
         return recorded_plan(ledger.spec, ledger)
     except (KeyError, TypeError, ValueError) as error:
-        msg = f"{home.journal}: its plan cannot be read ({error}); restore the file from a copy"
+        msg = f"{folder.journal}: its plan cannot be read ({error}); restore the file from a copy"
         raise JournalCorruptError(msg) from error
 
 
@@ -48,7 +48,7 @@ def plan_of(spec: SweepSpec, choice: Choice) -> Plan:
     return make_plan(replace(spec, backend=choice.backend), MNIST)
 
 
-def spec_and_home(config: Path, output: Path, context: Context) -> tuple[SweepSpec, Home]:
+def spec_and_folder(config: Path, output: Path, context: Context) -> tuple[SweepSpec, SweepFolder]:
     """What a sweep file asks for, and the folder of its results."""
     from mnist_sweep.sweepfile.sweep_file import load_spec
 
@@ -61,5 +61,5 @@ def spec_and_home(config: Path, output: Path, context: Context) -> tuple[SweepSp
             f"{config}: name: {spec.name}: {sys.getfilesystemencoding()}, the encoding of file names in this locale, "
             "has no such name; set PYTHONUTF8=1, or give the sweep a name in ASCII"
         ) from error
-    context.home = Home(output / spec.name)
-    return spec, context.home
+    context.folder = SweepFolder(output / spec.name)
+    return spec, context.folder

@@ -16,7 +16,7 @@ from mnist_sweep.cli.folders import summary_of
 from mnist_sweep.plan.recipe import BACKENDS
 from mnist_sweep.system.stop import stop_signals
 
-HOME = click.argument("home", type=click.Path(path_type=Path))
+FOLDER = click.argument("folder", type=click.Path(path_type=Path))
 CONFIG = click.argument("config", type=click.Path(path_type=Path))
 COUNT = click.IntRange(min=1)
 
@@ -138,12 +138,13 @@ def _notify(command: str, context: Context, code: int) -> None:
     from mnist_sweep.terminal.json_facts import closing_facts
     from mnist_sweep.terminal.notify import send
 
-    home, summary, best = context.home, None, context.best
-    name, folder = (context.config.stem if context.config else ""), None
-    if home:
-        name, folder, best = home.path.absolute().name, str(home.path), best or home.reports["best"]
+    folder, summary, best = context.folder, None, context.best
+    name = context.config.stem if context.config else ""
+    if folder:
+        name, best = folder.path.absolute().name, best or folder.reports["best"]
         with suppress(Exception):  # what ended the command may also stand in the way of its summary
-            summary = summary_of(home.path)
+            summary = summary_of(folder.path)
     best_path = str(best) if best and best.is_file() else None
-    facts = closing_facts(summary, name=name, exit_code=code, error=context.error, folder=folder, best_path=best_path)
+    path = str(folder.path) if folder else None
+    facts = closing_facts(summary, name=name, exit_code=code, error=context.error, folder=path, best_path=best_path)
     send(command, facts)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from mnist_sweep.cli.error_boundary import Context
-from mnist_sweep.cli.folders import plan_of, spec_and_home
+from mnist_sweep.cli.folders import plan_of, spec_and_folder
 from mnist_sweep.cli.options import BACKEND, CONFIG, JSON, OUTPUT
 from mnist_sweep.journal.journal_file import read_records
 from mnist_sweep.journal.ledger import replay
@@ -59,19 +59,19 @@ def show_plan(
     from mnist_sweep.execution.run_sweep import check_continues
     from mnist_sweep.terminal.plan_and_status import print_plan, print_trials
 
-    spec, home = spec_and_home(config, output, context)
-    ledger = replay(read_records(home.journal))
+    spec, folder = spec_and_folder(config, output, context)
+    ledger = replay(read_records(folder.journal))
     choice = choose(backend, spec, ledger)
     plan = plan_of(spec, choice)
     if as_json:
         from mnist_sweep.terminal.json_facts import plan_facts, print_json
 
-        print_json("plan", plan_facts(plan, ledger, str(home.path), choice.why, list_trials=list_trials))
+        print_json("plan", plan_facts(plan, ledger, str(folder.path), choice.why, list_trials=list_trials))
     elif list_trials:
         print_trials(plan, ledger)
     else:
-        print_plan(plan, ledger, str(home.path), choice.why)
-    check_continues(plan, ledger, home.path)
+        print_plan(plan, ledger, str(folder.path), choice.why)
+    check_continues(plan, ledger, folder.path)
 
 
 @click.command(short_help="Check MNIST, and fetch it where it is missing.")

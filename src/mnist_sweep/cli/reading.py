@@ -8,19 +8,19 @@ import click
 
 from mnist_sweep.analysis.summary import summarize
 from mnist_sweep.cli.folders import recorded_plan_of, summary_of
-from mnist_sweep.cli.options import HOME, JSON
+from mnist_sweep.cli.options import FOLDER, JSON
 from mnist_sweep.errors import ExitCode, UsageError
-from mnist_sweep.journal.folder import existing_home
+from mnist_sweep.journal.folder import existing_folder
 from mnist_sweep.journal.journal_file import read_records
 from mnist_sweep.journal.ledger import replay
 from mnist_sweep.system.locks import holder
 
 
 @click.command(short_help="Show how a sweep stands, while it runs or afterwards.")
-@HOME
+@FOLDER
 @JSON
-def status(home: Path, *, as_json: bool) -> None:
-    """Show how the sweep in the folder HOME stands, while it runs or after.
+def status(folder: Path, *, as_json: bool) -> None:
+    """Show how the sweep in FOLDER stands, while it runs or after.
 
     \b
     Example:
@@ -28,7 +28,7 @@ def status(home: Path, *, as_json: bool) -> None:
     """
     from mnist_sweep.terminal.plan_and_status import print_status
 
-    found = existing_home(home)
+    found = existing_folder(folder)
     ledger = replay(read_records(found.journal))
     plan = recorded_plan_of(ledger, found)
     summary, who = summarize(plan, ledger), holder(found.lock)
@@ -41,10 +41,10 @@ def status(home: Path, *, as_json: bool) -> None:
 
 
 @click.command(short_help="Say what a sweep has shown, and write its reports anew.")
-@HOME
+@FOLDER
 @JSON
-def report(home: Path, *, as_json: bool) -> int:
-    """Say what the sweep in the folder HOME has shown, and write its reports anew from its journal.
+def report(folder: Path, *, as_json: bool) -> int:
+    """Say what the sweep in FOLDER has shown, and write its reports anew from its journal.
 
     \b
     Example:
@@ -53,7 +53,7 @@ def report(home: Path, *, as_json: bool) -> int:
     from mnist_sweep.cli.train_and_report import write_all
     from mnist_sweep.terminal.results import print_report
 
-    found = existing_home(home)
+    found = existing_folder(folder)
     ledger = replay(read_records(found.journal))
     plan = recorded_plan_of(ledger, found)
     if not as_json:
@@ -69,9 +69,9 @@ def report(home: Path, *, as_json: bool) -> int:
 
 
 @click.command(short_help="Compare sweeps: the best of each, and what they share.")
-@click.argument("homes", nargs=-1, required=True, metavar="HOME HOME...", type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, required=True, metavar="FOLDER FOLDER...", type=click.Path(path_type=Path))
 @JSON
-def compare(homes: tuple[Path, ...], *, as_json: bool) -> None:
+def compare(folders: tuple[Path, ...], *, as_json: bool) -> None:
     """Compare the sweeps in several folders: the best of each, and the combinations that they share.
 
     \b
@@ -80,13 +80,13 @@ def compare(homes: tuple[Path, ...], *, as_json: bool) -> None:
     """
     from mnist_sweep.terminal.results import print_comparison
 
-    if len(homes) < 2:  # noqa: PLR2004  two are compared
-        raise UsageError(f"{homes[0]}: one folder alone cannot be compared; give two or more")
-    real = [home.resolve() for home in homes]
-    twice = next((home for home, path in zip(homes, real, strict=True) if real.count(path) > 1), None)
+    if len(folders) < 2:  # noqa: PLR2004  two are compared
+        raise UsageError(f"{folders[0]}: one folder alone cannot be compared; give two or more")
+    real = [folder.resolve() for folder in folders]
+    twice = next((folder for folder, path in zip(folders, real, strict=True) if real.count(path) > 1), None)
     if twice:
         raise UsageError(f"{twice}: found more than once, allowed: each folder once; compare different sweeps")
-    summaries = {str(home): summary_of(home) for home in homes}
+    summaries = {str(folder): summary_of(folder) for folder in folders}
     if as_json:
         from mnist_sweep.terminal.json_facts import comparison_facts, print_json
 
@@ -118,7 +118,7 @@ def list_sweeps(folder: Path, *, as_json: bool) -> None:
 
 
 @click.command(short_help="Write the section of a sweep in DETAILED_STEPS.md.")
-@HOME
+@FOLDER
 @click.option(
     "--into",
     default="DETAILED_STEPS.md",
@@ -127,8 +127,8 @@ def list_sweeps(folder: Path, *, as_json: bool) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="The Markdown file that holds the steps.",
 )
-def step(home: Path, into: Path) -> None:
-    """Write or renew the section of the sweep in the folder HOME in the story of the investigation.
+def step(folder: Path, into: Path) -> None:
+    """Write or renew the section of the sweep in FOLDER in the story of the investigation.
 
     What a person wrote between the two lines that mark its place for notes stays.
 
@@ -139,6 +139,6 @@ def step(home: Path, into: Path) -> None:
     """
     from mnist_sweep.reports.step import write_step
 
-    summary = summary_of(home)
-    write_step(summary, existing_home(home), into)
+    summary = summary_of(folder)
+    write_step(summary, existing_folder(folder), into)
     click.echo(f"{into}: section {summary.spec.name}")

@@ -1,4 +1,4 @@
-"""Training in a home and reporting on it: what `run` and `confirm` have in common."""
+"""Training in a folder and reporting on it: what `run` and `confirm` have in common."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mnist_sweep.execution.executor import TrialEvent
 from mnist_sweep.execution.run_sweep import Listener, Training, run_sweep
 from mnist_sweep.execution.setup import Wishes, training
 from mnist_sweep.journal.events import Event, Failed, Finished, Record, Started
-from mnist_sweep.journal.folder import Home
+from mnist_sweep.journal.folder import SweepFolder
 from mnist_sweep.journal.journal_file import read_records
 from mnist_sweep.journal.ledger import Ledger, pending, replay
 from mnist_sweep.plan.counts import counted
@@ -65,31 +65,33 @@ class Ending:
     n_left: int
 
 
-def train_at(home: Home, plan: Plan, how: How, choose: Callable[[Ledger], tuple[Trial, ...]] | None = None) -> Ending:
+def train_at(
+    folder: SweepFolder, plan: Plan, how: How, choose: Callable[[Ledger], tuple[Trial, ...]] | None = None
+) -> Ending:
     """Train what the plan asks for, or what `choose` picks from the ledger to confirm, and write the reports.
 
     Raises:
-        HomeBusyError, StorageError, SweepMismatchError, WorkersError: as the parts do; reports are written from what
+        FolderBusyError, StorageError, SweepMismatchError, WorkersError: as the parts do; reports are written from what
             there is where trials could not be trained.
     """
     stamp = _stamper()
     ended: set[str] = set()
-    with locked(home.lock), Plotter() as plotter:
-        confirmations = choose(replay(read_records(home.journal))) if choose else ()
+    with locked(folder.lock), Plotter() as plotter:
+        confirmations = choose(replay(read_records(folder.journal))) if choose else ()
         try:
-            ledger = _train(plan, home, how, confirmations, ended, plotter=plotter, stamp=stamp)
+            ledger = _train(plan, folder, how, confirmations, ended, plotter=plotter, stamp=stamp)
         except WorkersError:
-            write_all(plan, replay(read_records(home.journal)), home, plotter)
+            write_all(plan, replay(read_records(folder.journal)), folder, plotter)
             raise
         if how.stop.signal:
             say(f"{_given_up(ledger)}; writing the reports, Ctrl-C again leaves without them", err=True)
-        summary, written, _ = write_all(plan, ledger, home, plotter)
+        summary, written, _ = write_all(plan, ledger, folder, plotter)
     outcomes = [ledger.of(trial).get(trial.key) for trial in confirmations or plan.trials]
     n_failed, n_finished = (sum(isinstance(o, kind) for o in outcomes) for kind in (Failed, Finished))
     left = pending(confirmations or plan.trials, ledger, retry_failed=how.look.retry_failed)
     return Ending(
         summary,
-        written.get("best", home.path),
+        written.get("best", folder.path),
         n_failed,
         n_finished,
         sum(trial.key not in ended for trial in left),
@@ -101,7 +103,7 @@ def _given_up(ledger: Ledger) -> str:
     return f"Stopping: {counted(n, 'trial')} in training {'is' if n == 1 else 'are'} given up"
 
 
-def exit_code(ending: Ending, home: Home, how: How, context: Context) -> int:
+def exit_code(ending: Ending, folder: SweepFolder, how: How, context: Context) -> int:
     """Say what is left or failed, and with which exit code the command ends."""
     if ending.n_left and (how.stop.signal or how.max_hours or how.max_trials):
         again = shlex.join(word for word in sys.argv[1:] if word != "--fresh")
@@ -112,13 +114,14 @@ def exit_code(ending: Ending, home: Home, how: How, context: Context) -> int:
     if not ending.n_failed:
         return ExitCode.FINISHED
     code = ExitCode.SOME_FAILED if ending.n_finished else ExitCode.ALL_FAILED
-    return fail(context, code, f"{counted(ending.n_failed, 'trial')} failed; the column Reason of {home.full} says why")
+    failed = counted(ending.n_failed, "trial")
+    return fail(context, code, f"{failed} failed; the column Reason of {folder.full} says why")
 
 
 def write_all(
-    plan: Plan, ledger: Ledger, home: Home, plotter: Plotter | None = None
+    plan: Plan, ledger: Ledger, folder: SweepFolder, plotter: Plotter | None = None
 ) -> tuple[Summary, Mapping[str, Path], list[str]]:
-    """Write every report of the home, and say what could not be written.
+    """Write every report of the folder, and say what could not be written.
 
     Args:
         plotter: draws the plots; it may have been started.
@@ -128,14 +131,14 @@ def write_all(
     """
     load_libraries()
     summary = summarize(plan, ledger)
-    written, missing = write_reports(summary, path_words(home.path), home.reports, home.plots, plotter)
+    written, missing = write_reports(summary, path_words(folder.path), folder.reports, folder.plots, plotter)
     for name, path in written.items():
-        if path != home.reports[name]:
-            say(f"{home.reports[name]} is open in a spreadsheet program; written instead: {path}", err=True)
+        if path != folder.reports[name]:
+            say(f"{folder.reports[name]} is open in a spreadsheet program; written instead: {path}", err=True)
     for text in missing:
         say(f"Error: {text}", err=True)
     if missing:
-        say(f"To write what is missing: {shlex.join(['mnist-sweep', 'report', str(home.path)])}", err=True)
+        say(f"To write what is missing: {shlex.join(['mnist-sweep', 'report', str(folder.path)])}", err=True)
     return summary, written, missing
 
 
@@ -152,7 +155,7 @@ def _stamper() -> Callable[[Event], Record]:
 
 def _train(
     plan: Plan,
-    home: Home,
+    folder: SweepFolder,
     how: How,
     confirmations: tuple[Trial, ...],
     ended: set[str],
@@ -180,12 +183,12 @@ def _train(
 
     with progress(plan, how.look, how.stop, confirmations) as listeners:
         told = [] if how.look.quiet else [tell_emulation(how.look.tell)]
-        pages = [_live_page(plan, home)] if how.live else []
+        pages = [_live_page(plan, folder)] if how.live else []
         watchers = [(watch, "The progress cannot be shown") for watch in (*listeners, *told)]
-        watchers += [(watch, f"{home.reports['page']} cannot be renewed") for watch in pages]
+        watchers += [(watch, f"{folder.reports['page']} cannot be renewed") for watch in pages]
         return run_sweep(
             plan,
-            journal_path=home.journal,
+            journal_path=folder.journal,
             prepare=prepare,
             stamp=stamp,
             confirmations=confirmations,
@@ -217,7 +220,7 @@ def _harmless(hear: Listener, words: str, tell: Callable[[str], None]) -> Listen
     return hear_or_say
 
 
-def _live_page(plan: Plan, home: Home) -> Listener:
+def _live_page(plan: Plan, folder: SweepFolder) -> Listener:
     """Writes report.html anew now and then; the page reloads itself."""
     due = 0.0
 
@@ -228,7 +231,7 @@ def _live_page(plan: Plan, home: Home) -> Listener:
             return
         try:
             load_libraries()
-            write_page(summarize(plan, ledger), path_words(home.path), home.reports["page"], refresh_s=_REFRESH_S)
+            write_page(summarize(plan, ledger), path_words(folder.path), folder.reports["page"], refresh_s=_REFRESH_S)
         finally:
             took = time.monotonic() - began
             due = time.monotonic() + max(_REFRESH_S, _WRITING_SHARE * took)

@@ -11,10 +11,10 @@ import click
 
 from mnist_sweep.analysis.summary import summarize
 from mnist_sweep.cli.error_boundary import Context
-from mnist_sweep.cli.folders import plan_of, recorded_plan_of, spec_and_home
-from mnist_sweep.cli.options import BACKEND, CONFIG, COUNT, HOME, OUTPUT, training_options
+from mnist_sweep.cli.folders import plan_of, recorded_plan_of, spec_and_folder
+from mnist_sweep.cli.options import BACKEND, CONFIG, COUNT, FOLDER, OUTPUT, training_options
 from mnist_sweep.errors import UsageError
-from mnist_sweep.journal.folder import existing_home
+from mnist_sweep.journal.folder import existing_folder
 from mnist_sweep.journal.journal_file import read_records
 from mnist_sweep.journal.ledger import Ledger, replay
 from mnist_sweep.plan.recipe import Trial
@@ -52,23 +52,23 @@ def run(context: Context, config: Path, output: Path, *, backend: str | None, fr
     from mnist_sweep.execution.backends import choose
     from mnist_sweep.terminal.progress import say
 
-    spec, home = spec_and_home(config, output, context)
-    choice = choose(backend, spec, Ledger() if fresh else replay(read_records(home.journal)))
+    spec, folder = spec_and_folder(config, output, context)
+    choice = choose(backend, spec, Ledger() if fresh else replay(read_records(folder.journal)))
     how.wishes.check(choice.backend)
     plan = plan_of(spec, choice)
-    if fresh and home.path.exists():
-        with locked(home.lock):
-            aside = home.move_aside(datetime.now(UTC))
-        click.echo(f"{home.path} is now {aside}", err=True)
-    home.create()
-    ending = train_at(home, plan, replace(how, backend_why=choice.why))
+    if fresh and folder.path.exists():
+        with locked(folder.lock):
+            aside = folder.move_aside(datetime.now(UTC))
+        click.echo(f"{folder.path} is now {aside}", err=True)
+    folder.create()
+    ending = train_at(folder, plan, replace(how, backend_why=choice.why))
     context.best = ending.best
     say(closing_words(ending.summary, str(ending.best)))
-    return exit_code(ending, home, how, context)
+    return exit_code(ending, folder, how, context)
 
 
 @click.command(short_help="Retrain the best models of a sweep with fresh seeds.")
-@HOME
+@FOLDER
 @click.option(
     "--top",
     type=COUNT,
@@ -82,8 +82,8 @@ def run(context: Context, config: Path, output: Path, *, backend: str | None, fr
 )
 @training_options
 @click.pass_obj
-def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -> int:
-    """Retrain the best models of the sweep in the folder HOME with fresh seeds.
+def confirm(context: Context, folder: Path, *, top: int, repeats: int, how: How) -> int:
+    """Retrain the best models of the sweep in FOLDER with fresh seeds.
 
     The first of many models also had favourable seeds, so its lead usually shrinks when it is retrained. The fresh
     results are shown beside the ranking and never enter it. Running the same command again continues where it stopped.
@@ -100,7 +100,7 @@ def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -
     from mnist_sweep.terminal.progress import say
     from mnist_sweep.terminal.results import print_confirmed
 
-    context.home = found = existing_home(home)
+    context.folder = found = existing_folder(folder)
     plan = recorded_plan_of(replay(read_records(found.journal)), found)
     how.wishes.check(plan.backend)
 
@@ -108,7 +108,7 @@ def confirm(context: Context, home: Path, *, top: int, repeats: int, how: How) -
         ranked = summarize(plan, ledger).ranked[:top]
         if not ranked:
             raise UsageError(
-                f"{home}: nothing to confirm yet: no combination has all its repeats; finish the run first"
+                f"{folder}: nothing to confirm yet: no combination has all its repeats; finish the run first"
             )
         if len(ranked) * repeats > MAX_TRIALS:
             asked = f"{len(ranked)} combinations, {repeats:,} repeats each"

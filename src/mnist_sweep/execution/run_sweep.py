@@ -58,7 +58,7 @@ def run_sweep(
     listeners: Iterable[Listener] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> Ledger:
-    """Train what the plan asks for and the journal lacks; the home must be locked.
+    """Train what the plan asks for and the journal lacks; the folder must be locked.
 
     Args:
         confirmations: train these instead of the plan's trials.
@@ -179,7 +179,7 @@ class _Streak:
                     )
 
 
-def check_continues(plan: Plan, ledger: Ledger, home: Path) -> None:
+def check_continues(plan: Plan, ledger: Ledger, folder: Path) -> None:
     """Make sure that every trial with an outcome is still planned, so that no result silently drops out.
 
     Raises:
@@ -188,13 +188,13 @@ def check_continues(plan: Plan, ledger: Ledger, home: Path) -> None:
     lost = [outcome.trial for key, outcome in ledger.outcomes.items() if key not in plan.keys]
     if not lost:
         return
-    check_current([trial for trial in lost if _current(trial, plan.data).key in plan.keys], plan.data, home)
+    check_current([trial for trial in lost if _current(trial, plan.data).key in plan.keys], plan.data, folder)
     example = lost[0]
     changes = _spec_changes(ledger.spec, plan.spec) if ledger.spec else []
     closest = min((_differences(example, trial) for trial in plan.trials), key=len)
     of_all = counted(len(ledger.outcomes), "trial")
     msg = (
-        f"{home} holds the results of {len(lost):,} of {of_all} that this sweep file no longer asks "
+        f"{folder} holds the results of {len(lost):,} of {of_all} that this sweep file no longer asks "
         f"for; one of them is {describe(example)}. The file now has {'; '.join(changes or closest)}. To go on: "
         "undo that change, or give the sweep another name, or use --fresh, which moves the old folder aside and "
         "starts anew"
@@ -202,7 +202,7 @@ def check_continues(plan: Plan, ledger: Ledger, home: Path) -> None:
     raise SweepMismatchError(msg)
 
 
-def check_current(trials: Iterable[Trial], data: DataSet, home: Path) -> None:
+def check_current(trials: Iterable[Trial], data: DataSet, folder: Path) -> None:
     """Make sure that the training loop still trains these as it did, so that results of two versions are never mixed.
 
     Raises:
@@ -216,8 +216,8 @@ def check_current(trials: Iterable[Trial], data: DataSet, home: Path) -> None:
     found = [change for trial in outdated for change in loop_changes(trial.recipe, data.n_train, trial.loop_version)]
     changes = "; ".join(dict.fromkeys(found)) or "they come from a newer mnist-sweep"
     msg = (
-        f"{home} holds results of version {old} of the training loop for models that version {new} trains here; one of "
-        f"them is {describe(example)}. What differs: {changes}. Results of two versions are never mixed, and "
+        f"{folder} holds results of version {old} of the training loop for models that version {new} trains here; one "
+        f"of them is {describe(example)}. What differs: {changes}. Results of two versions are never mixed, and "
         "`mnist-sweep report` shows those that there are. To train them by this version: give the sweep another name, "
         "or run its file with --fresh, which moves the old folder aside and starts anew"
     )

@@ -11,7 +11,7 @@ from mnist_sweep.errors import StorageError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class SweepFolder:
     """Where a sweep's journal and reports lie."""
 
     path: Path
@@ -80,14 +80,14 @@ class Home:
             raise StorageError(msg) from error
 
 
-def existing_home(path: Path) -> Home:
-    """The home at `path`, which has a journal.
+def existing_folder(path: Path) -> SweepFolder:
+    """The folder at `path`, which has a journal.
 
     Raises:
         UsageError: when there is none.
     """
-    home = Home(path)
-    if not home.journal.is_file():
-        msg = f"{path}: not the folder of a sweep: it has no {home.journal.name}; give a folder that a run has written"
-        raise UsageError(msg)
-    return home
+    folder = SweepFolder(path)
+    if not folder.journal.is_file():
+        missing = f"{path}: not the folder of a sweep: it has no {folder.journal.name}"
+        raise UsageError(f"{missing}; give a folder that a run has written")
+    return folder

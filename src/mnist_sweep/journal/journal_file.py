@@ -1,6 +1,6 @@
 """The durable record of a sweep: synced lines of JSON, each with a checksum.
 
-Law: only `run_sweep` appends, under the home's lock; workers return values.
+Law: only `run_sweep` appends, under the folder's lock; workers return values.
 A line is either whole or, at the end of the file, torn; a torn tail is cut off before the next append.
 """
 
@@ -145,7 +145,7 @@ def _corrupt(path: Path, number: int, what: str, advice: str = "") -> JournalCor
 
 
 class Journal:
-    """A journal that is open for appending; its home must be locked."""
+    """A journal that is open for appending; its folder must be locked."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -122,7 +122,7 @@ images."""
 def loop_version(recipe: Recipe, n_train: int) -> int:
     """The version of the training loop that a recipe is trained by: the newest one that changed anything for it.
 
-    Results of two versions are never mixed in one home.
+    Results of two versions are never mixed in one folder.
 
     Args:
         n_train: images to train on, before any are held out.

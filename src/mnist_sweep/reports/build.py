@@ -1,4 +1,4 @@
-"""All reports of a home, each written whole or not at all."""
+"""All reports of a folder, each written whole or not at all."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from mnist_sweep.system.files import write_whole
 
 Renderer = Callable[[Summary, str], bytes]
 WORKBOOKS: Mapping[str, Renderer] = {
-    "hyperparams": lambda summary, _home: hyperparams_xlsx(summary),
-    "full": lambda summary, _home: full_xlsx(summary),
+    "hyperparams": lambda summary, _folder: hyperparams_xlsx(summary),
+    "full": lambda summary, _folder: full_xlsx(summary),
     "best": best_xlsx,
 }
 RENDERERS: Mapping[str, Renderer] = {
     **WORKBOOKS,
     "page": report_html,
-    "full_csv": lambda summary, _home: full_csv(summary),
-    "full_json": lambda summary, _home: full_json(summary),
-    "ranking_csv": lambda summary, _home: ranking_csv(summary),
-    "ranking_json": lambda summary, _home: ranking_json(summary),
-    "epochs_csv": lambda summary, _home: epochs_csv(summary),
+    "full_csv": lambda summary, _folder: full_csv(summary),
+    "full_json": lambda summary, _folder: full_json(summary),
+    "ranking_csv": lambda summary, _folder: ranking_csv(summary),
+    "ranking_json": lambda summary, _folder: ranking_json(summary),
+    "epochs_csv": lambda summary, _folder: epochs_csv(summary),
 }
 
 
@@ -59,14 +59,14 @@ def get_ready(plotter: Plotter) -> None:
 
 
 def write_reports(
-    summary: Summary, home: str, paths: Mapping[str, Path], plots: Path, plotter: Plotter | None = None
+    summary: Summary, folder: str, paths: Mapping[str, Path], plots: Path, plotter: Plotter | None = None
 ) -> tuple[dict[str, Path], list[str]]:
     """Render every report and put it in its place, or beside it while a spreadsheet program has it open.
 
     A report that cannot be made or written is no reason for another to be missing.
 
     Args:
-        home: the sweep's folder, as commands in the reports name it.
+        folder: the sweep's folder, as commands in the reports name it.
         paths: where each of RENDERERS goes, by its name.
         plots: the folder of the pictures.
         plotter: draws them; it may have been started.
@@ -87,7 +87,7 @@ def write_reports(
         for name, render in renderers.items():
             target = _beside(paths[name]) if _is_open(paths[name]) else paths[name]
             with _collecting(missing, target):
-                _write(target, render(summary, home))
+                _write(target, render(summary, folder))
                 written[name] = target
         if drawing:
             with _collecting(missing, plots):
@@ -125,13 +125,13 @@ def _collecting(missing: dict[str, list[Path]], path: Path) -> Iterator[None]:
     missing.setdefault(why, []).append(path)
 
 
-def write_page(summary: Summary, home: str, path: Path, *, refresh_s: int) -> None:
+def write_page(summary: Summary, folder: str, path: Path, *, refresh_s: int) -> None:
     """Write report.html alone, as a page that reloads itself.
 
     Raises:
         StorageError: when it cannot be written.
     """
-    _write(path, report_html(summary, home, refresh_s=refresh_s))
+    _write(path, report_html(summary, folder, refresh_s=refresh_s))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -17,7 +17,7 @@ from mnist_sweep.analysis.effects import Level
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.analysis.wording import amount_words, cut_words, duration_words, repeats_words
 from mnist_sweep.errors import StorageError, UsageError
-from mnist_sweep.journal.folder import Home
+from mnist_sweep.journal.folder import SweepFolder
 from mnist_sweep.plan.axes import axis_name_words, axis_value_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.result_tables import confirmed_accuracies, ranking_table
@@ -32,7 +32,7 @@ _NOTES_HINT = "Write here what the numbers do not say; this place is kept when t
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
 
 
-def write_step(summary: Summary, home: Home, into: Path) -> None:
+def write_step(summary: Summary, folder: SweepFolder, into: Path) -> None:
     """Write or renew the sweep's section in a Markdown file; what else the file holds stays as it is.
 
     Raises:
@@ -42,7 +42,7 @@ def write_step(summary: Summary, home: Home, into: Path) -> None:
     into = Path(os.path.realpath(into))  # a link stays one
     if not into.parent.is_dir():
         raise UsageError(f"{into.parent}: no such folder; make it, or give another file with --into")
-    files = path_words(Path(os.path.relpath(home.path.resolve(), into.parent)))
+    files = path_words(Path(os.path.relpath(folder.path.resolve(), into.parent)))
     with in_turn(into):
         try:
             text = read_file(into, _MAX_BYTES).decode() if into.exists() else "# The investigation, step by step\n"

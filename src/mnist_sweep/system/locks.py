@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from mnist_sweep.errors import HomeBusyError, StorageError
+from mnist_sweep.errors import FolderBusyError, StorageError
 
 _NO_FLOCK = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK, errno.EBADF, errno.EINVAL}
 """How file systems say that they have no flock, or none for a folder: Lustre, FUSE, NFS."""
@@ -27,10 +27,10 @@ _OWNER = re.compile(r"process (\d+) on (.+) since ")
 
 @contextmanager
 def locked(lock: Path) -> Iterator[None]:
-    """Hold the home's lock; it is free again when the process has ended, however it ended.
+    """Hold the folder's lock; it is free again when the process has ended, however it ended.
 
     Raises:
-        HomeBusyError: when another process holds it; says which.
+        FolderBusyError: when another process holds it; says which.
         StorageError: when the lock file cannot be made.
     """
     with ExitStack() as at_end:
@@ -51,7 +51,7 @@ def in_turn(file: Path) -> Iterator[None]:
     """Read, change and replace a file while no other process does: the others wait.
 
     Raises:
-        HomeBusyError: when another process does not come to its end.
+        FolderBusyError: when another process does not come to its end.
         StorageError: when there is no such folder, or it cannot be locked.
     """
     with ExitStack() as at_end:
@@ -65,7 +65,7 @@ def in_turn(file: Path) -> Iterator[None]:
 
 
 def holder(lock: Path) -> str | None:
-    """Who holds the home's lock, in words; None when nobody does."""
+    """Who holds the folder's lock, in words; None when nobody does."""
     try:
         fd = os.open(lock, os.O_RDONLY | os.O_NONBLOCK)  # of a named pipe nobody need hold the other end
     except OSError:
@@ -107,7 +107,7 @@ def _take(fd: int, held: Path, patience_s: float, at_end: ExitStack) -> None:
         else:
             return
         if time.monotonic() > until:
-            raise HomeBusyError(f"{held.parent}: {busy}")
+            raise FolderBusyError(f"{held.parent}: {busy}")
         time.sleep(_LOOK_S)
 
 

@@ -23,7 +23,7 @@ from mnist_sweep.terminal.screen import make_table, show
 _SHOWN_SHAPES = 8
 
 
-def print_plan(plan: Plan, ledger: Ledger, home: str, backend_why: str) -> None:
+def print_plan(plan: Plan, ledger: Ledger, folder: str, backend_why: str) -> None:
     """What a sweep will train, as tables on stdout.
 
     Args:
@@ -36,8 +36,8 @@ def print_plan(plan: Plan, ledger: Ledger, home: str, backend_why: str) -> None:
     for axis in plan.spec.axes:
         table.add_row(axis.name, str(axis_words(plan.spec, axis.name)), style="bold" if len(axis.choices) > 1 else "")
     show(table)
-    backend = f"{BACKENDS[plan.backend]}, {backend_why}"
-    for name, text in {**_facts(plan, ledger), "backend": backend, "devices": devices_words(), "home": home}.items():
+    facts = _facts(plan, ledger) | {"backend": f"{BACKENDS[plan.backend]}, {backend_why}"}
+    for name, text in {**facts, "devices": devices_words(), "folder": folder}.items():
         show(f"{name:13} {text}", indent=14)
 
 
@@ -173,10 +173,10 @@ def left_of_run(plan: Plan, ledger: Ledger, *, running: bool) -> Estimate | None
     return left if left.likely else None
 
 
-def print_status(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, home: str) -> None:
+def print_status(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, folder: str) -> None:
     """How a sweep stands: done, running, left, failed with reasons, time left, best so far."""
     finished, failed, left = summary.counts
-    say(f"{home}: {'running: ' + who if who else 'not running'}")
+    say(f"{folder}: {'running: ' + who if who else 'not running'}")
     say(f"Trials: {finished} finished, {failed} failed, {left} left; {duration_words(summary.seconds)} so far")
     if ledger.confirmations:
         n_failed = sum(isinstance(outcome, Failed) for outcome in ledger.confirmations.values())

@@ -23,7 +23,7 @@ from mnist_sweep.terminal.screen import make_table, show
 _SHOWN_RANKS = 10
 
 
-def print_report(summary: Summary, home: str) -> None:
+def print_report(summary: Summary, folder: str) -> None:
     """The decision, the ten best with intervals and ties, what mattered, what to do next."""
     show(decision(summary), style="bold")
     show(counts_words(summary))
@@ -35,7 +35,7 @@ def print_report(summary: Summary, home: str) -> None:
     _show_sentences("How sure", how_sure(summary))
     if summary.incomplete:
         _show_incomplete(summary)
-    _show_sentences("Next", next_steps(summary, home))
+    _show_sentences("Next", next_steps(summary, folder))
     if summary.confirmed:
         show()
         print_confirmed(summary)
@@ -104,21 +104,21 @@ def print_comparison(summaries: Mapping[str, Summary]) -> None:
     """The best of each sweep, and what the others do with the combinations that they share with the first."""
     show("Best of each, by validation", style="bold")
     table = make_table(("folder", "model", "validation ±95%", "test", "n"), 2)
-    for home, summary in summaries.items():
+    for folder, summary in summaries.items():
         if summary.ranked:
             first = summary.ranking().standings[0]
             test = f"{first.combination.spread('test_accuracy').mean:.4f}"
             model = (
                 f"{model_words(summary, first.combination.recipe)}{', leading so far' if summary.unfinished else ''}"
             )
-            table.add_row(home, model, interval_words(CHOSEN_BY, first), test, f"{first.spread.n}")
+            table.add_row(folder, model, interval_words(CHOSEN_BY, first), test, f"{first.spread.n}")
         else:
-            table.add_row(home, "none has all its repeats yet", "", "", "")
+            table.add_row(folder, "none has all its repeats yet", "", "", "")
     show(table)
-    (base_home, base), *others = summaries.items()
-    for home, summary in others:
+    (base_folder, base), *others = summaries.items()
+    for folder, summary in others:
         show()
-        _show_shared(base, summary, (base_home, home))
+        _show_shared(base, summary, (base_folder, folder))
 
 
 def _show_shared(base: Summary, other: Summary, names: tuple[str, str]) -> None:

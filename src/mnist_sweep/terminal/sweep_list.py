@@ -12,7 +12,7 @@ import click
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.analysis.wording import leader_words
 from mnist_sweep.errors import UsageError
-from mnist_sweep.journal.folder import Home
+from mnist_sweep.journal.folder import SweepFolder
 from mnist_sweep.system.locks import holder
 
 
@@ -50,7 +50,7 @@ def sweeps_in(folder: Path, read: Callable[[Path], Summary]) -> list[Listed]:
 
 def _listed(path: Path, read: Callable[[Path], Summary]) -> Listed:
     try:
-        return Listed(path, read(path), holder(Home(path).lock))
+        return Listed(path, read(path), holder(SweepFolder(path).lock))
     except Exception as error:  # noqa: BLE001  whatever is wrong with one folder, the others are listed
         return Listed(path, None, problem=" ".join(str(error).split()) or type(error).__name__)
 

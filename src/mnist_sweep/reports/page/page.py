@@ -30,19 +30,19 @@ from mnist_sweep.system.files import read_file, write_whole
 
 
 def report_html(
-    summary: Summary, home: str, script: Callable[[], Made] | None = None, *, refresh_s: int | None = None
+    summary: Summary, folder: str, script: Callable[[], Made] | None = None, *, refresh_s: int | None = None
 ) -> bytes:
     """The whole report as one file.
 
     Args:
-        home: the sweep's folder as the reader writes it in commands.
+        folder: the sweep's folder as the reader writes it in commands.
         script: gives what draws the charts, when there are some; otherwise it is `vega`.
         refresh_s: after how many seconds the page loads itself again; None: it does not.
     """
     page = Page(summary)
     main = "\n".join(part for write in SECTIONS for part in write(page))
     # While trainings run, advice to start them would be wrong, and any other is premature.
-    steps = next_steps(summary, home) if refresh_s is None else []
+    steps = next_steps(summary, folder) if refresh_s is None else []
     title = escape(f"{summary.spec.name}: which network is best?")
     return f"""<!doctype html>
 <html lang="en">
@@ -97,7 +97,7 @@ def vega() -> Made:
     try:
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         kept = caches / "mnist-sweep" / f"vega-{version('vl-convert-python')}.js"
-    except (RuntimeError, PackageNotFoundError):  # a user without a home, as some services have; no plot library
+    except (RuntimeError, PackageNotFoundError):  # a user without a folder, as some services have; no plot library
         return _bundle()
     with suppress(OSError):
         return Made({"script": read_file(kept)})

@@ -16,20 +16,20 @@ from mnist_sweep.reports.workbooks.sheets import Sheet
 _HEAD_WIDTH, _WORDS_WIDTH = 24.0, 100.0
 
 
-def guide_sheet(summary: Summary, home: str) -> Sheet:
+def guide_sheet(summary: Summary, folder: str) -> Sheet:
     """What the numbers say, how they came about, and what they cannot tell.
 
     Args:
-        home: the folder of the sweep as the user named it, for commands.
+        folder: the folder of the sweep as the user named it, for commands.
     """
     columns = (
         Column("About", TEXT, "What this is about.", itemgetter(0), width=_HEAD_WIDTH),
         Column(f"The sweep {summary.spec.name}", TEXT, "In words.", itemgetter(1), width=_WORDS_WIDTH),
     )
-    return Sheet("How to read this", (make_table(columns, list(_lines(summary, home))),), portrait=True)
+    return Sheet("How to read this", (make_table(columns, list(_lines(summary, folder))),), portrait=True)
 
 
-def _lines(summary: Summary, home: str) -> Iterator[tuple[str, str]]:
+def _lines(summary: Summary, folder: str) -> Iterator[tuple[str, str]]:
     if summary.spec.goal:
         yield "The question", summary.spec.goal
     yield (
@@ -44,7 +44,7 @@ def _lines(summary: Summary, home: str) -> Iterator[tuple[str, str]]:
     if summary.ranking().noise:
         yield from _TERMS.items()
     yield "What this cannot tell", " ".join([*images_words(summary), _TIMES])
-    yield "What to do next", " ".join(next_steps(summary, home)) or "Nothing: what was asked is trained."
+    yield "What to do next", " ".join(next_steps(summary, folder)) or "Nothing: what was asked is trained."
     yield "The other files", _FILES
 
 

@@ -35,16 +35,16 @@ def full_xlsx(summary: Summary, most_epochs: int = MOST_EPOCHS) -> bytes:
     return workbook(_with_legend(full, _epochs_sheet(summary, most_epochs)))
 
 
-def best_xlsx(summary: Summary, home: str) -> bytes:
+def best_xlsx(summary: Summary, folder: str) -> bytes:
     """What the sweep says: the choice, the ranking, what mattered, what the choice gets wrong, and how to read that.
 
     Args:
-        home: the folder of the sweep as the user named it, for commands.
+        folder: the folder of the sweep as the user named it, for commands.
     """
     sheets = [ranking_sheet(summary), mattered_sheet(summary), digits_sheet(summary), curves_sheet(summary)]
     if summary.confirmed:
         sheets.append(confirmed_sheet(summary))
-    return workbook(_with_legend(best_sheet(summary), *sheets, guide_sheet(summary, home)))
+    return workbook(_with_legend(best_sheet(summary), *sheets, guide_sheet(summary, folder)))
 
 
 def _epochs_sheet(summary: Summary, most: int) -> Sheet:
