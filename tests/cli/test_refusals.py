@@ -97,7 +97,7 @@ def test_a_user_without_a_home_is_told_what_to_set() -> None:
     """Where neither HOME nor a passwd entry says where the cache lies, the answer is KERAS_HOME."""
     code = (
         "import sys; from pathlib import Path; from mnist_sweep.cli.main import main\n"
-        "def folder(): raise RuntimeError('Could not determine folder directory.')\n"
+        "def home(): raise RuntimeError('Could not determine folder directory.')\n"
         "Path.home = home; sys.argv[1:] = ['data']; main()"
     )
     env = {name: value for name, value in os.environ.items() if name != "KERAS_HOME"}
