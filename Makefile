@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup jax jax-cuda tensorflow-cuda run test bench soak check lock clean
+.PHONY: help setup jax jax-cuda tensorflow-cuda run test bench soak docs check lock clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -47,6 +47,9 @@ soak: setup ## Kill and suspend sweeps for ten minutes and count what is lost
 bench: setup ## Measure the engine against others, half an hour, and write benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .tools/tuner keras-tuner==1.4.8 kt-legacy==1.0.5
 	PYTHONPATH=.tools/tuner $(BIN)/python benchmarks/bench.py
+
+docs: setup ## Write what the documentation takes from the code
+	$(BIN)/python docs/generate.py
 
 check: $(VENV)/.ready-dev ## Lint, check formats and types
 	$(BIN)/ruff check .

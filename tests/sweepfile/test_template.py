@@ -12,7 +12,7 @@ from builders import DATA
 from mnist_sweep.errors import SweepError, UsageError
 from mnist_sweep.plan.sweep_plan import make_plan
 from mnist_sweep.sweepfile.sweep_file import json_schema, load_spec, parse_spec
-from mnist_sweep.sweepfile.template import SCHEMA_NAME, grid_table, sweep_file, write_sweep_file
+from mnist_sweep.sweepfile.template import SCHEMA_NAME, sweep_file, write_sweep_file
 
 _CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
@@ -100,9 +100,3 @@ def test_a_name_that_is_none_for_a_sweep_writes_nothing(name: str, tmp_path: Pat
 def test_a_name_that_yaml_would_read_otherwise_is_quoted(name: str) -> None:
     """A sweep may be called like a number or a word of YAML."""
     assert name == parse_spec(sweep_file(name).encode(), "x").name
-
-
-def test_the_table_in_the_readme_is_made_from_the_table_of_axes() -> None:
-    """README lists each key of `grid` as the table of axes describes it."""
-    readme = Path(__file__).parents[2] / "README.md"
-    assert f"\n\n{grid_table()}\n" in readme.read_text()

@@ -69,9 +69,3 @@ def write_sweep_file(name: str, folder: Path) -> Path:
     write_whole(folder / SCHEMA_NAME, schema_text().encode())
     write_whole(path, text.encode())
     return path
-
-
-def grid_table() -> str:
-    """The keys under `grid` as README's table in Markdown."""
-    rows = [f"| `{one.name}` | {one.takes} | {one.default} |" for one in SETTINGS]
-    return "\n".join(["| key of `grid` | what it takes | left out |", "|---|---|---|", *rows, ""])

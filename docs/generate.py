@@ -1,0 +1,83 @@
+"""Writes what the documentation takes from the code: docs/commands.md, and README's tables of keys and exit codes.
+
+`make docs` runs it; the suite runs it with --check, which fails where a file is not as it would be written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import click
+
+from mnist_sweep.cli.main import cli
+from mnist_sweep.errors import EXIT_CODES
+from mnist_sweep.plan.axes import SETTINGS
+from mnist_sweep.sweepfile.sweep_file import SweepFile
+
+_ROOT = Path(__file__).parents[1]
+_INTRODUCTION = """\
+# Commands
+
+What `--help` says of every command. README.md shows how they work together.
+"""
+
+
+def commands() -> str:
+    """The page of all commands."""
+    pages = [_INTRODUCTION, _help("mnist-sweep", cli)]
+    pages += [_help(f"mnist-sweep {name}", command) for name, command in cli.commands.items()]
+    return "\n".join(pages)
+
+
+def _help(path: str, command: click.Command) -> str:
+    with click.Context(command, info_name=path, terminal_width=100) as context:
+        return f"## `{path}`\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+def tables() -> Mapping[str, str]:
+    """README's tables, by the names that stand before and after them there."""
+    return {
+        "grid": _table(
+            ("key of `grid`", "what it takes", "default"),
+            ((f"`{one.name}`", one.takes, one.default) for one in SETTINGS),
+        ),
+        "file": _table(
+            ("key", "what it means", "default"),
+            (
+                (f"`{name}`", str(field.description), "required" if field.is_required() else f"{field.default or ''}")
+                for name, field in SweepFile.model_fields.items()
+                if name != "grid"
+            ),
+        ),
+        "exit codes": _table(("code", "meaning"), EXIT_CODES.items()),
+    }
+
+
+def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [headers, ("---",) * len(headers), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n".replace("|  |", "| |") for cells in lines)
+
+
+def readme(text: str) -> str:
+    """README with its tables as they are now."""
+    for name, table in tables().items():
+        before, after = f"<!-- {name}: make docs -->\n", f"<!-- end of {name} -->\n"
+        head, rest = text.split(before)
+        text = f"{head}{before}\n{table}\n{after}{rest.split(after)[1]}"
+    return text
+
+
+def main() -> None:
+    """Write the files, or only compare them."""
+    path = _ROOT / "README.md"
+    for file, text in {_ROOT / "docs" / "commands.md": commands(), path: readme(path.read_text())}.items():
+        if "--check" not in sys.argv:
+            file.write_text(text)
+        elif not file.is_file() or file.read_text() != text:
+            sys.exit(f"{file.relative_to(_ROOT)} is not what the code says; renew it: make docs")
+
+
+if __name__ == "__main__":
+    main()
