@@ -1,7 +1,4 @@
-"""Every expected error, with the exit code that it ends the command with.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
+"""Every expected error, with the exit code that it ends the command with."""
 
 from __future__ import annotations
 

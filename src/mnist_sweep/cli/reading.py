@@ -7,12 +7,9 @@ from pathlib import Path
 import click
 
 from mnist_sweep.analysis.summary import summarize
-from mnist_sweep.cli.folders import recorded_plan_of, summary_of
+from mnist_sweep.cli.folders import recorded_in, summary_of
 from mnist_sweep.cli.options import FOLDER, JSON
 from mnist_sweep.errors import ExitCode, UsageError
-from mnist_sweep.journal.folder import existing_folder
-from mnist_sweep.journal.journal_file import read_records
-from mnist_sweep.journal.ledger import replay
 from mnist_sweep.system.locks import holder
 
 
@@ -28,9 +25,7 @@ def status(folder: Path, *, as_json: bool) -> None:
     """
     from mnist_sweep.terminal.plan_and_status import print_status
 
-    found = existing_folder(folder)
-    ledger = replay(read_records(found.journal))
-    plan = recorded_plan_of(ledger, found)
+    found, plan, ledger = recorded_in(folder)
     summary, who = summarize(plan, ledger), holder(found.lock)
     if as_json:
         from mnist_sweep.terminal.json_facts import print_json, status_facts
@@ -53,9 +48,7 @@ def report(folder: Path, *, as_json: bool) -> int:
     from mnist_sweep.cli.train_and_report import write_all
     from mnist_sweep.terminal.results import print_report
 
-    found = existing_folder(folder)
-    ledger = replay(read_records(found.journal))
-    plan = recorded_plan_of(ledger, found)
+    found, plan, ledger = recorded_in(folder)
     if not as_json:
         print_report(summarize(plan, ledger), str(found.path))  # said even where no file can be written
     summary, written, missing = write_all(plan, ledger, found)
@@ -139,6 +132,7 @@ def step(folder: Path, into: Path) -> None:
     """
     from mnist_sweep.reports.step import write_step
 
-    summary = summary_of(folder)
-    write_step(summary, existing_folder(folder), into)
+    found, plan, ledger = recorded_in(folder)
+    summary = summarize(plan, ledger)
+    write_step(summary, found, into)
     click.echo(f"{into}: section {summary.spec.name}")

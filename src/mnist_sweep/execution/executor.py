@@ -1,7 +1,4 @@
-"""What an executor is: a function from trials and the work on them to events.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
+"""What an executor is: a function from trials and the work on them to events."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Who of several workers trains what, and what follows from what they say, wherever they are.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
+"""Who of several workers trains what, and what follows from what they say, wherever they are."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""How long trials will take, from what others took.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
+"""How long trials will take, from what others took."""
 
 from __future__ import annotations
 

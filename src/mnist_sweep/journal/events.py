@@ -1,7 +1,4 @@
-"""What happens in a sweep, and how each event is written as a line of JSON.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
+"""What happens in a sweep, and how each event is written as a line of JSON."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The state of a sweep: a fold of its events.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
+"""The state of a sweep: a fold of its events."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What decides the last bits of a training beside its recipe, as the runs of a sweep recorded it.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
+"""What decides the last bits of a training beside its recipe, as the runs of a sweep recorded it."""
 
 from __future__ import annotations
 

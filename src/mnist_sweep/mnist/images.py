@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_sweep.errors import StorageError
 from mnist_sweep.plan.data_set import MNIST
-from mnist_sweep.system.files import read_file, write_whole
+from mnist_sweep.system.files import read_file, refusing, write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -170,19 +170,12 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shape: tuple[int, 
 
 
 def store(data: Mnist) -> None:
-    """Write our own copy for the next time.
-
-    Raises:
-        StorageError: when it cannot be written.
-    """
+    """Write our own copy for the next time."""
     import numpy as np
 
     target = cached_file()
-    try:
+    with refusing(f"{target.parent}: cannot make this folder", "; set KERAS_HOME to one that can be written"):
         target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"{target.parent}: cannot make this folder: {error.strerror}; set KERAS_HOME to one that can be written"
-        raise StorageError(msg) from error
     content = io.BytesIO()
     np.savez_compressed(content, **{name: getattr(data, name).reshape(shape) for name, shape in SHAPES.items()})
     write_whole(target, content.getvalue())

@@ -20,7 +20,7 @@ from typing import IO, Any
 from mnist_sweep.errors import StorageError
 from mnist_sweep.mnist.images import DIGESTS, SHAPES, Mnist, cached_file
 from mnist_sweep.mnist.sources import load
-from mnist_sweep.system.files import write_whole
+from mnist_sweep.system.files import refusing, write_whole
 
 _N_BYTES = {name: math.prod(shape) for name, shape in SHAPES.items()}
 
@@ -84,17 +84,13 @@ def _checked(path: Path) -> IO[bytes] | None:
 
 
 def _nameless(content: bytes) -> IO[bytes]:
-    with ExitStack() as closing_later:
-        try:
-            file = closing_later.enter_context(tempfile.TemporaryFile(buffering=0))
-            rest = memoryview(content)
-            while rest:
-                rest = rest[file.write(rest) :]
-        except OSError as error:
-            raise StorageError(
-                f"no room for MNIST (55 MB), in {cached_file().parent} or in the folder for temporary files: "
-                f"{error.strerror}; make room, or set KERAS_HOME or TMPDIR to a folder that can be written"
-            ) from error
+    places = f"{cached_file().parent} or in the folder for temporary files"
+    remedy = "; make room, or set KERAS_HOME or TMPDIR to a folder that can be written"
+    with refusing(f"no room for MNIST (55 MB), in {places}", remedy), ExitStack() as closing_later:
+        file = closing_later.enter_context(tempfile.TemporaryFile(buffering=0))
+        rest = memoryview(content)
+        while rest:
+            rest = rest[file.write(rest) :]
         closing_later.pop_all()  # the caller closes it
     return file
 

@@ -27,7 +27,7 @@ from mnist_sweep.mnist.images import (
     read_npz,
     store,
 )
-from mnist_sweep.system.files import is_there, read_file
+from mnist_sweep.system.files import is_there, read_file, refusing
 from mnist_sweep.system.interpreter import clean_environment, python
 
 if TYPE_CHECKING:
@@ -71,10 +71,8 @@ def take(path: Path) -> Mnist:
     if not is_there(path):
         raise StorageError(f"{path}: no such file or folder; give a .npz file or a folder with the four IDX files")
     remedy = "Give another copy: a .npz file with the four arrays, or a folder with the four IDX files"
-    try:
+    with refusing(f"{path}: cannot be read", f". {remedy}"):
         arrays = _read_idx(path) if path.is_dir() else None
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}. {remedy}") from error
     data = checked(arrays, str(path), remedy) if arrays else read_npz(path, remedy)
     store(data)
     return data

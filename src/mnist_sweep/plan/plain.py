@@ -1,7 +1,4 @@
-"""Dataclasses from plain JSON values: what does not fit the types of the fields is refused.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
+"""Dataclasses from plain JSON values: what does not fit the types of the fields is refused."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What one training is made of: everything that can change its result, and nothing else.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
+"""What one training is made of: everything that can change its result, and nothing else."""
 
 from __future__ import annotations
 

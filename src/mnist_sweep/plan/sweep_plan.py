@@ -1,7 +1,4 @@
-"""From axes to trials: every combination of the grid in file order, each once, each repeated.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
+"""From axes to trials: every combination of the grid in file order, each once, each repeated."""
 
 from __future__ import annotations
 
@@ -14,7 +11,8 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any, cast
 
-from mnist_sweep.plan.axes import AXES, DEFAULT_NUM_LAYERS, LAYERS, setting
+from mnist_sweep.plan.axes import AXES, setting
+from mnist_sweep.plan.choices import Choice, EachLayer
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.data_set import DataSet
 from mnist_sweep.plan.plain import from_plain
@@ -28,7 +26,7 @@ from mnist_sweep.plan.recipe import (
     derive_seed,
     loop_version,
 )
-from mnist_sweep.plan.setting import Choice, EachLayer
+from mnist_sweep.plan.table import DEFAULT_NUM_LAYERS, LAYERS
 
 EACH_REPEAT = "each_repeat"
 MAX_TRIALS = 100_000
@@ -263,11 +261,6 @@ _Point = dict[str, tuple[int, Any]]
 """One choice of each axis with its index."""
 
 
-def _product(axes: list[Axis]) -> Iterator[_Point]:
-    for choices in product(*(enumerate(axis.choices) for axis in axes)):
-        yield dict(zip((axis.name for axis in axes), choices, strict=True))
-
-
 def _n_hidden(point: _Point) -> int:
     """Hidden layers of a point: as written, else as many as it has widths, else functions, else the default."""
     num_layers, width, funcs = (point[name][1] for name in _LAYER_AXES)
@@ -282,7 +275,8 @@ def _n_hidden(point: _Point) -> int:
 
 def _points(spec: SweepSpec) -> Iterator[tuple[tuple[Any, ...], Recipe]]:
     """All points with their position, in which the first axis of the file counts most."""
-    for point in _product(list(spec.axes)):
+    for choices in product(*(enumerate(axis.choices) for axis in spec.axes)):
+        point: _Point = dict(zip((axis.name for axis in spec.axes), choices, strict=True))
         n_hidden = _n_hidden(point)
         width = point["hidden_width"][1]
         widths = width if isinstance(width, tuple) else (width,) * n_hidden

@@ -6,8 +6,8 @@ import errno
 import os
 import shlex
 import stat
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mnist_sweep.errors import StorageError
@@ -20,6 +20,22 @@ _OTHERS: Mapping[str, Callable[[int], bool]] = {
     "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
     "a socket": stat.S_ISSOCK,
 }
+
+
+@contextmanager
+def refusing(what: str, remedy: str = "") -> Iterator[None]:
+    """Where the system refuses something in this block, say what could not be done, why, and what to do.
+
+    Raises:
+        StorageError: instead of the OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{what}: {error.strerror}{remedy}") from error
+
+
+TRY_AGAIN = "; make room or correct the permissions, then try again"
 
 
 def is_there(path: Path) -> bool:
@@ -76,7 +92,8 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    where = path if target.name == path.name else f"{path} (a link to {target})"
+    with refusing(f"{where}: cannot be written", TRY_AGAIN):
         old = _replaceable(target)
         try:
             with temporary.open("wb") as file:
@@ -88,10 +105,6 @@ def write_whole(path: Path, content: bytes) -> None:
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as error:
-        where = path if target.name == path.name else f"{path} (a link to {target})"
-        msg = f"{where}: cannot be written: {error.strerror}; make room or correct the permissions, then try again"
-        raise StorageError(msg) from error
 
 
 def _replaceable(target: Path) -> os.stat_result | None:
