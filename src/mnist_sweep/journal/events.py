@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Self
 
+from mnist_sweep.plan.networks import N_CLASSES
 from mnist_sweep.plan.plain import from_plain
-from mnist_sweep.plan.recipe import N_CLASSES, Trial, trial_from_dict, trial_to_dict
+from mnist_sweep.plan.recipe import Trial, trial_from_dict, trial_to_dict
 from mnist_sweep.plan.sweep_plan import SweepSpec, spec_from_dict, spec_to_dict
 
 

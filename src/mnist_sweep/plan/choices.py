@@ -9,8 +9,10 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from mnist_sweep.plan.augment import Augment
+from mnist_sweep.plan.named import Named, Scalar
 from mnist_sweep.plan.plain import from_plain
-from mnist_sweep.plan.recipe import EarlyStopping
+from mnist_sweep.plan.recipe import EarlyStopping, Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +24,38 @@ class EachLayer:
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """An optimizer of Keras, with a setting of its own."""
+    """An optimizer of Keras.
+
+    Args:
+        momentum: of sgd; that of others is among the settings.
+        settings: what is not Keras's default, sorted.
+        weight_decay: None where it stands elsewhere, or nowhere.
+    """
 
     name: str
-    momentum: float
+    momentum: float = 0.0
+    settings: tuple[tuple[str, Scalar], ...] = ()
+    weight_decay: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.name} momentum {self.momentum:g}" if self.momentum else self.name
+        momentum = (("momentum", self.momentum),) if self.momentum else ()
+        return str(Named(self.name, (*momentum, *self.settings)))
 
 
-Choice = float | str | tuple[int, ...] | tuple[str, ...] | EachLayer | Optimizer | EarlyStopping | None
+Choice = (
+    float
+    | str
+    | tuple[int, ...]
+    | tuple[str, ...]
+    | tuple[float, ...]
+    | EachLayer
+    | Optimizer
+    | Named
+    | Network
+    | Augment
+    | EarlyStopping
+    | None
+)
 """A value of an axis as the sweep file gives it."""
 Cell = str | int | float | bool | None
 
@@ -54,7 +78,9 @@ def count(least: int = 1, most: int = 2**31) -> Callable[[Any], int]:
 
 above_zero = number("numbers above 0", lambda n: 0 < n < math.inf)
 below_one = number("numbers from 0 and below 1", lambda n: 0 <= n < 1)
+from_zero = number("numbers from 0", lambda n: 0 <= n < math.inf)
 word = partial(from_plain, str)
+flag = partial(from_plain, bool)
 
 
 def one_or_each(one: Callable[[Any], Any]) -> Callable[[Any], Any]:

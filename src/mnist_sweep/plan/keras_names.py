@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mnist_sweep.plan.named import Scalar
+
 ACTIVATIONS: tuple[str, ...] = (
     "celu",
     "elu",
@@ -75,3 +77,60 @@ REFUSED_OPTIMIZERS: Mapping[str, str] = {
     "optimizer": "it is the base class of the others",
     "optimizermap": "it is a map from layers to optimizers, not one itself",
 }
+
+OPTIMIZER_SETTINGS: Mapping[str, Mapping[str, Scalar]] = {
+    "adadelta": {"rho": 0.95, "epsilon": 1e-7},
+    "adafactor": {
+        "beta_2_decay": -0.8,
+        "epsilon_1": 1e-30,
+        "epsilon_2": 0.001,
+        "clip_threshold": 1.0,
+        "relative_step": True,
+    },
+    "adagrad": {"initial_accumulator_value": 0.1, "epsilon": 1e-7},
+    "adam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False},
+    "adamax": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+    "adamw": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": False},
+    "ftrl": {
+        "learning_rate_power": -0.5,
+        "initial_accumulator_value": 0.1,
+        "l1_regularization_strength": 0.0,
+        "l2_regularization_strength": 0.0,
+        "l2_shrinkage_regularization_strength": 0.0,
+        "beta": 0.0,
+    },
+    "lion": {"beta_1": 0.9, "beta_2": 0.99},
+    "muon": {
+        "adam_beta_1": 0.9,
+        "adam_beta_2": 0.999,
+        "adam_lr_ratio": 1.0,
+        "epsilon": 1e-7,
+        "momentum": 0.95,
+        "nesterov": True,
+        "ns_steps": 5,
+        "rms_rate": 0.2,
+    },
+    "nadam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
+    "rmsprop": {"rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
+    "schedulefreeadamw": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "warmup_steps": 0},
+    "sgd": {"momentum": 0.0, "nesterov": False},
+}
+"""What each optimizer can be told, with Keras's defaults. Trainings are given all of it: new defaults change nothing."""
+
+OWN_WEIGHT_DECAY: Mapping[str, float] = {"adamw": 0.004, "muon": 0.004}
+"""Keras's default where it is not 0."""
+
+INITIALIZERS: tuple[str, ...] = (
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "truncated_normal",
+    "variance_scaling",
+)
+"""Those that draw; kernels of zeros or ones would give every unit of a layer the same weights for ever."""

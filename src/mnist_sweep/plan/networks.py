@@ -17,12 +17,12 @@ Shape = tuple[int, ...]
 """Height, width and channels of an image, or the length of a vector."""
 
 IMAGE: Shape = (28, 28, 1)
+N_PIXELS = 784
 N_CLASSES = 10
 
 
 SOFTMAX = Named("Softmax")
-OUTPUT = Named("Dense", (("units", N_CLASSES), ("use_bias", True)))
-"""What is added to a network that does not end in SOFTMAX, with that behind it."""
+BATCH_NORM = Named("BatchNormalization", (("momentum", 0.99), ("epsilon", 0.001), ("center", True), ("scale", True)))
 
 
 class Size(NamedTuple):
@@ -138,19 +138,13 @@ KINDS = tuple(_SIZES)
 """The names of all layers that may stand in a network."""
 
 
-def with_output(layers: Iterable[Named]) -> tuple[Named, ...]:
-    """The layers with a dense softmax output behind them, unless they end in SOFTMAX."""
-    given = tuple(layers)
-    return given if given[-1:] == (SOFTMAX,) else (*given, OUTPUT, SOFTMAX)
-
-
-def sizes(layers: Iterable[Named]) -> list[Size]:
-    """What each of the layers gives and costs when the first takes an image.
+def sizes(layers: Iterable[Named], shape: Shape) -> list[Size]:
+    """What each of the layers gives and costs when the first takes this shape.
 
     Raises:
         LayerError: when one cannot stand where it does, or the last one does not give ten values.
     """
-    told, shape, index = list[Size](), IMAGE, 0
+    told, index = list[Size](), 0
     for index, layer in enumerate(layers):
         needed = "an image" if layer.name in _OF_IMAGES else "a vector" if layer.name in _OF_VECTORS else None
         if needed and needed != ("an image" if len(shape) == len(IMAGE) else "a vector"):

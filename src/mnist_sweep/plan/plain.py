@@ -93,8 +93,10 @@ def _within(name: str, reader: Reader, value: Any) -> Any:
 
 
 def _tuple_reader(args: tuple[Any, ...]) -> Reader:
-    """Of parts that have one type; a tuple without an ellipsis has a length."""
+    """Of parts that have one type, if there is no end to them; a tuple without an ellipsis has a length."""
     length = None if args[-1] is Ellipsis else len(args)
+    if length and len(set(args)) > 1:
+        return _row_reader([_reader(part) for part in args])
     reader, leaves = _reader(args[0]), _leaves(args[0])
     row = get_args(args[0]) if get_origin(args[0]) is tuple else ()
 
@@ -108,6 +110,17 @@ def _tuple_reader(args: tuple[Any, ...]) -> Reader:
             if _fit(flat, _leaves(row[0])):
                 return tuple(map(tuple, value))
         return tuple(map(reader, value))
+
+    return read
+
+
+def _row_reader(readers: list[Reader]) -> Reader:
+    """Of parts that have a type each."""
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, list | tuple) or len(value) != len(readers):
+            _refuse(value, f"a list of {len(readers)}")
+        return tuple(reader(part) for reader, part in zip(readers, value, strict=True))
 
     return read
 

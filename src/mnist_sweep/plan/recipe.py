@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
+from mnist_sweep.plan.augment import Augment
 from mnist_sweep.plan.counts import counted
+from mnist_sweep.plan.keras_names import OWN_WEIGHT_DECAY
+from mnist_sweep.plan.named import Named, Scalar
+from mnist_sweep.plan.networks import BATCH_NORM, IMAGE, N_CLASSES, N_PIXELS, SOFTMAX, Size, sizes
 from mnist_sweep.plan.plain import from_plain
-
-N_PIXELS = 784
-N_CLASSES = 10
 
 PRECISIONS = ("float32", "tf32", "mixed_bfloat16")
 """float32: all of it in float32; tf32: products of matrices on a GPU that has TensorFloat-32 keep 10 bits of the
@@ -35,6 +35,17 @@ class EarlyStopping:
     min_delta: float
     patience: int
     restore_best_weights: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Layers from an image to a softmax over the classes, under a name that only people use."""
+
+    layers: tuple[Named, ...]
+    name: str = field(default="network", compare=False)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,22 @@ class Recipe:
     momentum: float = 0.0
     precision: str = "float32"
     label_smoothing: float = 0.0
+    optimizer_settings: tuple[
+        tuple[str, Scalar], ...
+    ] = ()  # those that are not Keras's defaults, momentum of sgd apart
+    weight_decay: float = 0.0  # of kernels; what its absence means depends on the optimizer
+    clip_norm: float | None = None  # of all gradients together
+    ema: float | None = None  # momentum of the weights' moving averages
+    schedule: Named | None = None
+    batch_norm: bool = False
+    dropout: tuple[float, ...] = ()  # of the input, then behind each hidden layer
+    initializer: str = "glorot_uniform"  # of kernels, as are l2 and max_norm
+    l2: float = 0.0
+    max_norm: float | None = None
+    use_bias: bool = True
+    augment: Augment | None = None
+    network: Network | None = None  # where it is none of hidden widths and functions
+    training_images: int | None = None  # all that are left when some are held out
 
     def __post_init__(self) -> None:
         if len(self.hidden_widths) != len(self.hidden_funcs):
@@ -65,8 +92,10 @@ class Recipe:
             raise ValueError(msg)
         if min((self.batch_size, self.max_epochs, *self.hidden_widths)) < 1:
             raise ValueError("batch size, epochs and widths are at least 1")
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError("the validation fraction is between 0 and 1")
+        if not 0 <= self.validation_fraction < 1:
+            raise ValueError("the validation fraction is from 0 and below 1")
+        if len(self.dropout) not in {0, len(self.hidden_widths) + 1}:
+            raise ValueError(f"{counted(len(self.dropout), 'rate')} of dropout")
 
     @property
     def num_layers(self) -> int:
@@ -74,23 +103,71 @@ class Recipe:
         return len(self.hidden_widths) + 2
 
     @property
+    def layers(self) -> tuple[Named, ...]:
+        """The network's layers, from its input to the softmax at its end."""
+        return self.network.layers if self.network else _dense_layers(self)
+
+    @property
     def n_parameters(self) -> int:
-        """Weights and biases of the dense model."""
-        sizes = (N_PIXELS, *self.hidden_widths, N_CLASSES)
-        return sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
+        """What is trained: weights, biases, scales and offsets."""
+        return _total(self.layers, bool(self.network)).n_parameters
+
+    @property
+    def n_multiplications(self) -> int:
+        """What the network multiplies to classify an image."""
+        return _total(self.layers, bool(self.network)).n_multiplications
 
     def n_validation(self, n_train: int) -> int:
         """How many images are held out of so many."""
         return round(n_train * self.validation_fraction)
 
     def n_training(self, n_train: int) -> int:
-        """How many of so many images are left to train on."""
-        return n_train - self.n_validation(n_train)
+        """How many of so many images are trained on."""
+        return min(n_train - self.n_validation(n_train), self.training_images or n_train)
+
+
+def _dense_layers(recipe: Recipe) -> tuple[Named, ...]:
+    layers, rates = list[Named](), recipe.dropout or (0.0,) * (len(recipe.hidden_widths) + 1)
+
+    def drop(rate: float) -> None:
+        if rate:
+            layers.append(Named("Dropout", (("rate", rate),)))
+
+    def dense(units: int, func: str, *, use_bias: bool) -> None:
+        kernels = (("kernel_initializer", recipe.initializer), ("l2", recipe.l2), ("max_norm", recipe.max_norm))
+        layers.append(Named("Dense", (("units", units), ("activation", func), ("use_bias", use_bias), *kernels)))
+
+    drop(rates[0])
+    for width, func, rate in zip(recipe.hidden_widths, recipe.hidden_funcs, rates[1:], strict=True):
+        if recipe.batch_norm:
+            dense(width, "linear", use_bias=False)
+            layers.extend((BATCH_NORM, Named("Activation", (("activation", func),))))
+        else:
+            dense(width, func, use_bias=recipe.use_bias)
+        drop(rate)
+    dense(N_CLASSES, "linear", use_bias=recipe.use_bias)
+    return (*layers, SOFTMAX)
+
+
+@lru_cache(maxsize=2**16)
+def _total(layers: tuple[Named, ...], takes_image: bool) -> Size:  # noqa: FBT001
+    told = sizes(layers, IMAGE if takes_image else (N_PIXELS,))
+    return Size((), sum(one.n_parameters for one in told), sum(one.n_multiplications for one in told))
 
 
 LEGACY_VALUES: Mapping[str, Any] = {f.name: f.default for f in fields(Recipe) if f.default is not MISSING}
 """The defaults of a recipe. A field that has its own is left out of journal and key, so journals written before the
 field existed keep their keys."""
+
+
+def own_weight_decay(optimizer: str) -> float:
+    """What Keras's optimizer has where nothing is said."""
+    return OWN_WEIGHT_DECAY.get(optimizer, 0.0)
+
+
+def legacy_values(optimizer: str) -> Mapping[str, Any]:
+    """The same for an optimizer: some decay weights by themselves."""
+    return {**LEGACY_VALUES, "weight_decay": own_weight_decay(optimizer)}
 
 
 def exact_accuracy(accuracy: float, n_images: int) -> Fraction:
@@ -111,6 +188,8 @@ _LOOP_CHANGES: tuple[tuple[int, str, Callable[[Recipe, int], bool]], ...] = (
     (2, "an epoch is one compiled call, with TensorFlow's fused kernels", lambda *_: True),
     (3, "Muon leaves the output layer to AdamW, as Keras's documentation asks", lambda r, _: r.optimizer == "muon"),
     (3, "a gain of exactly min_delta in validation accuracy is never an improvement", _can_gain_exactly_min_delta),
+    (4, "weights decay in kernels alone, not in biases", lambda r, _: r.optimizer in OWN_WEIGHT_DECAY),
+    (4, "the training loss that is told is the one that was minimised", lambda r, _: r.label_smoothing > 0),
 )
 """Each version of the training loop: what it changed in a training's arithmetic, and whether for a recipe on so many
 images."""
@@ -172,7 +251,10 @@ class Trial:
 
 @lru_cache(maxsize=2**20)
 def _key(trial: Trial) -> str:
-    text = json.dumps(trial_to_dict(trial), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    tree = trial_to_dict(trial)
+    if trial.recipe.network:
+        del tree["recipe"]["network"]["name"]
+    text = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -189,8 +271,8 @@ def trial_to_dict(trial: Trial) -> dict[str, Any]:
         del tree["confirms"]
     if trial.backend == TENSORFLOW:
         del tree["backend"]
-    recipe = tree["recipe"]
-    tree["recipe"] = {k: v for k, v in recipe.items() if k not in LEGACY_VALUES or LEGACY_VALUES[k] != v}
+    legacy = legacy_values(trial.recipe.optimizer)
+    tree["recipe"] = {k: v for k, v in tree["recipe"].items() if k not in legacy or legacy[k] != v}
     return tree
 
 
@@ -200,7 +282,10 @@ def trial_from_dict(tree: Mapping[str, Any]) -> Trial:
     Raises:
         KeyError, TypeError, ValueError: when the tree is not a trial.
     """
-    known = {"loop_version": tree["loop_version"], "recipe": {**LEGACY_VALUES, **tree["recipe"]}}
+    known = {
+        "loop_version": tree["loop_version"],
+        "recipe": {**legacy_values(tree["recipe"]["optimizer"]), **tree["recipe"]},
+    }
     trial: Trial = from_plain(Trial, {**tree, **known})
     if trial.backend not in BACKENDS:
         raise ValueError(f"backend: found {trial.backend}, allowed: {', '.join(BACKENDS)}")

@@ -70,6 +70,7 @@ class Setting:
         phrase: its part of a model's name, which can depend on whether it is varied.
         listed: choices for people, as they stand in a sweep file.
         facets: its columns.
+        absent: the choice of specs that were recorded before there was the setting.
         inputs: its fields that are inputs of the compiled program, so that trials which differ in them share a program;
             each with a value that stands for all.
     """
@@ -88,6 +89,7 @@ class Setting:
     facets: tuple[Facet, ...]
     listed: Callable[[Iterable[Any]], Cell]
     takes: str = ""
+    absent: Any = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -119,6 +121,7 @@ def one_column(
         "fields": lambda value: {name: value},
         "value": get,
         "word": number_word,
+        "absent": old,
         "listed": tried,
         "phrase": phrase or (lambda recipe, _: f"{words} {get(recipe):g}" if get(recipe) != old else ""),
         "facets": (replace(facet, place=place, tried_place=tried_place),),

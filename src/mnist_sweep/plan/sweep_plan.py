@@ -26,7 +26,7 @@ from mnist_sweep.plan.recipe import (
     derive_seed,
     loop_version,
 )
-from mnist_sweep.plan.table import DEFAULT_NUM_LAYERS, LAYERS
+from mnist_sweep.plan.table import DEFAULT_NUM_LAYERS, LAYERS, dropout_rates
 
 EACH_REPEAT = "each_repeat"
 MAX_TRIALS = 100_000
@@ -88,6 +88,7 @@ class SweepSpec:
     seeds: SeedPolicy
     axes: tuple[Axis, ...]
     backend: str | None = None
+    training_images: int | None = None
 
     def axis(self, name: str) -> Axis:
         """The axis of that name; every spec has all of them."""
@@ -104,6 +105,8 @@ def spec_to_dict(spec: SweepSpec) -> dict[str, Any]:
     tree = asdict(spec)
     if spec.backend in {None, TENSORFLOW}:
         del tree["backend"]
+    if spec.training_images is None:
+        del tree["training_images"]
     return tree
 
 
@@ -117,7 +120,7 @@ def spec_from_dict(tree: Mapping[str, Any]) -> SweepSpec:
     lacking = [name for name in AXES if name in LEGACY_VALUES and name not in names]
     if sorted(names + lacking) != sorted(AXES):
         raise ValueError(f"axes: found {', '.join(names)}, needed each of {', '.join(AXES)} once")
-    legacy = [{"name": name, "choices": [LEGACY_VALUES[name]]} for name in lacking]
+    legacy = [{"name": name, "choices": [setting(name).absent]} for name in lacking]
     axes = tuple(_axis(**axis) for axis in [*tree["axes"], *legacy])
     spec: SweepSpec = from_plain(SweepSpec, {"backend": TENSORFLOW, **tree, "axes": axes})
     _check(spec)
@@ -263,6 +266,8 @@ _Point = dict[str, tuple[int, Any]]
 
 def _n_hidden(point: _Point) -> int:
     """Hidden layers of a point: as written, else as many as it has widths, else functions, else the default."""
+    if point["network"][1]:
+        return 0
     num_layers, width, funcs = (point[name][1] for name in _LAYER_AXES)
     if num_layers is not None:
         return int(num_layers) - 2
@@ -282,7 +287,7 @@ def _points(spec: SweepSpec) -> Iterator[tuple[tuple[Any, ...], Recipe]]:
         widths = width if isinstance(width, tuple) else (width,) * n_hidden
         for k, funcs in enumerate(_functions(point["hidden_funcs"][1], n_hidden)):
             position = tuple((i, k if name == "hidden_funcs" else 0) for name, (i, _) in point.items())
-            yield position, _recipe(point, widths, funcs, spec.validation_fraction)
+            yield position, _recipe(spec, point, widths, funcs)
 
 
 def _functions(choice: Any, n_hidden: int) -> Iterator[tuple[str, ...]]:
@@ -294,8 +299,15 @@ def _functions(choice: Any, n_hidden: int) -> Iterator[tuple[str, ...]]:
         yield choice
 
 
-def _recipe(point: _Point, widths: tuple[int, ...], funcs: tuple[str, ...], validation_fraction: float) -> Recipe:
+def _recipe(spec: SweepSpec, point: _Point, widths: tuple[int, ...], funcs: tuple[str, ...]) -> Recipe:
     values: dict[str, Any] = {}
-    for name, (_, choice) in point.items():
-        values |= setting(name).fields(choice)
-    return Recipe(hidden_widths=widths, hidden_funcs=funcs, validation_fraction=validation_fraction, **values)
+    for name in AXES:  # in their own order: a weight decay of its own counts more than that of the optimizer
+        values |= setting(name).fields(point[name][1])
+    return Recipe(
+        hidden_widths=widths,
+        hidden_funcs=funcs,
+        dropout=dropout_rates(point["dropout"][1], len(widths)),
+        validation_fraction=spec.validation_fraction,
+        training_images=spec.training_images,
+        **values,
+    )

@@ -15,7 +15,8 @@ from mnist_sweep.journal.events import Failed
 from mnist_sweep.journal.ledger import Ledger, pending
 from mnist_sweep.plan.axes import compile_key
 from mnist_sweep.plan.counts import counted
-from mnist_sweep.plan.recipe import BACKENDS, JAX, N_PIXELS, TENSORFLOW
+from mnist_sweep.plan.networks import N_PIXELS
+from mnist_sweep.plan.recipe import BACKENDS, JAX, TENSORFLOW
 from mnist_sweep.plan.sweep_plan import Plan
 from mnist_sweep.terminal.progress import say
 from mnist_sweep.terminal.screen import make_table, show

@@ -6,7 +6,7 @@ import hashlib
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from mnist_sweep.plan.recipe import N_CLASSES, N_PIXELS
+from mnist_sweep.plan.networks import N_CLASSES, N_PIXELS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnist_sweep.plan.counts import counted
-from mnist_sweep.plan.recipe import N_CLASSES, N_PIXELS, CompileKey, Seeds
+from mnist_sweep.plan.networks import N_CLASSES, N_PIXELS
+from mnist_sweep.plan.recipe import CompileKey, Seeds
 from mnist_sweep.training import jax_runtime
 from mnist_sweep.training.jax_network import Network, State
 from mnist_sweep.training.jax_runtime import jax

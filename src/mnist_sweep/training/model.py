@@ -7,7 +7,8 @@ import random
 from itertools import count
 from typing import Any
 
-from mnist_sweep.plan.recipe import N_CLASSES, N_PIXELS, Recipe
+from mnist_sweep.plan.networks import N_CLASSES, N_PIXELS
+from mnist_sweep.plan.recipe import Recipe
 
 _OUTPUT = "output"
 

@@ -16,7 +16,8 @@ from mnist_sweep.errors import DeviceLostError
 from mnist_sweep.journal.events import BFLOAT16, Cause, Curves, Failed, Finished, Progress, Result, Started
 from mnist_sweep.mnist.shared import Handle, attach
 from mnist_sweep.plan.axes import compile_key
-from mnist_sweep.plan.recipe import JAX, N_CLASSES, CompileKey, Recipe, Trial, exact_accuracy
+from mnist_sweep.plan.networks import N_CLASSES
+from mnist_sweep.plan.recipe import JAX, CompileKey, Recipe, Trial, exact_accuracy
 from mnist_sweep.system.clock import running_s
 from mnist_sweep.training.program import Backend, Program
 from mnist_sweep.training.stopping import Stopper

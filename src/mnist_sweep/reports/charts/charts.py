@@ -14,7 +14,7 @@ from mnist_sweep.analysis.summary import Standing, Summary
 from mnist_sweep.analysis.wording import metric_words
 from mnist_sweep.plan.axes import axis_name_words, axis_value_words
 from mnist_sweep.plan.counts import counted
-from mnist_sweep.plan.recipe import N_CLASSES
+from mnist_sweep.plan.networks import N_CLASSES
 from mnist_sweep.reports.charts.drawing import (
     DASHES,
     Spec,
