@@ -64,10 +64,6 @@ def run_sweep(
             only when there are any.
         retry_failed: train failed trials again; otherwise their failure is their result.
         listeners: hear of every event after it is on the disk.
-
-    Raises:
-        SweepMismatchError: when the journal holds results that the plan does not ask for.
-        WorkersError: when trial after trial fails for one cause, which would fail them all.
     """
     with closing(Journal(journal_path)) as journal:
         ledger = replay(journal.records)
@@ -87,24 +83,32 @@ def run_sweep(
         if not (first := next(chosen, None)):
             return ledger
         with prepare(todo) as training:
-            other = differences([run.environment for run in ledger.runs], training.environment)
-            if other:
+            if other := differences([run.environment for run in ledger.runs], training.environment):
                 say(f"{_OTHER_BITS}: {'; '.join(other)}")
             note(RunStarted(training.environment, confirms=bool(confirmations)))
-            hearers = (*listeners, _rounding_teller(ledger, say))
             streak = _Streak({compile_key(trial.recipe) for trial in todo})
+            hearers = (*listeners, _rounding_teller(ledger, say), streak.hear)
             try:
-                trials = chain([first], chosen)
-                with closing(training.execute(trials, training.make_work, training.limits)) as events:
-                    for event in events:
-                        if not isinstance(event, Progress):
-                            note(event)
-                        for hear in hearers:
-                            hear(event, ledger)
-                        streak.see(event)
+                _train(training, chain([first], chosen), note, hearers, ledger)
             finally:
                 note(RunEnded())
         return ledger
+
+
+def _train(
+    training: Training,
+    trials: Iterator[Trial | None],
+    note: Callable[[Event], None],
+    hearers: Iterable[Listener],
+    ledger: Ledger,
+) -> None:
+    """Have trials trained; each event is recorded before anybody hears of it."""
+    with closing(training.execute(trials, training.make_work, training.limits)) as events:
+        for event in events:
+            if not isinstance(event, Progress):
+                note(event)
+            for hear in hearers:
+                hear(event, ledger)
 
 
 def _at_most(n: int | None, chosen: Iterator[Trial | None]) -> Iterator[Trial | None]:
@@ -151,7 +155,7 @@ class _Streak:
     n: int = 0
     failed: set[CompileKey] = field(default_factory=set)
 
-    def see(self, event: TrialEvent) -> None:
+    def hear(self, event: TrialEvent, _ledger: Ledger) -> None:
         """Take in an event; raises WorkersError at the end of a long row."""
         match event:
             case Finished():
