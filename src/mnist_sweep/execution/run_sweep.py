@@ -86,8 +86,7 @@ def run_sweep(
             if other := differences([run.environment for run in ledger.runs], training.environment):
                 say(f"{_OTHER_BITS}: {'; '.join(other)}")
             note(RunStarted(training.environment, confirms=bool(confirmations)))
-            streak = _Streak({compile_key(trial.recipe) for trial in todo})
-            hearers = (*listeners, _rounding_teller(ledger, say), streak.hear)
+            hearers = (*listeners, _rounding_teller(ledger, say), _Streak({compile_key(t.recipe) for t in todo}).hear)
             try:
                 _train(training, chain([first], chosen), note, hearers, ledger)
             finally:
