@@ -1,7 +1,5 @@
 """Every expected error, with the exit code that it ends the command with."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum

@@ -1,7 +1,5 @@
 """Commands that prepare a sweep: init, plan, data and schema."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from pathlib import Path

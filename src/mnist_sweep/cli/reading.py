@@ -1,7 +1,5 @@
 """Commands that say what sweeps have shown: status, report, compare, list and step."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

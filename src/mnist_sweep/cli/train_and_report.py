@@ -1,7 +1,5 @@
 """Training in a folder and reporting on it: what `run` and `confirm` have in common."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 import time

@@ -1,7 +1,5 @@
 """From what the user wants and the machine has to how trials are trained."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,11 +31,7 @@ class Wishes:
     trial_timeout_s: float | None = None
 
     def check(self, backend: str) -> None:
-        """Make sure that this can be done.
-
-        Raises:
-            UsageError: says what cannot.
-        """
+        """Refuse what cannot be done."""
         check_installed(backend)
         if (self.stack or 1) > 1 and backend == TENSORFLOW:
             raise UsageError(
@@ -53,9 +47,6 @@ def training(
     """Ready to train trials of one backend: the data shared, the device chosen.
 
     A GPU gets one worker, a CPU one a core, unless the user says otherwise. None of this depends on a measurement.
-
-    Args:
-        say: hears what the user should know.
     """
     backend = trials[0].backend
     gpus = usable_gpus(visible_gpus(), backend, say)

@@ -1,7 +1,5 @@
 """How long trials will take, from what others took."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
@@ -43,7 +41,6 @@ class Cost:
     """Seconds of one trial.
 
     Args:
-        likely: what is expected.
         spread: the standard deviation of single trials from that.
         doubts: how far what is expected may be off, by what it rests on; trials that rest on the same are off together.
     """
@@ -192,7 +189,6 @@ def time_left(
     """Seconds until these trials are done by so many workers; 0 where nothing is left, or nothing to go by.
 
     Args:
-        data: what they are trained on.
         rate: seconds for each unit of `epoch_work`, for when the ledger has measured nothing.
         spent: the seconds that trials in training have had, by their keys.
     """

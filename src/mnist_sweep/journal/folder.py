@@ -1,7 +1,5 @@
 """The folder of one sweep: the only module that knows the names of the files inside it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -72,11 +70,7 @@ class SweepFolder:
 
 
 def existing_folder(path: Path) -> SweepFolder:
-    """The folder at `path`, which has a journal.
-
-    Raises:
-        UsageError: when there is none.
-    """
+    """The folder at `path`, which must have a journal."""
     folder = SweepFolder(path)
     if not folder.journal.is_file():
         missing = f"{path}: not the folder of a sweep: it has no {folder.journal.name}"

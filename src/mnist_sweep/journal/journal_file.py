@@ -4,8 +4,6 @@ Law: only `run_sweep` appends, under the folder's lock; workers return values.
 A line is either whole or, at the end of the file, torn; a torn tail is cut off before the next append.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import zlib

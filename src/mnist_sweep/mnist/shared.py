@@ -5,8 +5,6 @@ file without a name, which the system removes when the last process ends, howeve
 that they map the very bytes that were checked, whatever happens to its name meanwhile.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import mmap
@@ -41,11 +39,7 @@ def _received(duplicate: Any) -> Handle:
 
 @contextmanager
 def share() -> Iterator[Handle]:
-    """Open the file of the arrays, made from the cache or the network where there is none yet.
-
-    Raises:
-        StorageError: when MNIST cannot be had, or there is no room for it.
-    """
+    """Open the file of the arrays, made from the cache or the network where there is none yet."""
     with _open(cached_file().with_suffix(".raw")) as file:
         yield Handle(file.fileno())
 

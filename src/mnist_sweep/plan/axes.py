@@ -1,7 +1,5 @@
 """What is asked of the table of axes: the axis of a name, its values and their words, the columns of workbooks."""
 
-from __future__ import annotations
-
 from collections.abc import Container, Hashable, Mapping
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Choices of an axis: their kinds, read from plain JSON, and written for people and workbooks."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass

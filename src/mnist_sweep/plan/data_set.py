@@ -1,7 +1,5 @@
 """The data sets that trials can be of, as far as a plan must know them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

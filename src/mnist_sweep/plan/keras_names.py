@@ -3,8 +3,6 @@
 A test compares these lists with the installed Keras.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from mnist_sweep.plan.named import Scalar

@@ -1,7 +1,5 @@
 """Dataclasses from plain JSON values: what does not fit the types of the fields is refused."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass

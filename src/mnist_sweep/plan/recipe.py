@@ -1,7 +1,5 @@
 """What one training is made of: everything that can change its result, and nothing else."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -53,9 +51,6 @@ class Recipe:
     """One combination of the grid: a model and how it is trained, without the seeds.
 
     A field that was added after the first journal has a default: what its absence means, for ever.
-
-    Raises:
-        ValueError: when widths and functions are not one each per hidden layer, or a number is impossible.
     """
 
     hidden_widths: tuple[int, ...]
@@ -277,15 +272,9 @@ def trial_to_dict(trial: Trial) -> dict[str, Any]:
 
 
 def trial_from_dict(tree: Mapping[str, Any]) -> Trial:
-    """The trial that `trial_to_dict` wrote, now or before newer fields existed.
-
-    Raises:
-        KeyError, TypeError, ValueError: when the tree is not a trial.
-    """
-    known = {
-        "loop_version": tree["loop_version"],
-        "recipe": {**legacy_values(tree["recipe"]["optimizer"]), **tree["recipe"]},
-    }
+    """The trial that `trial_to_dict` wrote; raises KeyError, TypeError or ValueError for any other tree."""
+    recipe = {**legacy_values(tree["recipe"]["optimizer"]), **tree["recipe"]}
+    known = {"loop_version": tree["loop_version"], "recipe": recipe}
     trial: Trial = from_plain(Trial, {**tree, **known})
     if trial.backend not in BACKENDS:
         raise ValueError(f"backend: found {trial.backend}, allowed: {', '.join(BACKENDS)}")

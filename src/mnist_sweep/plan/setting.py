@@ -1,7 +1,5 @@
 """What an axis of a grid is: a row of the table in `axes`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum

@@ -4,8 +4,6 @@ A new setting of one number takes four edits: its field in `Recipe` with what it
 here, its place in the YAML model in `sweepfile`, and the code in `training` that uses it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import partial

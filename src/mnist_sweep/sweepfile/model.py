@@ -1,7 +1,5 @@
 """What a sweep file may hold, as a model of pydantic, which nothing else knows."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
@@ -150,8 +148,7 @@ class EarlyStoppingRule(_Model):
 
 
 _WidthChoice = Annotated[
-    Annotated[_Width, Tag(_ONE)] | Annotated[list[_Width], _OneALayer, Tag(_LIST)],
-    Discriminator(_kind),
+    Annotated[_Width, Tag(_ONE)] | Annotated[list[_Width], _OneALayer, Tag(_LIST)], Discriminator(_kind)
 ]
 _FuncsChoice = Annotated[
     Annotated[_Activation, Tag(_ONE)]
@@ -160,12 +157,10 @@ _FuncsChoice = Annotated[
     Discriminator(_kind),
 ]
 _OptimizerChoice = Annotated[
-    Annotated[_OptimizerName, Tag(_ONE)] | Annotated[Optimizer, Tag(_MAPPING)],
-    Discriminator(_kind),
+    Annotated[_OptimizerName, Tag(_ONE)] | Annotated[Optimizer, Tag(_MAPPING)], Discriminator(_kind)
 ]
 _StoppingChoice = Annotated[
-    Annotated[Literal[False, "off"], Tag(_OFF)] | Annotated[EarlyStoppingRule, Tag(_MAPPING)],
-    Discriminator(_kind),
+    Annotated[Literal[False, "off"], Tag(_OFF)] | Annotated[EarlyStoppingRule, Tag(_MAPPING)], Discriminator(_kind)
 ]
 _ShuffleSeed = Annotated[
     Annotated[_Seed, Tag(_ONE)] | Annotated[Literal["each_repeat"], Tag(_WORD)],

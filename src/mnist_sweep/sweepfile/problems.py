@@ -1,7 +1,5 @@
 """What is wrong with a sweep file, in words: where, what was found, what is allowed."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any

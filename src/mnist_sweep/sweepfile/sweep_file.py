@@ -1,7 +1,5 @@
 """From a sweep file to a SweepSpec, or to every problem that the file has."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from itertools import product
@@ -24,11 +22,7 @@ from mnist_sweep.system.files import read_file
 
 
 def load_spec(path: Path) -> SweepSpec:
-    """Read a sweep file.
-
-    Raises:
-        ConfigError: with every problem of the file, each with its line.
-    """
+    """The spec of a sweep file; see `parse_spec`."""
     try:
         content = read_file(path, MAX_BYTES)
     except OSError as error:

@@ -1,7 +1,5 @@
 """The sweep file that `init` writes: every key, with what it means."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from textwrap import indent
@@ -45,12 +43,7 @@ def sweep_file(name: str) -> str:
 
 
 def write_sweep_file(name: str, folder: Path) -> Path:
-    """Write NAME.yaml and the schema into a folder.
-
-    Raises:
-        ConfigError: when the name is none for a sweep.
-        UsageError: when the file is there already.
-    """
+    """Write NAME.yaml and the schema into a folder."""
     path = folder / f"{name}.yaml"
     text = sweep_file(name) if name.isprintable() else ""
     if not text or parse_spec(text.encode(), f"NAME {name}").name != name:

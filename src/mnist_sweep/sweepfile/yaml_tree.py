@@ -5,8 +5,6 @@ So PyYAML only parses here, and scalars are read by the core schema of YAML 1.2:
 https://yaml.org/spec/1.2.2/#103-core-schema
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Reading regular files only; writing a file whole or not at all."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shlex
@@ -24,11 +22,7 @@ _OTHERS: Mapping[str, Callable[[int], bool]] = {
 
 @contextmanager
 def refusing(what: str, remedy: str = "") -> Iterator[None]:
-    """Where the system refuses something in this block, say what could not be done, why, and what to do.
-
-    Raises:
-        StorageError: instead of the OSError.
-    """
+    """Where the system refuses something in this block, say what could not be done, why, and what to do."""
     try:
         yield
     except OSError as error:
@@ -48,10 +42,7 @@ def is_there(path: Path) -> bool:
 
 
 def read_file(path: Path, most: int | None = None) -> bytes:
-    """The bytes of a regular file; what else bears a file's name, and might never end, is refused at once.
-
-    Args:
-        most: bytes that such a file has at most.
+    """The bytes of a regular file of at most so many; what else bears such a name, and might never end, is refused.
 
     Raises:
         OSError: its strerror says in words what was found.

@@ -1,7 +1,5 @@
 """One process at a time: by flock, which the kernel frees, or by a file where the file system has no flock."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os
@@ -28,11 +26,7 @@ _OWNER = re.compile(r"process (\d+) on (.+) since ")
 
 @contextmanager
 def locked(lock: Path) -> Iterator[None]:
-    """Hold the folder's lock; it is free again when the process has ended, however it ended.
-
-    Raises:
-        FolderBusyError: when another process holds it; says which.
-    """
+    """Hold the folder's lock; it is free again when the process has ended, however it ended."""
     with ExitStack() as at_end:
         with refusing(f"{lock}: cannot be written", TRY_AGAIN):
             fd = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
@@ -45,11 +39,7 @@ def locked(lock: Path) -> Iterator[None]:
 
 @contextmanager
 def in_turn(file: Path) -> Iterator[None]:
-    """Read, change and replace a file while no other process does: the others wait.
-
-    Raises:
-        FolderBusyError: when another process does not come to its end.
-    """
+    """Read, change and replace a file while no other process does: the others wait."""
     with ExitStack() as at_end:
         with refusing(f"{file.parent}: cannot be locked", "; correct the permissions"):
             fd = os.open(file.parent, os.O_RDONLY)  # a lock on the file itself would go with the file that is replaced

@@ -84,13 +84,9 @@ class JaxProgram:
         return len(self._seeds)
 
     def resize(self, n_members: int) -> bool:
-        """Hold this many members: when they become fewer, the first ones go on; more must all be reset.
+        """Hold this many members; true when something was compiled for that.
 
-        Returns:
-            Whether something was compiled.
-
-        Raises:
-            MemoryError: when there is no room.
+        When they become fewer, the first ones go on; more must all be reset.
         """
         size = min(1 << (n_members - 1).bit_length(), self._largest)
         shrinks = size <= self.n_members and self._stack is not None

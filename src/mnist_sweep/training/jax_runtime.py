@@ -3,8 +3,6 @@
 Nothing here needs TensorFlow.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
 import warnings

@@ -1,7 +1,5 @@
 """How weights follow their gradients: by TensorFlow's fused kernels where they do what Keras does, else by Keras."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, Protocol
 

@@ -1,7 +1,5 @@
 """TensorFlow, imported late, quietly, and set up so that equal trials give equal bits; what other backends need too."""
 
-from __future__ import annotations
-
 import gc
 import importlib
 import os

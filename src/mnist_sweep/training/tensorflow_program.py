@@ -23,7 +23,6 @@ class TensorFlowProgram:
 
     Args:
         train: tf.uint8 (n, 784) images and their tf.int32 (n,) labels.
-        test: the same of the test images.
     """
 
     def __init__(self, shape: CompileKey, train: tuple[Any, Any], test: tuple[Any, Any]) -> None:

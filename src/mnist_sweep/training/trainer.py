@@ -94,8 +94,6 @@ class Trainer:
     """Trains trials: split, order, rates, stopping and results; what computes is the backend's.
 
     Args:
-        data: what the backend was made with.
-        stack: how many trials are trained side by side; None leaves it to the backend.
         compared: a trial in bfloat16 whose epoch is compared with that of float32 before any trial begins; all results
             hold by how much it takes longer.
     """
