@@ -113,7 +113,7 @@ OPTIMIZER_SETTINGS: Mapping[str, Mapping[str, Scalar]] = {
     "schedulefreeadamw": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "warmup_steps": 0},
     "sgd": {"momentum": 0.0, "nesterov": False},
 }
-"""What each optimizer can be told, with Keras's defaults. Trainings are given all of it: new defaults change nothing."""
+"""What each optimizer can be told, with Keras's defaults. Trainings get all of it: new defaults change nothing."""
 
 OWN_WEIGHT_DECAY: Mapping[str, float] = {"adamw": 0.004, "muon": 0.004}
 """Keras's default where it is not 0."""
@@ -131,4 +131,9 @@ INITIALIZERS: tuple[str, ...] = (
     "truncated_normal",
     "variance_scaling",
 )
-"""Those that draw; kernels of zeros or ones would give every unit of a layer the same weights for ever."""
+
+REFUSED_INITIALIZERS: Mapping[str, str] = {
+    **dict.fromkeys(("constant", "ones", "zeros"), "it would give every unit of a layer the same weights for ever"),
+    "identity": "it needs layers of equal widths",
+    "stft": "it is for spectra",
+}

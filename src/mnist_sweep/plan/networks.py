@@ -22,7 +22,18 @@ N_CLASSES = 10
 
 
 SOFTMAX = Named("Softmax")
-BATCH_NORM = Named("BatchNormalization", (("momentum", 0.99), ("epsilon", 0.001), ("center", True), ("scale", True)))
+OUTPUT = Named(
+    "Dense",
+    (
+        ("activation", "linear"),
+        ("initializer", "glorot_uniform"),
+        ("l2", 0.0),
+        ("max_norm", None),
+        ("units", N_CLASSES),
+        ("use_bias", True),
+    ),
+)
+BATCH_NORM = Named("BatchNormalization", (("center", True), ("epsilon", 0.001), ("momentum", 0.99), ("scale", True)))
 
 
 class Size(NamedTuple):

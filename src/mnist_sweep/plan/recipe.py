@@ -129,8 +129,8 @@ def _dense_layers(recipe: Recipe) -> tuple[Named, ...]:
             layers.append(Named("Dropout", (("rate", rate),)))
 
     def dense(units: int, func: str, *, use_bias: bool) -> None:
-        kernels = (("kernel_initializer", recipe.initializer), ("l2", recipe.l2), ("max_norm", recipe.max_norm))
-        layers.append(Named("Dense", (("units", units), ("activation", func), ("use_bias", use_bias), *kernels)))
+        kernels = (("initializer", recipe.initializer), ("l2", recipe.l2), ("max_norm", recipe.max_norm))
+        layers.append(Named("Dense", (("activation", func), *kernels, ("units", units), ("use_bias", use_bias))))
 
     drop(rates[0])
     for width, func, rate in zip(recipe.hidden_widths, recipe.hidden_funcs, rates[1:], strict=True):

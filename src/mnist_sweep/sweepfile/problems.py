@@ -2,12 +2,22 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from mnist_sweep.errors import Problem
 from mnist_sweep.plan.recipe import BACKENDS
-from mnist_sweep.plan.table import AN_ACTIVATION, MAX_COUNT, SETTINGS
-from mnist_sweep.sweepfile.model import MAX_SEED, EachLayer, EarlyStoppingRule, Grid, Optimizer, SweepFile
+from mnist_sweep.plan.table import MAX_COUNT, SETTINGS
+from mnist_sweep.sweepfile.layers import LayerOfNetwork
+from mnist_sweep.sweepfile.model import (
+    MAX_SEED,
+    Augmentation,
+    EachLayer,
+    EarlyStoppingRule,
+    ElasticDistortion,
+    Grid,
+    SweepFile,
+)
+from mnist_sweep.sweepfile.options import OPTIMIZER_MODELS, SCHEDULE_MODELS
 from mnist_sweep.sweepfile.yaml_tree import Document, Path, path_text
 
 _SHOWN = 60  # characters of a wrong value that a message repeats
@@ -22,24 +32,22 @@ ALLOWED: Mapping[str, str] = {
         ("shuffle_seed", "split_seed", "order_seed"), f"a whole number from 0 to {MAX_SEED}, or each_repeat"
     ),
     "validation_fraction": "a number above 0 and below 1 that leaves images to train on and to validate on",
+    "training_images": f"a whole number from 1 to {MAX_COUNT}",
     "backend": " or ".join(BACKENDS),
     "grid": f"a mapping with at least one of {', '.join(Grid.model_fields)}",
     **{one.name: one.allowed for one in SETTINGS},
-    "each_layer": f"{AN_ACTIVATION}, or a list of them",
-    "optimizer.name": "the name of a Keras optimizer",
-    "momentum": "a number from 0 and below 1, or a list of them",
-    "monitor": "val_loss or val_accuracy, or a list of both",
-    "min_delta": "a number from 0, or a list of them",
-    "patience": f"a whole number from 0 to {MAX_COUNT}, or a list of them",
-    "restore_best_weights": "true or false, or a list of both",
 }
-_FIELDS = {
-    "": SweepFile.model_fields,
-    "grid": Grid.model_fields,
-    "early_stopping": EarlyStoppingRule.model_fields,
-    "optimizer": Optimizer.model_fields,
-    "hidden_funcs": EachLayer.model_fields,
+_LAYERS = {name: get_args(field.annotation)[0] for name, field in LayerOfNetwork.model_fields.items()}
+_INNER: Mapping[str | int, Any] = {
+    "early_stopping": EarlyStoppingRule,
+    "hidden_funcs": EachLayer,
+    "augment": Augmentation,
+    "elastic": ElasticDistortion,
+    "network": LayerOfNetwork,
+    **_LAYERS,
+    **{f"\0{name}": model for models in (OPTIMIZER_MODELS, SCHEDULE_MODELS) for name, model in models.items() if name},
 }
+"""The models inside those of the file and of its grid, by the part of pydantic's location behind which they stand."""
 _PLACES: Mapping[str, str] = {
     **dict.fromkeys(SweepFile.model_fields, "at the top level of the file"),
     **dict.fromkeys(Grid.model_fields, "under grid"),
@@ -69,36 +77,76 @@ def problem_of(detail: Mapping[str, Any], path: Path, document: Document, *, hin
     match detail["type"]:
         case "missing":
             key = str(detail["loc"][-1])
-            where = path_text((*path, key))
-            return Problem(line, where, f"found no {key}, needed: {_allowed((*path, key))}")
+            return Problem(line, path_text((*path, key)), f"found no {key}, needed: {_allowed(detail, (*path, key))}")
         case "extra_forbidden":
-            return Problem(line, name, _unknown_key(path, hint=hint))
+            return Problem(line, name, _unknown_key(detail, hint=hint))
         case "refused":
             return Problem(line, name, detail["msg"])
         case "unknown":
             kind, known, aliases = (detail["ctx"][key] for key in ("kind", "known", "aliases"))
             close = _close(detail["input"], [*known, *aliases]) if hint else ""
-            text = f"found {_shortened(detail['input'])}, no Keras {kind}; {close}allowed: {', '.join(known)}"
+            text = f"found {_shortened(detail['input'])}, no {kind}; {close}allowed: {', '.join(known)}"
             return Problem(line, name, text)
-    return Problem(line, name, f"found {_show(detail['input'])}, allowed: {_allowed(path)}")
+        case "layer":
+            text = "the name of a Keras layer, or a mapping from one to its arguments, such as {Dense: {units: 100}}"
+            return Problem(line, name, f"found {_show(detail['input'])}, allowed: {text}")
+    return Problem(line, name, f"found {_show(detail['input'])}, allowed: {_allowed(detail, path)}")
 
 
-def _allowed(path: Path) -> str:
+def _model(detail: Mapping[str, Any]) -> Any:
+    """The model in which a mistake was made."""
+    parts = detail["loc"][:-1]
+    return next((_INNER[part] for part in reversed(parts) if part in _INNER), Grid if "grid" in parts else SweepFile)
+
+
+def _allowed(detail: Mapping[str, Any], path: Path) -> str:
     words = [part for part in path if isinstance(part, str)]
-    return ALLOWED.get(".".join(words[-2:])) or ALLOWED[words[-1] if words else ""]
+    model, key = _model(detail), words[-1] if words else ""
+    if model in {Grid, SweepFile} or key not in model.model_fields:
+        return ALLOWED.get(key) or ALLOWED[next(word for word in reversed(words) if word in ALLOWED)]
+    return _schema_words(model.model_json_schema()["properties"][key])
+
+
+def _schema_words(schema: Mapping[str, Any]) -> str:
+    """What a JSON Schema allows, in words."""
+    match schema:
+        case {"anyOf": [one, {"type": "array"}]}:
+            words = _schema_words(one)
+            return f"{words}, or a list of {'both' if ' or ' in words else 'them'}"
+        case {"anyOf": [one, {"type": "null"}]}:
+            return _schema_words(one)
+        case {"enum": names} if len(names) <= 2:  # noqa: PLR2004  longer lists are told by "unknown"
+            return " or ".join(names)
+        case {"enum": _} | {"const": _}:
+            return "a name that Keras has"
+        case {"type": "boolean"}:
+            return "true or false"
+        case {"type": "integer" | "number" as kind}:
+            return ("a whole number" if kind == "integer" else "a number") + _limit_words(schema)
+    return "a mapping"
+
+
+def _limit_words(schema: Mapping[str, Any]) -> str:
+    words = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+    told = [
+        f"{word} {schema[key]:g}" if schema[key] < MAX_COUNT else f"{word} {schema[key]}"
+        for key, word in words.items()
+        if key in schema
+    ]
+    separator = " " if "maximum" in schema and "minimum" in schema else " and "
+    return "".join(f" {part}" for part in [separator.join(told)] if part)
 
 
 def _close(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name.lower(), known, n=1)
-    return f"did you mean {close[0]}? " if close else ""
+    by_lower = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f"did you mean {by_lower[close[0]]}? " if close else ""
 
 
-def _unknown_key(path: Path, *, hint: bool) -> str:
-    key = str(path[-1])
-    words = [part for part in path[:-1] if isinstance(part, str)]
+def _unknown_key(detail: Mapping[str, Any], *, hint: bool) -> str:
+    key, allowed = str(detail["loc"][-1]), _model(detail).model_fields
     if key in _PLACES:
         return f"found this key in the wrong place, it belongs {_PLACES[key]}"
-    allowed = _FIELDS[words[-1] if words else ""]
     close = _close(key, [*allowed, *_PLACES]) if hint else ""
     return f"found an unknown key; {close}allowed: {', '.join(allowed)}"
 

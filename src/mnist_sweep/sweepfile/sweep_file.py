@@ -7,18 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from mnist_sweep.errors import SHOWN_PROBLEMS, ConfigError, Problem
+from mnist_sweep.plan.augment import Augment, Elastic
 from mnist_sweep.plan.choices import Choice
 from mnist_sweep.plan.choices import EachLayer as EachLayerChoice
 from mnist_sweep.plan.choices import Optimizer as OptimizerChoice
 from mnist_sweep.plan.data_set import MNIST
+from mnist_sweep.plan.keras_names import OPTIMIZER_SETTINGS
+from mnist_sweep.plan.named import Named, Scalar
 from mnist_sweep.plan.recipe import EarlyStopping
 from mnist_sweep.plan.sweep_plan import MAX_TRIALS, Axis, SeedPolicy, SweepSpec, count_points, layer_mismatches
 from mnist_sweep.plan.table import LAYERS
-from mnist_sweep.sweepfile.model import EachLayer, EarlyStoppingRule, Grid, Optimizer, SweepFile, as_list, mistakes
+from mnist_sweep.sweepfile.layers import network_of
+from mnist_sweep.sweepfile.model import Augmentation, EachLayer, EarlyStoppingRule, Grid, SweepFile, mistakes
 from mnist_sweep.sweepfile.problems import ALLOWED, in_tree, problem_at, problem_of
+from mnist_sweep.sweepfile.values import Strict, as_list
 from mnist_sweep.sweepfile.yaml_tree import MAX_BYTES, Document, path_text, read_yaml
 from mnist_sweep.sweepfile.yaml_tree import Path as TreePath
 from mnist_sweep.system.files import read_file
+
+_FLAGS = ("batch_norm", "use_bias")
 
 
 def load_spec(path: Path) -> SweepSpec:
@@ -43,10 +50,11 @@ def parse_spec(content: bytes, file: str) -> SweepSpec:
     valid, problems, wrong = _valid_part(document)
     if valid is not None:
         sweep = SweepFile.model_validate(valid)
-        n_rules = sum(map(_count_rules, sweep.grid.early_stopping))
-        if n_rules > MAX_TRIALS:
-            text = f"found {_count_words(n_rules)} ways to stop, allowed: {_FEWER_TRIALS}"
-            raise ConfigError(file, [*problems, problem_at(document, ("grid", "early_stopping"), text)])
+        for axis in ("early_stopping", "optimizer", "schedule"):
+            n_choices = sum(map(_count_points, getattr(sweep.grid, axis)))
+            if n_choices > MAX_TRIALS:
+                text = f"found {_count_words(n_choices)} choices, allowed: {_FEWER_TRIALS}"
+                raise ConfigError(file, [*problems, problem_at(document, ("grid", axis), text)])
         spec = _resolve(sweep, valid["grid"])
         problems += _cross_check(spec, document, wrong)
         if not problems:
@@ -95,42 +103,65 @@ def _resolve(sweep: SweepFile, written: Mapping[str, Any]) -> SweepSpec:
         seeds=seeds,
         axes=tuple(Axis(name, _choices(name, sweep.grid, written)) for name in order),
         backend=sweep.backend,
+        training_images=sweep.training_images,
     )
 
 
 def _choices(name: str, grid: Grid, written: Mapping[str, Any]) -> tuple[Choice, ...]:
-    if name == LAYERS and name not in written:
+    if name in {LAYERS, "weight_decay"} and name not in written:
         return (None,)
+    if name == "network":
+        return tuple(network_of(*pair) for pair in grid.network.items()) if grid.network else (None,)
     raw = as_list(written.get(name, [{}]))
     return tuple(
         choice
         for value, keys in zip(getattr(grid, name), raw, strict=True)
-        for choice in _choices_of(name, value, keys)
+        for choice in _choices_of(name, value, keys if isinstance(keys, dict) else {})
     )
 
 
-def _choices_of(axis: str, value: Any, written: Any) -> Iterable[Choice]:
+def _choices_of(axis: str, value: Any, written: Mapping[str, Any]) -> Iterable[Choice]:
     """What a value of an axis stands for: several choices where settings inside it are lists."""
+    if (value is False and axis not in _FLAGS) or value == "off":
+        return [None]
     match value:
-        case str() if axis == "optimizer":
-            return [OptimizerChoice(value, momentum=0.0)]
-        case Optimizer():
-            return [OptimizerChoice(value.name, momentum) for momentum in value.momentum]
-        case EarlyStoppingRule():
-            order = dict.fromkeys([*written, *EarlyStoppingRule.model_fields])
-            points = product(*(getattr(value, name) for name in order))
-            return [EarlyStopping(**dict(zip(order, point, strict=True))) for point in points]
         case EachLayer():
             return [EachLayerChoice(tuple(value.each_layer))]
-        case False | "off":
-            return [None]
+        case EarlyStoppingRule():
+            return [EarlyStopping(**point) for point in _points(value, written)]
+        case Augmentation():
+            elastic = Elastic(**value.elastic.model_dump()) if value.elastic else None
+            changes = Augment(**{**value.model_dump(), "elastic": elastic})
+            return [changes if changes != Augment() else None]
+        case Strict() if axis == "optimizer":
+            return [_optimizer(**point) for point in _points(value, written)]
+        case Strict():
+            return [_schedule(**point) for point in _points(value, written)]
     return [tuple(value) if isinstance(value, list) else value]
 
 
-def _count_rules(choice: Any) -> int:
-    if not isinstance(choice, EarlyStoppingRule):
+def _points(model: Strict, written: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """Every combination of the values of a mapping; the key that was written first varies slowest."""
+    order = dict.fromkeys([*written, *type(model).model_fields])
+    for point in product(*(as_list(getattr(model, name)) for name in order)):
+        yield dict(zip(order, point, strict=True))
+
+
+def _optimizer(name: str, weight_decay: float | None, **settings: Scalar) -> Choice:
+    momentum = settings.pop("momentum", 0.0) if name == "sgd" else 0.0
+    told = Named(name, tuple(sorted(settings.items()))).without(OPTIMIZER_SETTINGS[name])
+    return OptimizerChoice(name, momentum, told.settings, weight_decay)
+
+
+def _schedule(name: str, **settings: Scalar) -> Choice:
+    schedule = Named(name, tuple(sorted(settings.items())))
+    return None if schedule == Named("constant", (("warmup", 0.0),)) else schedule
+
+
+def _count_points(model: Any) -> int:
+    if not isinstance(model, Strict):
         return 1
-    return math.prod(len(getattr(choice, name)) for name in EarlyStoppingRule.model_fields)
+    return math.prod(len(as_list(getattr(model, name))) for name in type(model).model_fields)
 
 
 _FEWER_TRIALS = f"at most {MAX_TRIALS:,} trials; take some values out, or write several sweeps"
@@ -145,10 +176,6 @@ def _cross_check(spec: SweepSpec, document: Document, wrong: set[TreePath]) -> l
     """What is wrong only when several values are seen together; `spec` was made without the `wrong` keys."""
     grid = document.value.get("grid", {})
     problems = [] if ("validation_fraction",) in wrong else _check_batches(spec, document)
-    for i, value in enumerate(as_list(grid.get("optimizer"))):
-        if isinstance(value, dict) and "momentum" in value and value.get("name", "sgd") != "sgd":
-            text = f"found momentum with {value.get('name')}, allowed: with sgd only"
-            problems.append(problem_at(document, ("grid", "optimizer", i), text))
     if not wrong & {("grid", name) for name in ("num_layers", "hidden_width", "hidden_funcs")}:
         problems += [problem_at(document, ("grid", e.axis, e.index), str(e)) for e in layer_mismatches(spec)]
         n_points = count_points(spec)
