@@ -30,16 +30,15 @@ class _Positive(click.FloatRange):
 
 
 POSITIVE = _Positive(min=0, min_open=True)
-OUTPUT = click.option(
-    "--output",
-    default="output",
-    show_default=True,
-    metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The folder that holds the folders of all sweeps.",
-)
 
 
+def path_option(name: str, default: str, metavar: str | None, words: str, **kind: bool) -> Callable[[Any], Any]:
+    """An option that takes a path of this kind; `words` are its help."""
+    form = click.Path(path_type=Path, **kind)
+    return click.option(name, default=default, show_default=True, metavar=metavar, type=form, help=words)
+
+
+OUTPUT = path_option("--output", "output", "DIR", "The folder that holds the folders of all sweeps.", file_okay=False)
 BACKEND = click.option(
     "--backend",
     type=click.Choice(list(BACKENDS)),

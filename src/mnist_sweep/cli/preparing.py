@@ -8,19 +8,13 @@ import click
 
 from mnist_sweep.cli.error_boundary import Context
 from mnist_sweep.cli.folders import plan_of, spec_and_folder
-from mnist_sweep.cli.options import BACKEND, CONFIG, JSON, OUTPUT
+from mnist_sweep.cli.options import BACKEND, CONFIG, JSON, OUTPUT, path_option
 from mnist_sweep.journal.journal_file import read_ledger
 
 
 @click.command(short_help="Write a commented sweep file.")
 @click.argument("name")
-@click.option(
-    "--folder",
-    default=".",
-    show_default=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where to write the files.",
-)
+@path_option("--folder", ".", None, "Where to write the files.", file_okay=False)
 def init(name: str, folder: Path) -> None:
     """Write the commented sweep file NAME.yaml, with the schema that editors check it by.
 

@@ -6,7 +6,7 @@ import click
 
 from mnist_sweep.analysis.summary import summarize
 from mnist_sweep.cli.folders import recorded_in, summary_of
-from mnist_sweep.cli.options import FOLDER, JSON
+from mnist_sweep.cli.options import FOLDER, JSON, path_option
 from mnist_sweep.errors import ExitCode, UsageError
 from mnist_sweep.system.locks import holder
 
@@ -110,14 +110,7 @@ def list_sweeps(folder: Path, *, as_json: bool) -> None:
 
 @click.command(short_help="Write the section of a sweep in DETAILED_STEPS.md.")
 @FOLDER
-@click.option(
-    "--into",
-    default="DETAILED_STEPS.md",
-    show_default=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The Markdown file that holds the steps.",
-)
+@path_option("--into", "DETAILED_STEPS.md", "FILE", "The Markdown file that holds the steps.", dir_okay=False)
 def step(folder: Path, into: Path) -> None:
     """Write or renew the section of the sweep in FOLDER in the story of the investigation.
 

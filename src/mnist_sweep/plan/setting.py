@@ -1,7 +1,7 @@
 """What an axis of a grid is: a row of the table in `axes`."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any
@@ -103,8 +103,7 @@ def one_column(
     column_note: str | None = None,
     cell: Callable[[Recipe], Cell] | None = None,
     tried: Callable[[Iterable[Any]], Cell] = written,
-    place: int = _LAST,
-    tried_place: int = _LAST,
+    places: tuple[int, int] = (_LAST, _LAST),
     **told: Any,
 ) -> Setting:
     """A setting with one column; what is left out is that of a number or word under the same name in the recipe.
@@ -112,9 +111,10 @@ def one_column(
     Args:
         phrase: left out, it is named where it is not what it was before the setting existed.
         column_note: left out, the setting's own.
+        places: of its column in full.xlsx and in hyperparams.xlsx.
     """
     get, old = attrgetter(name), LEGACY_VALUES.get(name)
-    facet = Facet(header or words.capitalize(), plural, form, column_note or told["note"], cell or get, tried)
+    facet = Facet(header or words.capitalize(), plural, form, column_note or told["note"], cell or get, tried, *places)
     usual: dict[str, Any] = {
         "fields": lambda value: {name: value},
         "value": get,
@@ -122,7 +122,7 @@ def one_column(
         "absent": old,
         "listed": tried,
         "phrase": phrase or (lambda recipe, _: f"{words} {get(recipe):g}" if get(recipe) != old else ""),
-        "facets": (replace(facet, place=place, tried_place=tried_place),),
+        "facets": (facet,),
     }
     return Setting(name=name, words=words, choice=choice, **usual | told)
 

@@ -143,8 +143,7 @@ SETTINGS: tuple[Setting, ...] = (
         header="Num layers",
         plural="Nums layers",
         column_note="Layers, input and output counted.",
-        place=2,
-        tried_place=4,
+        places=(2, 4),
     ),
     one_column(
         "hidden_width",
@@ -165,8 +164,7 @@ SETTINGS: tuple[Setting, ...] = (
         header="Hidden width",
         plural="Hidden Widths",
         column_note="Width of all hidden layers, or the width of each.",
-        place=4,
-        tried_place=3,
+        places=(4, 3),
     ),
     one_column(
         "hidden_funcs",
@@ -192,8 +190,7 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
         header="Hidden funcs",
         plural="Functions",
         column_note="Activation of each hidden layer.",
-        place=3,
-        tried_place=5,
+        places=(3, 5),
     ),
     one_column(
         "batch_size",
@@ -207,8 +204,7 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
         default="200",
         template="batch_size: [200, 300]",
         plural="Batch sizes",
-        place=1,
-        tried_place=2,
+        places=(1, 2),
     ),
     one_column(
         "optimizer",
@@ -237,8 +233,7 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
         tried=_optimizers,
         plural="Optimizers",
         column_note="The Keras optimizer.",
-        place=10,
-        tried_place=10,
+        places=(10, 10),
     ),
     one_column(
         "learning_rate",
@@ -251,8 +246,7 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
         default="0.001",
         template="learning_rate: 0.001",
         plural="Learning rates",
-        place=5,
-        tried_place=6,
+        places=(5, 6),
         inputs={"learning_rate": 1.0},
     ),
     one_column(
@@ -444,8 +438,7 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
         default="float32",
         template="precision: float32         # or tf32 (on a GPU), or mixed_bfloat16",
         plural="Precisions",
-        place=12,
-        tried_place=12,
+        places=(12, 12),
     ),
     one_column(
         "max_epochs",
@@ -459,8 +452,7 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
         template="max_epochs: 1000",
         header="Max num epochs",
         plural="Max Num Epochs",
-        place=9,
-        tried_place=1,
+        places=(9, 1),
         inputs={"max_epochs": 1},
     ),
     Setting(
