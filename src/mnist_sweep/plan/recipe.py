@@ -87,8 +87,8 @@ class Recipe:
             raise ValueError(msg)
         if min((self.batch_size, self.max_epochs, *self.hidden_widths)) < 1:
             raise ValueError("batch size, epochs and widths are at least 1")
-        if not 0 <= self.validation_fraction < 1:
-            raise ValueError("the validation fraction is from 0 and below 1")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError("the validation fraction is between 0 and 1")
         if len(self.dropout) not in {0, len(self.hidden_widths) + 1}:
             raise ValueError(f"{counted(len(self.dropout), 'rate')} of dropout")
 

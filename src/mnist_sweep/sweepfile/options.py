@@ -61,7 +61,8 @@ def _models(kind: str, names: Any, settings: Mapping[str, Mapping[str, tuple[Any
     make: Any = create_model
     models = {}
     for name, told in settings.items():
-        fields = {key: (Some[of], default if default is ... else [default]) for key, (of, default) in told.items()}
+        # mypy: these types are values here
+        fields: dict[str, Any] = {key: (Some.__getitem__(of), ... if default is ... else [default]) for key, (of, default) in told.items()}
         models[name] = make(f"{name} {kind}", __base__=Strict, name=(Literal[name], ...), **fields)
     return {**models, "": make(kind, __base__=Strict, name=(names, ...))}
 

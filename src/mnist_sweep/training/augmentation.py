@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+AUGMENTATION = "augmentation"
+"""The name of the layer."""
+
 _SIDE = 28
 _MIDDLE = (_SIDE - 1) / 2
 _PADDED = _SIDE + 2
@@ -37,7 +40,7 @@ def _layer_class() -> Any:
         """Draws for each image how it is changed, from a seed generator of its own as Keras's random layers do."""
 
         def __init__(self, augment: Augment, seed: int) -> None:
-            super().__init__(name="augmentation", dtype="float32")
+            super().__init__(name=AUGMENTATION, dtype="float32")
             self._augment = augment
             self.seed_generator = keras.random.SeedGenerator(seed)
 

@@ -7,11 +7,13 @@ from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.training.jax_runtime import jax
 from mnist_sweep.training.model import (
     build_optimizer,
+    for_training,
     initialize,
     initializer_seeds,
     optimizer_starts,
     seed_generators,
     trained_losses,
+    weight_averages,
 )
 
 
@@ -31,10 +33,12 @@ class Network:
     """
 
     def __init__(self, recipe: Recipe, model: Any) -> None:
-        self._recipe, self._model = recipe, model
-        self._model.layers[-1].activation = importlib.import_module("keras").activations.linear  # losses take logits
+        self._recipe, self._model = recipe, for_training(recipe, model)
+        model = self._model
         self._optimizer = build_optimizer(recipe, 0.001, model.trainable_variables)  # each step writes its own rate
         self._kinds = (model.trainable_variables, model.non_trainable_variables, self._optimizer.variables)
+        averages = weight_averages(self._optimizer)
+        self._averages = [i for i, v in enumerate(self._kinds[2]) if any(v is average for average in averages)]
         self._starts = optimizer_starts(self._optimizer, model.trainable_variables)
         places = {id(variable): (kind, i) for kind in (0, 1) for i, variable in enumerate(self._kinds[kind])}
         self._kept = [places[id(weight)] for weight in model.weights]
@@ -51,14 +55,23 @@ class Network:
 
     def kept(self, state: State) -> list[Any]:
         """Weights and moving averages of a member, as Keras's `set_weights` takes them."""
+        state = self._averaged(state)
         return [state[kind][i] for kind, i in self._kept]
+
+    def _averaged(self, state: State) -> State:
+        """A member's state with the moving averages of its weights in their place, if it has any."""
+        averages = [state.optimizer[i] for i in self._averages]
+        return state._replace(trainable=averages) if averages else state
 
     def restored(self, state: State, kept: list[Any]) -> State:
         """A member's state with what `kept` gave."""
         kinds = list(state.trainable), list(state.other)
         for (kind, i), value in zip(self._kept, kept, strict=True):
             kinds[kind][i] = value
-        return State(*kinds, state.optimizer)
+        optimizer = list(state.optimizer)
+        for i, value in zip(self._averages, kinds[0], strict=False):
+            optimizer[i] = value
+        return State(*kinds, optimizer)
 
     def step(self, state: State, x: Any, y: Any, rate: Any, seeds: Any) -> tuple[State, tuple[Any, Any]]:
         """A member's step on a batch; the sum of the losses there, and how many answers were right.
@@ -75,13 +88,11 @@ class Network:
         optimizer[self._rate] = rate
 
         def loss(trainable: list[Any]) -> tuple[Any, tuple[Any, ...]]:
-            logits, after = self._model.stateless_call(trainable, other, x, training=True)
-            losses = _losses(y, logits)
-            return trained_losses(self._recipe, losses, logits).mean(), (
-                after,
-                losses.sum(),
-                (logits.argmax(-1) == y).sum(),
+            logits, after, penalties = self._model.stateless_call(
+                trainable, other, x, training=True, return_losses=True
             )
+            losses = trained_losses(self._recipe, _losses(y, logits), logits, penalties)
+            return losses.mean(), (after, losses.sum(), (logits.argmax(-1) == y).sum())
 
         (_, (after, *sums)), gradients = jax().value_and_grad(loss, has_aux=True)(state.trainable)
         trainable, optimizer = self._optimizer.stateless_apply(optimizer, gradients, state.trainable)
@@ -89,6 +100,7 @@ class Network:
 
     def evaluate(self, state: State, x: Any, y: Any) -> tuple[Any, Any]:
         """A member's loss on each of some images, and their predicted classes as uint8."""
+        state = self._averaged(state)
         logits, _ = self._model.stateless_call(state.trainable, state.other, x, training=False)
         return _losses(y, logits), logits.argmax(-1).astype("uint8")
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from mnist_sweep.plan.recipe import Recipe
-from mnist_sweep.training.model import build_optimizer, optimizer_starts
+from mnist_sweep.training.model import build_optimizer, optimizer_starts, weight_averages
 from mnist_sweep.training.runtime import tensorflow
 
 
@@ -16,6 +16,9 @@ def make_optimizer(recipe: Recipe, weights: list[Any]) -> _Adam | _Sgd | _RmsPro
     Its parts of graphs: `reset` makes it as new for the weights as they are now; `apply` moves them by a gradient each,
     float32, with a learning rate and the number of the step from 1, tf.float32 scalars.
     """
+    told = recipe.optimizer_settings, recipe.weight_decay, recipe.clip_norm, recipe.ema is not None
+    if any(told) or any(weight.constraint for weight in weights):
+        return _OfKeras(recipe, weights)
     if recipe.optimizer == "adam":
         return _Adam(weights)
     if recipe.optimizer == "sgd":
@@ -26,7 +29,9 @@ def make_optimizer(recipe: Recipe, weights: list[Any]) -> _Adam | _Sgd | _RmsPro
 
 
 class _Fused:
-    """What the fused kernels share: slots of zeros beside each weight."""
+    """What the fused kernels share: slots of zeros beside each weight, no moving averages of it."""
+
+    averages: tuple[Any, ...] = ()
 
     def __init__(self, weights: list[Any], n_slots: int) -> None:
         tf = tensorflow()
@@ -121,6 +126,7 @@ class _OfKeras:
     def __init__(self, recipe: Recipe, weights: list[Any]) -> None:
         self._weights = weights
         self._optimizer = build_optimizer(recipe, 0.001, weights)
+        self.averages = weight_averages(self._optimizer)
         self._starts = optimizer_starts(self._optimizer, weights)
 
     def reset(self) -> None:

@@ -87,14 +87,13 @@ _PARTS: Mapping[str, Callable[[Named, float, int], float]] = {
 class Plateau:
     """Reduces the rate when the monitored value has not improved for some epochs: Keras's ReduceLROnPlateau.
 
-    Args:
-        schedule: one that is called plateau, or another, which it leaves alone.
-        rate: the recipe's learning rate.
+    With any other schedule it leaves the rate alone.
     """
 
-    def __init__(self, schedule: Named | None, rate: float) -> None:
+    def __init__(self, recipe: Recipe) -> None:
+        schedule = recipe.schedule
         self._schedule = schedule if schedule and schedule.name == "plateau" else None
-        self._rate = self._left = rate
+        self._rate = self._left = recipe.learning_rate
         self._best, self._waited = math.inf, 0
 
     @property
@@ -111,5 +110,6 @@ class Plateau:
             self._best, self._waited = value, 0
             return
         self._waited += 1
-        if self._waited >= self._schedule["patience"]:
-            self._left, self._waited = max(self._left * self._schedule["factor"], self._schedule["min_rate"]), 0
+        least = self._schedule["min_rate"]
+        if self._waited >= self._schedule["patience"] and self._left > least:
+            self._left, self._waited = max(self._left * self._schedule["factor"], least), 0

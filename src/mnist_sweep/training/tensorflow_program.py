@@ -6,7 +6,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from mnist_sweep.plan.recipe import CompileKey, Seeds
-from mnist_sweep.training.model import build_model, initialize, initializer_seeds, seed_generators, trained_losses
+from mnist_sweep.training.model import (
+    build_model,
+    for_training,
+    initialize,
+    initializer_seeds,
+    seed_generators,
+    trained_losses,
+)
 from mnist_sweep.training.optimizers import make_optimizer
 from mnist_sweep.training.program import Evaluation, keep_last, layer_seeds
 from mnist_sweep.training.runtime import execution, set_precision, tensorflow
@@ -16,6 +23,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mnist_sweep.mnist.images import Mnist
+
+
+_N_EVALUATED = 500
+"""Images on which a network of layers is evaluated at a time."""
 
 
 class TensorFlowProgram:
@@ -28,8 +39,9 @@ class TensorFlowProgram:
     def __init__(self, shape: CompileKey, train: tuple[Any, Any], test: tuple[Any, Any]) -> None:
         tf = tensorflow()
         self._shape, self._train_images, self._test_images = shape, train, test
-        self._model = _of_logits(build_model(shape.recipe))
+        self._model = _apart(for_training(shape.recipe, build_model(shape.recipe)))
         self._optimizer = make_optimizer(shape.recipe, self._model.trainable_variables)
+        self._averages = dict(zip(self._model.trainable_variables, self._optimizer.averages, strict=False))
         self._generators = seed_generators(self._model)
         n_training = shape.recipe.n_training(len(train[1]))
         self._n_whole, self._n_left_over = divmod(n_training, shape.recipe.batch_size)
@@ -73,19 +85,29 @@ class TensorFlowProgram:
 
     def validate(self, indices: npt.NDArray[np.int32]) -> list[Evaluation]:
         tf = tensorflow()
-        loss, predicted = self._evaluate(*(tf.gather(part, indices[0]) for part in self._train_images))
-        return [Evaluation(float(loss), predicted.numpy())]
+        return [self._evaluation(*(tf.gather(part, indices[0]) for part in self._train_images))]
 
     def test(self, member: int) -> Evaluation:  # noqa: ARG002
-        loss, predicted = self._evaluate(*self._test_images)
-        return Evaluation(float(loss), predicted.numpy())
+        return self._evaluation(*self._test_images)
+
+    def _evaluation(self, images: Any, labels: Any) -> Evaluation:
+        """On all images at once, or in parts where a network makes many images of one."""
+        import numpy as np
+
+        n_images = len(labels)
+        n_at_once = _N_EVALUATED if self._shape.recipe.network else n_images
+        parts = [(images[i : i + n_at_once], labels[i : i + n_at_once]) for i in range(0, n_images, n_at_once)]
+        told = [self._evaluate(*part) for part in parts]
+        loss = sum(float(mean) * (len(part[1]) / n_images) for (mean, _), part in zip(told, parts, strict=True))
+        return Evaluation(loss, np.concatenate([predicted.numpy() for _, predicted in told]))
 
     def kept(self, member: int) -> list[npt.NDArray[Any]]:  # noqa: ARG002
-        weights: list[npt.NDArray[Any]] = self._model.get_weights()
-        return weights
+        return [(self._averages.get(weight, weight)).numpy() for weight in self._model.weights]
 
     def restore(self, member: int, kept: list[npt.NDArray[Any]]) -> None:  # noqa: ARG002
         self._model.set_weights(kept)
+        for weight, average in self._averages.items():
+            average.assign(weight)
 
     def move(self, source: int, target: int) -> None:
         """The one member stays where it is."""
@@ -128,33 +150,41 @@ class TensorFlowProgram:
         with tf.GradientTape() as tape:
             logits = self._model(_scaled(tf.gather(images, batch)), training=True)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
-            mean = tf.reduce_sum(trained_losses(self._shape.recipe, losses, logits)) / batch.shape[0]
+            losses = trained_losses(self._shape.recipe, losses, logits, self._model.losses)
+            mean = tf.reduce_sum(losses) / batch.shape[0]
         self._optimizer.apply(tape.gradient(mean, weights), rate, step)
         correct = tf.equal(tf.argmax(logits, 1, output_type=tf.int32), y)
         return tf.reduce_sum(tf.cast(losses, tf.float64)), tf.math.count_nonzero(correct, dtype=tf.int32)
 
     def _evaluate_on(self, images: Any, labels: Any) -> tuple[Any, Any]:
         tf = tensorflow()
+        trained = [tf.identity(weight) for weight in self._averages]
+        for weight, average in self._averages.items():
+            weight.assign(average)
         logits = self._model(_scaled(images), training=False)
+        for weight, value in zip(self._averages, trained, strict=True):
+            weight.assign(value)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         return tf.reduce_mean(tf.cast(losses, tf.float64)), tf.argmax(logits, 1, output_type=tf.int32)
 
 
-def _of_logits(model: Any) -> Any:
-    """The model without its last activation, and with each other one that rounds kept apart from the product before it.
+def _apart(model: Any) -> Any:
+    """The model with each activation that rounds kept apart from the product before it.
 
     TensorFlow would compute both in one kernel, with an approximation of its own of tanh and the like.
     """
     activations = importlib.import_module("keras").activations
-    *hidden, output = (layer for layer in model.layers if hasattr(layer, "activation"))
-    output.activation = activations.linear
-    for layer in hidden:
-        if layer.activation is not activations.relu:  # which does not round
-            layer.activation = _apart(layer.activation)
+    for layer in model.layers:
+        if getattr(layer, "activation", None) not in {
+            None,
+            activations.linear,
+            activations.relu,
+        }:  # none of them rounds
+            layer.activation = _behind_an_axis(layer.activation)
     return model
 
 
-def _apart(activation: Any) -> Any:
+def _behind_an_axis(activation: Any) -> Any:
     """The same function; an axis of length 1 stands between it and what was computed before."""
     return lambda x: activation(x[tensorflow().newaxis])[0]
 

@@ -20,6 +20,7 @@ from mnist_sweep.plan.networks import N_CLASSES
 from mnist_sweep.plan.recipe import JAX, CompileKey, Recipe, Trial, exact_accuracy
 from mnist_sweep.system.clock import running_s
 from mnist_sweep.training.program import Backend, Program
+from mnist_sweep.training.rates import Plateau, learning_rates
 from mnist_sweep.training.stopping import Stopper
 
 if TYPE_CHECKING:
@@ -30,13 +31,19 @@ if TYPE_CHECKING:
 
 
 @lru_cache(maxsize=4)
-def split(n: int, fraction: float, seed: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Indices of the images to train on and of those held out: the first round(n·fraction) of a permutation of n."""
+def split(
+    n: int, fraction: float, seed: int, n_trained: int | None = None
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Indices of the images to train on and of those held out: the first round(n·fraction) of a permutation of n.
+
+    Args:
+        n_trained: how many of the others are trained on, the first ones; None for all.
+    """
     import numpy as np
 
     permutation = np.random.default_rng(seed).permutation(n).astype(np.int32)
     n_held_out = round(n * fraction)
-    return permutation[n_held_out:], permutation[:n_held_out]
+    return permutation[n_held_out:][:n_trained], permutation[:n_held_out]
 
 
 def epoch_order(training: npt.NDArray[np.int32], seed: int, epoch: int) -> npt.NDArray[np.int32]:
@@ -47,18 +54,10 @@ def epoch_order(training: npt.NDArray[np.int32], seed: int, epoch: int) -> npt.N
 
 
 @lru_cache(maxsize=64)
-def _order(n: int, fraction: float, split_seed: int, order_seed: int, epoch: int) -> npt.NDArray[np.int32]:
+def _order(n: int, recipe: Recipe, split_seed: int, order_seed: int, epoch: int) -> npt.NDArray[np.int32]:
     """That order, worked out once for all members of a stack that share it."""
-    training, _ = split(n, fraction, split_seed)
+    training, _ = split(n, recipe.validation_fraction, split_seed, recipe.training_images)
     return epoch_order(training, order_seed, epoch)
-
-
-def learning_rates(recipe: Recipe, n_training: int) -> npt.NDArray[np.float32]:
-    """The learning rate of each step of an epoch over so many images."""
-    import numpy as np
-
-    n_steps = -(-n_training // recipe.batch_size)
-    return np.full(n_steps, recipe.learning_rate, np.float32)
 
 
 @dataclass(slots=True)
@@ -71,6 +70,7 @@ class _Member:
     held_out: npt.NDArray[np.int32]  # indices of the images that it is validated on
     truth: npt.NDArray[np.uint8]  # the labels of these
     stopper: Stopper
+    plateau: Plateau
     curves: Curves = field(default_factory=Curves)
     best: list[npt.NDArray[Any]] | None = None
 
@@ -82,7 +82,11 @@ class _Member:
     def order(self) -> npt.NDArray[np.int32]:
         """The images in the order in which its next epoch visits them."""
         seeds = self.trial.seeds
-        return _order(self.n_train, self.trial.recipe.validation_fraction, seeds.split, seeds.order, self.epoch)
+        return _order(self.n_train, self.trial.recipe, seeds.split, seeds.order, self.epoch)
+
+    def rates(self, n_training: int) -> npt.NDArray[np.float32]:
+        """The learning rate of each step of its next epoch."""
+        return learning_rates(self.trial.recipe, n_training, self.epoch, self.plateau.factor)
 
     @property
     def complete(self) -> bool:
@@ -184,8 +188,8 @@ class Trainer:
         program.reset(place, trial.seeds)
         n_train = len(self._labels)
         _, held_out = split(n_train, trial.recipe.validation_fraction, trial.seeds.split)
-        stopper = Stopper(trial.recipe.early_stopping)
-        return _Member(trial, n_train, program.n_members, held_out, self._labels[held_out], stopper)
+        stopper, plateau = Stopper(trial.recipe.early_stopping), Plateau(trial.recipe)
+        return _Member(trial, n_train, program.n_members, held_out, self._labels[held_out], stopper, plateau)
 
     def _compare(self, trial: Trial) -> dict[str, Any]:
         """Measure how many times as long as in float32 an epoch of this trial takes in bfloat16."""
@@ -205,6 +209,7 @@ class Trainer:
         """Take in an epoch of the i-th member; its outcome if that was its last."""
         if member.curves.train_loss[-1] is None or member.curves.val_loss[-1] is None:
             return Failed(member.trial, Cause.DIVERGED, _divergence(member), member.curves)
+        member.plateau.see(val_loss, val_accuracy)
         if member.stopper.see(val_loss, exact_accuracy(val_accuracy, len(member.truth))) and member.stopper.restores:
             member.best = program.kept(i)
         return self._outcome(program, i, member) if member.complete else None
@@ -279,7 +284,7 @@ def _epoch(program: Program, members: list[_Member]) -> list[tuple[float, float]
 
     began = running_s()
     orders = np.stack([member.order() for member in members])
-    rates = np.stack([learning_rates(member.trial.recipe, orders.shape[1]) for member in members])
+    rates = np.stack([member.rates(orders.shape[1]) for member in members])
     trained = program.train(orders, rates, [member.epoch for member in members])
     validated = program.validate(np.stack([member.held_out for member in members]))
     seconds = (running_s() - began) / len(members)
