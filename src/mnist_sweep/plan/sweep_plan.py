@@ -13,6 +13,7 @@ from mnist_sweep.plan.axes import AXES, setting
 from mnist_sweep.plan.choices import Choice, EachLayer
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.data_set import DataSet
+from mnist_sweep.plan.named import Named
 from mnist_sweep.plan.plain import from_plain
 from mnist_sweep.plan.recipe import BACKENDS, LEGACY_VALUES, TENSORFLOW, Recipe, Seeds, Trial, derive_seed, loop_version
 from mnist_sweep.plan.table import DEFAULT_NUM_LAYERS, LAYERS, dropout_rates
@@ -212,21 +213,26 @@ def count_points(spec: SweepSpec) -> int:
 
 def layer_mismatches(spec: SweepSpec) -> Iterator[LayerMismatchError]:
     """Every list of widths or functions that does not fit the layers, with the first number of them that it misses."""
-    layers, widths, _ = _layer_choices(spec)
+    layers, widths, all_funcs = _layer_choices(spec)
     written = dict.fromkeys(n - 2 for n in layers if n is not None)
     if written:
         yield from _misfits(spec.axis("hidden_width"), "width", written)
     depths = written or dict.fromkeys(len(width) for width in widths if isinstance(width, tuple))
     yield from _misfits(spec.axis("hidden_funcs"), "function", depths)
+    lengths = [
+        dict.fromkeys(len(v) if isinstance(v, tuple) else None for v in values) for values in (widths, all_funcs)
+    ]
+    deep = dict.fromkeys(_depth(*choices) for choices in product(dict.fromkeys(layers), *lengths))
+    yield from _misfits(spec.axis("dropout"), "rate", deep, n_more=1)
 
 
-def _misfits(axis: Axis, noun: str, depths: Iterable[int]) -> Iterator[LayerMismatchError]:
+def _misfits(axis: Axis, noun: str, depths: Iterable[int], n_more: int = 0) -> Iterator[LayerMismatchError]:
     for index, value in enumerate(axis.choices):
         if not isinstance(value, tuple):
             continue
-        missed = next((depth for depth in depths if depth != len(value)), None)
+        missed = next((depth for depth in depths if depth + n_more != len(value)), None)
         if missed is not None:
-            layers = f"{missed + 2} layers have {counted(missed, 'hidden one')}"
+            layers = f"{missed + 2} layers have {counted(missed, 'hidden one')}" + " and an input" * n_more
             text = f"found {counted(len(value), noun)} ({', '.join(map(str, value))}), but {layers}"
             yield LayerMismatchError(axis.name, index, text)
 
@@ -249,9 +255,13 @@ def _n_hidden(point: _Point) -> int:
     if point["network"][1]:
         return 0
     num_layers, *lists = (point[name][1] for name in _LAYER_AXES)
+    return _depth(num_layers, *(len(one) if isinstance(one, tuple) else None for one in lists))
+
+
+def _depth(num_layers: int | None, *lengths: int | None) -> int:
     if num_layers is not None:
-        return int(num_layers) - 2
-    return next((len(one) for one in lists if isinstance(one, tuple)), DEFAULT_NUM_LAYERS - 2)
+        return num_layers - 2
+    return next((length for length in lengths if length is not None), DEFAULT_NUM_LAYERS - 2)
 
 
 def _points(spec: SweepSpec) -> Iterator[tuple[tuple[Any, ...], Recipe]]:
@@ -265,9 +275,20 @@ def _points(spec: SweepSpec) -> Iterator[tuple[tuple[Any, ...], Recipe]]:
         values = {k: v for name in AXES for k, v in setting(name).fields(point[name][1]).items()}
         values |= {"hidden_widths": widths, "dropout": dropout_rates(point["dropout"][1], n_hidden)}
         values |= {"validation_fraction": spec.validation_fraction, "training_images": spec.training_images}
+        values["schedule"] = _lasting(values["schedule"], values["max_epochs"])
         for k, funcs in enumerate(_functions(point["hidden_funcs"][1], n_hidden)):
             position = tuple((i, k if name == "hidden_funcs" else 0) for name, (i, _) in point.items())
             yield position, Recipe(hidden_funcs=funcs, **values)
+
+
+def _lasting(schedule: Named | None, max_epochs: int) -> Named | None:
+    """The schedule with the number of its epochs: those of the training where it has none of its own."""
+    if schedule is None:
+        return None
+    settings = dict(schedule.settings)
+    if "epochs" in settings:
+        settings["epochs"] = settings["epochs"] or max_epochs
+    return Named(schedule.name, tuple(settings.items()))
 
 
 def _functions(choice: Any, n_hidden: int) -> Iterable[tuple[str, ...]]:

@@ -62,7 +62,9 @@ def _models(kind: str, names: Any, settings: Mapping[str, Mapping[str, tuple[Any
     models = {}
     for name, told in settings.items():
         # mypy: these types are values here
-        fields: dict[str, Any] = {key: (Some.__getitem__(of), ... if default is ... else [default]) for key, (of, default) in told.items()}
+        fields: dict[str, Any] = {
+            key: (Some.__getitem__(of), ... if default is ... else [default]) for key, (of, default) in told.items()
+        }
         models[name] = make(f"{name} {kind}", __base__=Strict, name=(Literal[name], ...), **fields)
     return {**models, "": make(kind, __base__=Strict, name=(names, ...))}
 

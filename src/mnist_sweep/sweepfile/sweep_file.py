@@ -20,6 +20,7 @@ from mnist_sweep.plan.table import LAYERS
 from mnist_sweep.sweepfile.layers import network_of
 from mnist_sweep.sweepfile.model import Augmentation, EachLayer, EarlyStoppingRule, Grid, SweepFile, mistakes
 from mnist_sweep.sweepfile.problems import ALLOWED, in_tree, problem_at, problem_of
+from mnist_sweep.sweepfile.together import check_together
 from mnist_sweep.sweepfile.values import Strict, as_list
 from mnist_sweep.sweepfile.yaml_tree import MAX_BYTES, Document, path_text, read_yaml
 from mnist_sweep.sweepfile.yaml_tree import Path as TreePath
@@ -174,8 +175,8 @@ def _count_words(n: int) -> str:
 
 def _cross_check(spec: SweepSpec, document: Document, wrong: set[TreePath]) -> list[Problem]:
     """What is wrong only when several values are seen together; `spec` was made without the `wrong` keys."""
-    grid = document.value.get("grid", {})
     problems = [] if ("validation_fraction",) in wrong else _check_batches(spec, document)
+    problems += check_together(spec, document)
     if not wrong & {("grid", name) for name in ("num_layers", "hidden_width", "hidden_funcs")}:
         problems += [problem_at(document, ("grid", e.axis, e.index), str(e)) for e in layer_mismatches(spec)]
         n_points = count_points(spec)
@@ -189,7 +190,8 @@ def _cross_check(spec: SweepSpec, document: Document, wrong: set[TreePath]) -> l
 
 def _check_batches(spec: SweepSpec, document: Document) -> list[Problem]:
     """Batches that are larger than the training part, be they written or the default."""
-    n_training = MNIST.n_train - round(MNIST.n_train * spec.validation_fraction)
+    n_left = MNIST.n_train - round(MNIST.n_train * spec.validation_fraction)
+    n_training = min(n_left, spec.training_images or n_left)
     grid = document.value.get("grid", {})
     if "batch_size" in grid:
         text = f"allowed: at most the {n_training:,} images of the training part"

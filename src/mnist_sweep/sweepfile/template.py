@@ -27,6 +27,7 @@ shuffle_seed: 100            # held-out images and order of the batches: the sam
 # split_seed: 100            # the held-out images by themselves; a number, or each_repeat
 # order_seed: each_repeat    # the order of the batches by itself; a number, or each_repeat
 validation_fraction: 0.1     # of the {n_train:,} training images
+# training_images: 10000     # left out, all that are not held out
 # backend: tensorflow        # or jax; left out, what suits the machine: TensorFlow on a CPU, JAX on a GPU
 
 # Each key takes one value, or a list: a list is an axis, and every combination is trained. Leave out what you do not

@@ -41,7 +41,7 @@ class TensorFlowProgram:
         self._shape, self._train_images, self._test_images = shape, train, test
         self._model = _apart(for_training(shape.recipe, build_model(shape.recipe)))
         self._optimizer = make_optimizer(shape.recipe, self._model.trainable_variables)
-        self._averages = dict(zip(self._model.trainable_variables, self._optimizer.averages, strict=False))
+        self._averages = list(zip(self._model.trainable_variables, self._optimizer.averages, strict=False))
         self._generators = seed_generators(self._model)
         n_training = shape.recipe.n_training(len(train[1]))
         self._n_whole, self._n_left_over = divmod(n_training, shape.recipe.batch_size)
@@ -102,11 +102,12 @@ class TensorFlowProgram:
         return Evaluation(loss, np.concatenate([predicted.numpy() for _, predicted in told]))
 
     def kept(self, member: int) -> list[npt.NDArray[Any]]:  # noqa: ARG002
-        return [(self._averages.get(weight, weight)).numpy() for weight in self._model.weights]
+        averages = {id(weight): average for weight, average in self._averages}
+        return [averages.get(id(weight), weight).numpy() for weight in self._model.weights]
 
     def restore(self, member: int, kept: list[npt.NDArray[Any]]) -> None:  # noqa: ARG002
         self._model.set_weights(kept)
-        for weight, average in self._averages.items():
+        for weight, average in self._averages:
             average.assign(weight)
 
     def move(self, source: int, target: int) -> None:
@@ -158,11 +159,11 @@ class TensorFlowProgram:
 
     def _evaluate_on(self, images: Any, labels: Any) -> tuple[Any, Any]:
         tf = tensorflow()
-        trained = [tf.identity(weight) for weight in self._averages]
-        for weight, average in self._averages.items():
+        trained = [tf.identity(weight.value) for weight, _ in self._averages]
+        for weight, average in self._averages:
             weight.assign(average)
         logits = self._model(_scaled(images), training=False)
-        for weight, value in zip(self._averages, trained, strict=True):
+        for (weight, _), value in zip(self._averages, trained, strict=True):
             weight.assign(value)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         return tf.reduce_mean(tf.cast(losses, tf.float64)), tf.argmax(logits, 1, output_type=tf.int32)
