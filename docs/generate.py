@@ -13,8 +13,8 @@ import click
 
 from mnist_sweep.cli.main import cli
 from mnist_sweep.errors import EXIT_CODES
-from mnist_sweep.plan.axes import SETTINGS
-from mnist_sweep.sweepfile.sweep_file import SweepFile
+from mnist_sweep.plan.table import SETTINGS
+from mnist_sweep.sweepfile.model import SweepFile
 
 _ROOT = Path(__file__).parents[1]
 _INTRODUCTION = """\

@@ -1,9 +1,4 @@
-"""Every expected error, with the exit code that it ends the command with.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""Every expected error, with the exit code that it ends the command with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import DATA, a_plan, a_spec
+from mnist_sweep.plan.choices import EachLayer
 from mnist_sweep.plan.data_set import DataSet
-from mnist_sweep.plan.setting import EachLayer
 from mnist_sweep.plan.sweep_plan import (
     Axis,
     LayerMismatchError,

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from builders import DATA, a_plan, a_spec
 from mnist_sweep.errors import ConfigError
+from mnist_sweep.plan.choices import EachLayer, Optimizer
 from mnist_sweep.plan.keras_names import (
     ACTIVATION_ALIASES,
     ACTIVATIONS,
@@ -22,9 +23,9 @@ from mnist_sweep.plan.keras_names import (
     REFUSED_OPTIMIZERS,
 )
 from mnist_sweep.plan.recipe import EarlyStopping
-from mnist_sweep.plan.setting import EachLayer, Optimizer
 from mnist_sweep.plan.sweep_plan import SeedPolicy, count_points, make_plan
-from mnist_sweep.sweepfile.sweep_file import json_schema, load_spec, parse_spec
+from mnist_sweep.sweepfile.model import json_schema
+from mnist_sweep.sweepfile.sweep_file import load_spec, parse_spec
 
 _EXAMPLE = """\
 name: example

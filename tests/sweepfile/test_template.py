@@ -11,7 +11,8 @@ import yaml
 from builders import DATA
 from mnist_sweep.errors import SweepError, UsageError
 from mnist_sweep.plan.sweep_plan import make_plan
-from mnist_sweep.sweepfile.sweep_file import json_schema, load_spec, parse_spec
+from mnist_sweep.sweepfile.model import json_schema
+from mnist_sweep.sweepfile.sweep_file import load_spec, parse_spec
 from mnist_sweep.sweepfile.template import SCHEMA_NAME, sweep_file, write_sweep_file
 
 _CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))

@@ -21,8 +21,9 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from mnist_sweep.analysis.noise import ROUNDING, Noise, student, studentized_range
-from mnist_sweep.plan.axes import AXES, LAYERS, axis_value
+from mnist_sweep.plan.axes import AXES, axis_value
 from mnist_sweep.plan.recipe import Recipe
+from mnist_sweep.plan.table import LAYERS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,8 @@ from typing import Any
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS
 from mnist_sweep.analysis.summary import Combination, Confirmed, Spread, Status, Summary
 from mnist_sweep.journal.events import BFLOAT16, Failed, Finished
-from mnist_sweep.plan.axes import recipe_words, widths_words
+from mnist_sweep.plan.axes import recipe_words
+from mnist_sweep.plan.choices import widths_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.recipe import Recipe, Trial
 

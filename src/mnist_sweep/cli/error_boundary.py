@@ -1,7 +1,5 @@
 """Where the command meets its caller: words and exit codes out, crashes into reports."""
 
-from __future__ import annotations
-
 import errno
 import os
 import sys
@@ -27,8 +25,6 @@ class Context:
     Args:
         trains: what it says then matters less than what it does.
         at_end: hears of the exit code of a command that trains, unless nothing was begun.
-        error: what went wrong, in words.
-        best: where best.xlsx was written.
         until_end: left when all is told, `at_end` included.
     """
 

@@ -12,8 +12,8 @@ from mnist_sweep.analysis.summary import Summary, summarize
 from mnist_sweep.cli.error_boundary import Context
 from mnist_sweep.errors import JournalCorruptError, UsageError
 from mnist_sweep.journal.folder import SweepFolder, existing_folder
-from mnist_sweep.journal.journal_file import read_records
-from mnist_sweep.journal.ledger import Ledger, recorded_plan, replay
+from mnist_sweep.journal.journal_file import read_ledger
+from mnist_sweep.journal.ledger import Ledger, recorded_plan
 from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.sweep_plan import MAX_RECORDED_TRIALS, Plan, SweepSpec, count_points, make_plan
 
@@ -21,11 +21,17 @@ if TYPE_CHECKING:
     from mnist_sweep.execution.backends import Choice
 
 
+def recorded_in(folder: Path) -> tuple[SweepFolder, Plan, Ledger]:
+    """The sweep in a folder: its files, the plan and the ledger that its journal holds."""
+    found = existing_folder(folder)
+    ledger = read_ledger(found.journal)
+    return found, recorded_plan_of(ledger, found), ledger
+
+
 def summary_of(folder: Path) -> Summary:
     """The summary of the sweep in a folder."""
-    found = existing_folder(folder)
-    ledger = replay(read_records(found.journal))
-    return summarize(recorded_plan_of(ledger, found), ledger)
+    _, plan, ledger = recorded_in(folder)
+    return summarize(plan, ledger)
 
 
 def recorded_plan_of(ledger: Ledger, folder: SweepFolder) -> Plan:

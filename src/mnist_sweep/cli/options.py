@@ -1,7 +1,5 @@
 """Arguments and options that several commands share."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Callable
@@ -32,16 +30,15 @@ class _Positive(click.FloatRange):
 
 
 POSITIVE = _Positive(min=0, min_open=True)
-OUTPUT = click.option(
-    "--output",
-    default="output",
-    show_default=True,
-    metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The folder that holds the folders of all sweeps.",
-)
 
 
+def path_option(name: str, default: str, metavar: str | None, words: str, **kind: bool) -> Callable[[Any], Any]:
+    """An option that takes a path of this kind; `words` are its help."""
+    form = click.Path(path_type=Path, **kind)
+    return click.option(name, default=default, show_default=True, metavar=metavar, type=form, help=words)
+
+
+OUTPUT = path_option("--output", "output", "DIR", "The folder that holds the folders of all sweeps.", file_okay=False)
 BACKEND = click.option(
     "--backend",
     type=click.Choice(list(BACKENDS)),
@@ -55,21 +52,7 @@ def training_options(command: Callable[..., int]) -> Callable[..., int]:
     """The options of commands that train, handed to them as one `how`."""
 
     @functools.wraps(command)
-    def gather(
-        *args: Any,
-        quiet: bool,
-        retry_failed: bool,
-        workers: int | None,
-        stack: int | None,
-        trial_timeout: float | None,
-        executor: str,
-        max_hours: float | None,
-        max_trials: int | None,
-        log_format: str,
-        live: bool,
-        notify: str | None,
-        **kwargs: Any,
-    ) -> int:
+    def gather(*args: Any, max_hours: float | None, notify: str | None, **given: Any) -> int:
         context: Context = click.get_current_context().obj
         context.trains = True
         stop = context.until_end.enter_context(stop_signals(max_hours))
@@ -79,9 +62,10 @@ def training_options(command: Callable[..., int]) -> Callable[..., int]:
         from mnist_sweep.execution.setup import Wishes
         from mnist_sweep.terminal.progress import Look
 
-        look = Look(quiet=quiet, log_format=log_format, retry_failed=retry_failed)
-        how = How(Wishes(executor, workers, stack, trial_timeout), look, max_hours, max_trials, live, stop)
-        return command(*args, how=how, **kwargs)
+        wishes = Wishes(*(given.pop(name) for name in ("executor", "workers", "stack", "trial_timeout")))
+        look = Look(*(given.pop(name) for name in ("quiet", "log_format", "retry_failed")))
+        how = How(wishes, look, max_hours, given.pop("max_trials"), given.pop("live"), stop)
+        return command(*args, how=how, **given)
 
     for option in reversed(_TRAINING_OPTIONS):
         gather = option(gather)

@@ -1,7 +1,5 @@
 """Commands that prepare a sweep: init, plan, data and schema."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from pathlib import Path
@@ -10,20 +8,13 @@ import click
 
 from mnist_sweep.cli.error_boundary import Context
 from mnist_sweep.cli.folders import plan_of, spec_and_folder
-from mnist_sweep.cli.options import BACKEND, CONFIG, JSON, OUTPUT
-from mnist_sweep.journal.journal_file import read_records
-from mnist_sweep.journal.ledger import replay
+from mnist_sweep.cli.options import BACKEND, CONFIG, JSON, OUTPUT, path_option
+from mnist_sweep.journal.journal_file import read_ledger
 
 
 @click.command(short_help="Write a commented sweep file.")
 @click.argument("name")
-@click.option(
-    "--folder",
-    default=".",
-    show_default=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where to write the files.",
-)
+@path_option("--folder", ".", None, "Where to write the files.", file_okay=False)
 def init(name: str, folder: Path) -> None:
     """Write the commented sweep file NAME.yaml, with the schema that editors check it by.
 
@@ -60,7 +51,7 @@ def show_plan(
     from mnist_sweep.terminal.plan_and_status import print_plan, print_trials
 
     spec, folder = spec_and_folder(config, output, context)
-    ledger = replay(read_records(folder.journal))
+    ledger = read_ledger(folder.journal)
     choice = choose(backend, spec, ledger)
     plan = plan_of(spec, choice)
     if as_json:
@@ -91,14 +82,9 @@ def data(source: Path | None) -> None:
       mnist-sweep data --from ~/Downloads/mnist.npz
     """
     from mnist_sweep.mnist.images import DIGESTS, cached_file
-    from mnist_sweep.mnist.sources import load
+    from mnist_sweep.mnist.sources import load, take
 
-    if source is None:
-        mnist = load()
-    else:
-        from mnist_sweep.mnist.sources import take
-
-        mnist = take(source)
+    mnist = take(source) if source else load()
     click.echo(f"MNIST from {mnist.source}")
     if mnist.source not in {str(cached_file()), str(cached_file().with_name("mnist.npz"))}:
         click.echo(f"kept in {cached_file()}")
@@ -114,6 +100,6 @@ def schema() -> None:
     Example:
       mnist-sweep schema > sweep.schema.json
     """
-    from mnist_sweep.sweepfile.sweep_file import json_schema
+    from mnist_sweep.sweepfile.model import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))

@@ -1,18 +1,13 @@
 """Commands that say what sweeps have shown: status, report, compare, list and step."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click
 
 from mnist_sweep.analysis.summary import summarize
-from mnist_sweep.cli.folders import recorded_plan_of, summary_of
-from mnist_sweep.cli.options import FOLDER, JSON
+from mnist_sweep.cli.folders import recorded_in, summary_of
+from mnist_sweep.cli.options import FOLDER, JSON, path_option
 from mnist_sweep.errors import ExitCode, UsageError
-from mnist_sweep.journal.folder import existing_folder
-from mnist_sweep.journal.journal_file import read_records
-from mnist_sweep.journal.ledger import replay
 from mnist_sweep.system.locks import holder
 
 
@@ -28,9 +23,7 @@ def status(folder: Path, *, as_json: bool) -> None:
     """
     from mnist_sweep.terminal.plan_and_status import print_status
 
-    found = existing_folder(folder)
-    ledger = replay(read_records(found.journal))
-    plan = recorded_plan_of(ledger, found)
+    found, plan, ledger = recorded_in(folder)
     summary, who = summarize(plan, ledger), holder(found.lock)
     if as_json:
         from mnist_sweep.terminal.json_facts import print_json, status_facts
@@ -53,9 +46,7 @@ def report(folder: Path, *, as_json: bool) -> int:
     from mnist_sweep.cli.train_and_report import write_all
     from mnist_sweep.terminal.results import print_report
 
-    found = existing_folder(folder)
-    ledger = replay(read_records(found.journal))
-    plan = recorded_plan_of(ledger, found)
+    found, plan, ledger = recorded_in(folder)
     if not as_json:
         print_report(summarize(plan, ledger), str(found.path))  # said even where no file can be written
     summary, written, missing = write_all(plan, ledger, found)
@@ -119,14 +110,7 @@ def list_sweeps(folder: Path, *, as_json: bool) -> None:
 
 @click.command(short_help="Write the section of a sweep in DETAILED_STEPS.md.")
 @FOLDER
-@click.option(
-    "--into",
-    default="DETAILED_STEPS.md",
-    show_default=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The Markdown file that holds the steps.",
-)
+@path_option("--into", "DETAILED_STEPS.md", "FILE", "The Markdown file that holds the steps.", dir_okay=False)
 def step(folder: Path, into: Path) -> None:
     """Write or renew the section of the sweep in FOLDER in the story of the investigation.
 
@@ -139,6 +123,7 @@ def step(folder: Path, into: Path) -> None:
     """
     from mnist_sweep.reports.step import write_step
 
-    summary = summary_of(folder)
-    write_step(summary, existing_folder(folder), into)
+    found, plan, ledger = recorded_in(folder)
+    summary = summarize(plan, ledger)
+    write_step(summary, found, into)
     click.echo(f"{into}: section {summary.spec.name}")

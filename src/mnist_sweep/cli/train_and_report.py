@@ -1,7 +1,5 @@
 """Training in a folder and reporting on it: what `run` and `confirm` have in common."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 import time
@@ -9,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from mnist_sweep.analysis.summary import Summary, summarize
@@ -20,8 +19,8 @@ from mnist_sweep.execution.run_sweep import Listener, Training, run_sweep
 from mnist_sweep.execution.setup import Wishes, training
 from mnist_sweep.journal.events import Event, Failed, Finished, Record, Started
 from mnist_sweep.journal.folder import SweepFolder
-from mnist_sweep.journal.journal_file import read_records
-from mnist_sweep.journal.ledger import Ledger, pending, replay
+from mnist_sweep.journal.journal_file import read_ledger
+from mnist_sweep.journal.ledger import Ledger, pending
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.recipe import BACKENDS, Trial
 from mnist_sweep.plan.sweep_plan import Plan
@@ -70,37 +69,27 @@ def train_at(
 ) -> Ending:
     """Train what the plan asks for, or what `choose` picks from the ledger to confirm, and write the reports.
 
-    Raises:
-        FolderBusyError, StorageError, SweepMismatchError, WorkersError: as the parts do; reports are written from what
-            there is where trials could not be trained.
+    Where trials could not be trained, reports are written from what there is.
     """
-    stamp = _stamper()
+    stamp = partial(_stamp, running_s())
     ended: set[str] = set()
     with locked(folder.lock), Plotter() as plotter:
-        confirmations = choose(replay(read_records(folder.journal))) if choose else ()
+        confirmations = choose(read_ledger(folder.journal)) if choose else ()
         try:
             ledger = _train(plan, folder, how, confirmations, ended, plotter=plotter, stamp=stamp)
         except WorkersError:
-            write_all(plan, replay(read_records(folder.journal)), folder, plotter)
+            write_all(plan, read_ledger(folder.journal), folder, plotter)
             raise
         if how.stop.signal:
-            say(f"{_given_up(ledger)}; writing the reports, Ctrl-C again leaves without them", err=True)
+            n = len(ledger.running)
+            given_up = f"{counted(n, 'trial')} in training {'is' if n == 1 else 'are'} given up"
+            say(f"Stopping: {given_up}; writing the reports, Ctrl-C again leaves without them", err=True)
         summary, written, _ = write_all(plan, ledger, folder, plotter)
     outcomes = [ledger.of(trial).get(trial.key) for trial in confirmations or plan.trials]
     n_failed, n_finished = (sum(isinstance(o, kind) for o in outcomes) for kind in (Failed, Finished))
     left = pending(confirmations or plan.trials, ledger, retry_failed=how.look.retry_failed)
-    return Ending(
-        summary,
-        written.get("best", folder.path),
-        n_failed,
-        n_finished,
-        sum(trial.key not in ended for trial in left),
-    )
-
-
-def _given_up(ledger: Ledger) -> str:
-    n = len(ledger.running)
-    return f"Stopping: {counted(n, 'trial')} in training {'is' if n == 1 else 'are'} given up"
+    n_left = sum(trial.key not in ended for trial in left)
+    return Ending(summary, written.get("best", folder.path), n_failed, n_finished, n_left)
 
 
 def exit_code(ending: Ending, folder: SweepFolder, how: How, context: Context) -> int:
@@ -123,9 +112,6 @@ def write_all(
 ) -> tuple[Summary, Mapping[str, Path], list[str]]:
     """Write every report of the folder, and say what could not be written.
 
-    Args:
-        plotter: draws the plots; it may have been started.
-
     Returns:
         The summary, where each report was written, by its name, and what is missing, in words.
     """
@@ -142,15 +128,10 @@ def write_all(
     return summary, written, missing
 
 
-def _stamper() -> Callable[[Event], Record]:
-    """Dates events, and counts the seconds from now in which this process ran."""
-    began = running_s()
-
-    def stamp(event: Event) -> Record:
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return Record(at, running_s() - began, event)
-
-    return stamp
+def _stamp(began: float, event: Event) -> Record:
+    """Date an event, with the seconds since then in which this process ran."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return Record(at, running_s() - began, event)
 
 
 def _train(

@@ -11,12 +11,12 @@ import click
 
 from mnist_sweep.analysis.summary import summarize
 from mnist_sweep.cli.error_boundary import Context
-from mnist_sweep.cli.folders import plan_of, recorded_plan_of, spec_and_folder
+from mnist_sweep.cli.folders import plan_of, recorded_in, spec_and_folder
 from mnist_sweep.cli.options import BACKEND, CONFIG, COUNT, FOLDER, OUTPUT, training_options
 from mnist_sweep.errors import UsageError
 from mnist_sweep.journal.folder import existing_folder
-from mnist_sweep.journal.journal_file import read_records
-from mnist_sweep.journal.ledger import Ledger, replay
+from mnist_sweep.journal.journal_file import read_ledger
+from mnist_sweep.journal.ledger import Ledger
 from mnist_sweep.plan.recipe import Trial
 from mnist_sweep.plan.sweep_plan import MAX_TRIALS
 from mnist_sweep.system.locks import locked
@@ -53,7 +53,7 @@ def run(context: Context, config: Path, output: Path, *, backend: str | None, fr
     from mnist_sweep.terminal.progress import say
 
     spec, folder = spec_and_folder(config, output, context)
-    choice = choose(backend, spec, Ledger() if fresh else replay(read_records(folder.journal)))
+    choice = choose(backend, spec, Ledger() if fresh else read_ledger(folder.journal))
     how.wishes.check(choice.backend)
     plan = plan_of(spec, choice)
     if fresh and folder.path.exists():
@@ -100,8 +100,8 @@ def confirm(context: Context, folder: Path, *, top: int, repeats: int, how: How)
     from mnist_sweep.terminal.progress import say
     from mnist_sweep.terminal.results import print_confirmed
 
-    context.folder = found = existing_folder(folder)
-    plan = recorded_plan_of(replay(read_records(found.journal)), found)
+    context.folder = existing_folder(folder)
+    found, plan, _ = recorded_in(folder)
     how.wishes.check(plan.backend)
 
     def choose(ledger: Ledger) -> tuple[Trial, ...]:

@@ -1,7 +1,5 @@
 """Which of Keras's backends trains a sweep, and why."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -39,11 +37,7 @@ def choose(asked: str | None, spec: SweepSpec, ledger: Ledger) -> Choice:
 
 
 def default(*, on_gpu: bool, has: Callable[[str], bool] = lambda module: find_spec(module) is not None) -> Choice:
-    """The backend that suits a machine.
-
-    Args:
-        has: whether a Python module is installed.
-    """
+    """The backend that suits a machine."""
     if not has("tensorflow") and has("jax"):
         return Choice(JAX, "since TensorFlow is not installed")
     if not on_gpu:
@@ -54,11 +48,7 @@ def default(*, on_gpu: bool, has: Callable[[str], bool] = lambda module: find_sp
 
 
 def check_installed(backend: str) -> None:
-    """Make sure that a backend can be imported.
-
-    Raises:
-        UsageError: says how to install it.
-    """
+    """Refuse a backend that cannot be imported."""
     if find_spec(backend) is None:
         raise UsageError(
             f"{BACKENDS[backend]} trains this sweep, and is not installed; to install it, in the folder with "

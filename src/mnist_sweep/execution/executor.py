@@ -1,9 +1,4 @@
-"""What an executor is: a function from trials and the work on them to events.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""What an executor is: a function from trials and the work on them to events."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -29,12 +24,10 @@ class Limits:
     """How much at once, for how long, how often.
 
     Args:
-        n_workers: processes.
         batch: trials of one shape that a worker is given at once.
         trial_timeout_s: a trial that takes longer has failed; None for no limit.
         max_attempts: how often a trial may lose its worker before it has failed.
         stop: once it is true, the executor ends; trials in training stay without an outcome.
-        say: hears what the user should know.
     """
 
     n_workers: int
@@ -54,11 +47,7 @@ been heard, and ends when nothing is out.
 
 
 class Batch:
-    """Trials that were handed out together: which of them have no outcome yet, and which have begun.
-
-    Args:
-        since_s: when they were handed out.
-    """
+    """Trials that were handed out together: which of them have no outcome yet, and which have begun."""
 
     def __init__(self, trials: Sequence[Trial] = (), since_s: float = 0.0) -> None:
         self.left = dict.fromkeys(trials)
@@ -138,11 +127,7 @@ class Window:
 
 
 def guarded(work: Work, trials: tuple[Trial, ...]) -> Iterator[TrialEvent]:
-    """The work's events; a trial that makes it raise has failed, found by trying those in training in halves.
-
-    Raises:
-        DeviceLostError: when that made it raise.
-    """
+    """The work's events; a trial that makes it raise has failed, found by trying those in training in halves."""
     groups = [trials]
     while groups:
         batch = Batch(groups.pop())

@@ -21,11 +21,7 @@ _PACKAGES = ("keras", "numpy", "pandas")
 
 
 def environment(backends: Iterable[str] = BACKENDS) -> dict[str, Any]:
-    """Machine and versions as plain JSON values.
-
-    Args:
-        backends: whose packages are named, if they are installed.
-    """
+    """Machine, and the versions of what is installed for these backends, as plain JSON values."""
     packages = ["mnist-sweep", *(name for backend in backends for name in _COMPUTING[backend]), *_PACKAGES]
     return {
         "machine": {

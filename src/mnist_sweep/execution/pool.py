@@ -1,7 +1,5 @@
 """Several workers at once that stay warm for the whole sweep: the loop between a schedule and a transport."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterator
 from typing import Protocol
 
@@ -31,11 +29,7 @@ class Transport(Protocol):
 
 
 def run_in_pool(trials: Iterator[Trial | None], make_work: MakeWork, limits: Limits) -> Generator[TrialEvent]:
-    """Work on the trials in processes of their own; when this generator is closed, none of them is left.
-
-    Raises:
-        WorkersError: when no worker can start.
-    """
+    """Work on the trials in processes of their own; when this generator is closed, none of them is left."""
     return run_over(Processes(make_work), trials, limits)
 
 

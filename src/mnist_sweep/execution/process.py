@@ -7,8 +7,6 @@ that dies is one closed pipe.
 They are not started by multiprocessing, whose processes import from the current folder and write to the terminal.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import signal
@@ -32,11 +30,7 @@ _ADDRESS = re.compile(r"\s*@\s+0x|\*\*\* Check failure stack trace")
 
 
 class Processes:
-    """The transport to workers that are processes here.
-
-    Args:
-        make_work: goes to each of them.
-    """
+    """The transport to workers that are processes here."""
 
     def __init__(self, make_work: MakeWork) -> None:
         self._make_work = make_work
@@ -73,11 +67,7 @@ class Processes:
 
 
 class _Process:
-    """The process of the worker with this number; it ends with the thread that starts it here.
-
-    Raises:
-        OSError: when the system has no room for another one.
-    """
+    """The process of the worker with this number; it ends with the thread that starts it here."""
 
     def __init__(self, make_work: MakeWork, number: int) -> None:
         open_files = _OpenFiles()

@@ -1,7 +1,5 @@
 """The main path: choose trials, have them trained, record every event before anybody hears of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, field, replace
@@ -64,16 +62,8 @@ def run_sweep(
         confirmations: train these instead of the plan's trials.
         prepare: gets ready to train; given the trials that are left, but no more than may be trained now. It is called
             only when there are any.
-        stamp: gives an event its time.
-        choose: chooses from the trials that are left.
         retry_failed: train failed trials again; otherwise their failure is their result.
-        max_trials: train so many at most.
         listeners: hear of every event after it is on the disk.
-        say: hears what the user should know.
-
-    Raises:
-        SweepMismatchError: when the journal holds results that the plan does not ask for.
-        WorkersError: when trial after trial fails for one cause, which would fail them all.
     """
     with closing(Journal(journal_path)) as journal:
         ledger = replay(journal.records)
@@ -93,24 +83,31 @@ def run_sweep(
         if not (first := next(chosen, None)):
             return ledger
         with prepare(todo) as training:
-            other = differences([run.environment for run in ledger.runs], training.environment)
-            if other:
+            if other := differences([run.environment for run in ledger.runs], training.environment):
                 say(f"{_OTHER_BITS}: {'; '.join(other)}")
             note(RunStarted(training.environment, confirms=bool(confirmations)))
-            hearers = (*listeners, _rounding_teller(ledger, say))
-            streak = _Streak({compile_key(trial.recipe) for trial in todo})
+            hearers = (*listeners, _rounding_teller(ledger, say), _Streak({compile_key(t.recipe) for t in todo}).hear)
             try:
-                trials = chain([first], chosen)
-                with closing(training.execute(trials, training.make_work, training.limits)) as events:
-                    for event in events:
-                        if not isinstance(event, Progress):
-                            note(event)
-                        for hear in hearers:
-                            hear(event, ledger)
-                        streak.see(event)
+                _train(training, chain([first], chosen), note, hearers, ledger)
             finally:
                 note(RunEnded())
         return ledger
+
+
+def _train(
+    training: Training,
+    trials: Iterator[Trial | None],
+    note: Callable[[Event], None],
+    hearers: Iterable[Listener],
+    ledger: Ledger,
+) -> None:
+    """Have trials trained; each event is recorded before anybody hears of it."""
+    with closing(training.execute(trials, training.make_work, training.limits)) as events:
+        for event in events:
+            if not isinstance(event, Progress):
+                note(event)
+            for hear in hearers:
+                hear(event, ledger)
 
 
 def _at_most(n: int | None, chosen: Iterator[Trial | None]) -> Iterator[Trial | None]:
@@ -157,12 +154,8 @@ class _Streak:
     n: int = 0
     failed: set[CompileKey] = field(default_factory=set)
 
-    def see(self, event: TrialEvent) -> None:
-        """Take in an event.
-
-        Raises:
-            WorkersError: at the end of a long row.
-        """
+    def hear(self, event: TrialEvent, _ledger: Ledger) -> None:
+        """Take in an event; raises WorkersError at the end of a long row."""
         match event:
             case Finished():
                 self.cause = ""
@@ -180,11 +173,7 @@ class _Streak:
 
 
 def check_continues(plan: Plan, ledger: Ledger, folder: Path) -> None:
-    """Make sure that every trial with an outcome is still planned, so that no result silently drops out.
-
-    Raises:
-        SweepMismatchError: names a trial that would vanish, what became of it, and how to go on.
-    """
+    """Refuse a plan that lacks a trial with an outcome: no result may silently drop out."""
     lost = [outcome.trial for key, outcome in ledger.outcomes.items() if key not in plan.keys]
     if not lost:
         return
@@ -203,11 +192,7 @@ def check_continues(plan: Plan, ledger: Ledger, folder: Path) -> None:
 
 
 def check_current(trials: Iterable[Trial], data: DataSet, folder: Path) -> None:
-    """Make sure that the training loop still trains these as it did, so that results of two versions are never mixed.
-
-    Raises:
-        SweepMismatchError: names one that it trains otherwise, what has changed, and how to go on.
-    """
+    """Refuse trials that the training loop now trains otherwise: results of two versions are never mixed."""
     outdated = [trial for trial in trials if trial != _current(trial, data)]
     if not outdated:
         return

@@ -1,9 +1,4 @@
-"""Who of several workers trains what, and what follows from what they say, wherever they are.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""Who of several workers trains what, and what follows from what they say, wherever they are."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -105,11 +100,7 @@ class Schedule:
         return numbers
 
     def to_say(self) -> list[str]:
-        """Which workers were given up, once it is known whether others work.
-
-        Raises:
-            WorkersError: when all of them were.
-        """
+        """Which workers were given up, once it is known whether others work; if none does, that is an error."""
         if not self._workers:
             raise WorkersError(f"no trial can be trained: no worker can start: the last one {self._given_up[-1][1]}")
         if not any(worker.started for worker in self._workers.values()):

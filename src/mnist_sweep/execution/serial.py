@@ -1,7 +1,5 @@
 """One trial, or one batch of them, after the other, in this process."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterator
 
 from mnist_sweep.errors import SweepError, WorkersError
@@ -13,11 +11,7 @@ from mnist_sweep.system.quiet import held_stderr
 
 
 def run_serially(trials: Iterator[Trial | None], make_work: MakeWork, limits: Limits) -> Generator[TrialEvent]:
-    """Work on the trials here; time limits are looked at after each epoch.
-
-    Raises:
-        WorkersError: when the work cannot be made ready, or its device is lost.
-    """
+    """Work on the trials here; time limits are looked at after each epoch."""
     work, window = _ready(make_work), Window(trials, limits)
     shape: CompileKey | None = None
     while not limits.stop() and (taken := window.take(shape)):

@@ -1,7 +1,5 @@
 """From what the user wants and the machine has to how trials are trained."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,11 +31,7 @@ class Wishes:
     trial_timeout_s: float | None = None
 
     def check(self, backend: str) -> None:
-        """Make sure that this can be done.
-
-        Raises:
-            UsageError: says what cannot.
-        """
+        """Refuse what cannot be done."""
         check_installed(backend)
         if (self.stack or 1) > 1 and backend == TENSORFLOW:
             raise UsageError(
@@ -53,29 +47,22 @@ def training(
     """Ready to train trials of one backend: the data shared, the device chosen.
 
     A GPU gets one worker, a CPU one a core, unless the user says otherwise. None of this depends on a measurement.
-
-    Args:
-        say: hears what the user should know.
     """
     backend = trials[0].backend
     gpus = usable_gpus(visible_gpus(), backend, say)
     n_workers = 1 if wishes.executor == "serial" else wishes.n_workers or n_workers_for(gpus)
     n_workers = min(n_workers, len(trials))
     stack = wishes.stack or (None if gpus and backend == JAX else 1)
+    batch = 1 if stack == 1 else 4 * (stack or MAX_STACK)  # more than a stack, so that free places are taken
     recorded = {"stack": stack} if stack else {}  # what the backend decides is known later, and stands with each result
     ids = tuple(gpus[i % len(gpus)].id for i in range(n_workers)) if gpus else ()
     with share() as data:
         yield Training(
             EXECUTORS[wishes.executor],
             MakeTrainer(data, backend, ids, wishes.stack, None if gpus else _to_compare(trials)),
-            Limits(n_workers, _batch(stack), wishes.trial_timeout_s, stop=stop, say=say),
+            Limits(n_workers, batch, wishes.trial_timeout_s, stop=stop, say=say),
             {**environment([backend]), "arithmetic": arithmetic(gpus), "workers": n_workers, **recorded},
         )
-
-
-def _batch(stack: int | None) -> int:
-    """How many trials a worker is given at once: some more than a stack, so that places that become free are taken."""
-    return 1 if stack == 1 else 4 * (stack or MAX_STACK)
 
 
 def _to_compare(trials: Sequence[Trial]) -> Trial | None:

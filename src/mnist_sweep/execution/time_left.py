@@ -1,9 +1,4 @@
-"""How long trials will take, from what others took.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""How long trials will take, from what others took."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
@@ -46,7 +41,6 @@ class Cost:
     """Seconds of one trial.
 
     Args:
-        likely: what is expected.
         spread: the standard deviation of single trials from that.
         doubts: how far what is expected may be off, by what it rests on; trials that rest on the same are off together.
     """
@@ -195,7 +189,6 @@ def time_left(
     """Seconds until these trials are done by so many workers; 0 where nothing is left, or nothing to go by.
 
     Args:
-        data: what they are trained on.
         rate: seconds for each unit of `epoch_work`, for when the ledger has measured nothing.
         spent: the seconds that trials in training have had, by their keys.
     """

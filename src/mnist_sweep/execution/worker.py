@@ -1,7 +1,5 @@
 """What runs in a worker process."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import signal

@@ -1,9 +1,4 @@
-"""What happens in a sweep, and how each event is written as a line of JSON.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""What happens in a sweep, and how each event is written as a line of JSON."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -31,9 +26,6 @@ class Curves:
 
     Training values are running means over the epoch while the weights change, as in Keras's History; validation
     values belong to the weights at the epoch's end. A value that is not finite is None.
-
-    Raises:
-        ValueError: when the curves differ in length, or an accuracy is no fraction.
     """
 
     train_loss: tuple[float | None, ...] = ()
@@ -71,11 +63,7 @@ BFLOAT16 = "bfloat16"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a finished trial is remembered by. Epochs count from 1; accuracies are fractions.
-
-    Raises:
-        ValueError: when a value is impossible.
-    """
+    """What a finished trial is remembered by. Epochs count from 1; accuracies are fractions."""
 
     curves: Curves
     best_epoch: int
@@ -102,11 +90,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The command began to train: where and with what, and whether to confirm what was selected.
-
-    Raises:
-        ValueError: when the number of workers, or of trials side by side, is impossible.
-    """
+    """The command began to train: where and with what, and whether to confirm what was selected."""
 
     environment: Mapping[str, Any] = field(hash=False)
     confirms: bool = False
@@ -204,11 +188,7 @@ def _plain(value: Any) -> Any:
 
 
 def record_from_dict(tree: Mapping[str, Any]) -> Record:
-    """The record that `record_to_dict` wrote.
-
-    Raises:
-        KeyError, TypeError, ValueError: when the tree is not a record.
-    """
+    """The record that `record_to_dict` wrote; raises KeyError, TypeError or ValueError for any other tree."""
     values = {k: v for k, v in tree.items() if k not in {"event", "at", "run_s"}}
     # These two know what it means that they were written before some of their fields existed.
     if "trial" in values:

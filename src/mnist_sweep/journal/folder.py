@@ -1,13 +1,12 @@
 """The folder of one sweep: the only module that knows the names of the files inside it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mnist_sweep.errors import StorageError, UsageError
+from mnist_sweep.errors import UsageError
+from mnist_sweep.system.files import refusing
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,35 +56,21 @@ class SweepFolder:
         return self.path / f"crash-{now:%Y%m%d-%H%M%S}.txt"
 
     def create(self) -> None:
-        """Make the folder where it is missing.
-
-        Raises:
-            StorageError: when that cannot be done.
-        """
-        try:
+        """Make the folder where it is missing."""
+        with refusing(f"{self.path}: cannot make this folder", "; choose another one with --output DIR"):
             self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            msg = f"{self.path}: cannot make this folder: {error.strerror}; choose another one with --output DIR"
-            raise StorageError(msg) from error
 
     def move_aside(self, now: datetime) -> Path | None:
         """Give the folder another name, with the date in it, and return that; None when there was none."""
         if not self.path.exists():
             return None
         aside = self.path.with_name(f"{self.path.name}.until-{now:%Y%m%d-%H%M%S-%f}")
-        try:
+        with refusing(f"{self.path}: cannot be moved aside", "; correct the permissions, or use --output DIR"):
             return self.path.rename(aside)
-        except OSError as error:
-            msg = f"{self.path}: cannot be moved aside: {error.strerror}; correct the permissions, or use --output DIR"
-            raise StorageError(msg) from error
 
 
 def existing_folder(path: Path) -> SweepFolder:
-    """The folder at `path`, which has a journal.
-
-    Raises:
-        UsageError: when there is none.
-    """
+    """The folder at `path`, which must have a journal."""
     folder = SweepFolder(path)
     if not folder.journal.is_file():
         missing = f"{path}: not the folder of a sweep: it has no {folder.journal.name}"

@@ -4,8 +4,6 @@ Law: only `run_sweep` appends, under the folder's lock; workers return values.
 A line is either whole or, at the end of the file, torn; a torn tail is cut off before the next append.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import zlib
@@ -14,9 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mnist_sweep.errors import JournalCorruptError, StorageError
+from mnist_sweep.errors import JournalCorruptError
 from mnist_sweep.journal.events import Record, Started, record_from_dict, record_to_dict
-from mnist_sweep.system.files import read_file, sync_folder
+from mnist_sweep.journal.ledger import Ledger, replay
+from mnist_sweep.system.files import read_file, refusing, sync_folder
 
 FORMAT = 1
 _HEADER = {"journal": "mnist-sweep", "format": FORMAT}
@@ -38,13 +37,17 @@ def read_records(path: Path) -> list[Record]:
     return _records(path, _content(path))
 
 
+def read_ledger(path: Path) -> Ledger:
+    """The ledger of a journal's records."""
+    return replay(read_records(path))
+
+
 def _content(path: Path) -> bytes:
-    try:
-        return read_file(path)
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    with refusing(f"{path}: cannot be read"):
+        try:
+            return read_file(path)
+        except FileNotFoundError:
+            return b""
 
 
 def _records(path: Path, content: bytes) -> list[Record]:
@@ -53,11 +56,6 @@ def _records(path: Path, content: bytes) -> list[Record]:
     if header is not None:
         _check_header(path, header)
     return [_record(path, number, tree) for number, tree in enumerate(trees, start=2)]
-
-
-def _whole_bytes(content: bytes) -> int:
-    """How many bytes belong to lines that were written to their end."""
-    return content.rfind(b"\n") + 1
 
 
 def _trees(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
@@ -151,16 +149,14 @@ class Journal:
         self._path = path
         content = _content(path)
         self.records = _records(path, content)
-        self._size = _whole_bytes(content)
-        try:
+        self._size = content.rfind(b"\n") + 1  # what belongs to lines that were written to their end
+        with refusing(f"{path}: cannot be written"):
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             try:
                 self._begin(len(content))
             except OSError:
                 self.close()
                 raise
-        except OSError as error:
-            raise StorageError(f"{path}: cannot be written: {error.strerror}") from error
 
     def append(self, record: Record) -> None:
         """Write a record; when this returns, it is on the disk.
@@ -170,17 +166,12 @@ class Journal:
         Raises:
             StorageError: when it could not be written; the journal is then as it was before.
         """
-        try:
+        safe = "; all earlier results are safe. Make room, then run the same command to continue"
+        with refusing(f"{self._path}: cannot be written", safe):
             self._write(record_to_dict(record), sync=not isinstance(record.event, Started))
-        except OSError as error:
-            msg = (
-                f"{self._path}: cannot be written: {error.strerror}; all earlier results are safe. "
-                "Make room, then run the same command to continue"
-            )
-            raise StorageError(msg) from error
 
     def close(self) -> None:
-        """Close the file."""
+        """Its records stay; nothing can be appended any more."""
         os.close(self._fd)
 
     def _begin(self, n_bytes: int) -> None:

@@ -1,9 +1,4 @@
-"""The state of a sweep: a fold of its events.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""The state of a sweep: a fold of its events."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,9 +66,6 @@ class Ledger:
         """The seconds that each running trial has been trained for, so long after the last event.
 
         Those that a worker trains side by side share its seconds.
-
-        Args:
-            since_s: seconds since that event.
         """
         if not self.runs:
             return {}
@@ -110,9 +102,6 @@ def recorded_plan(spec: SweepSpec, ledger: Ledger, known: Sequence[DataSet] = DA
 
     Args:
         known: the data sets that outcomes can be of; where there is no outcome, the plan is for the first.
-
-    Raises:
-        ValueError: when the spec cannot be expanded, or the outcomes are of no known data.
     """
     trials = [outcome.trial for outcome in ledger.outcomes.values()]
     versions = {trial.recipe: trial.loop_version for trial in trials}

@@ -1,9 +1,4 @@
-"""What decides the last bits of a training beside its recipe, as the runs of a sweep recorded it.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""What decides the last bits of a training beside its recipe, as the runs of a sweep recorded it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,7 +11,6 @@ def differences(earlier: Iterable[Mapping[str, Any]], now: Mapping[str, Any]) ->
 
     Args:
         earlier: the environments of the runs before it; old ones lack some facts, which are then taken from later ones.
-        now: its environment.
     """
     began: dict[str, Any] = {}
     for environment in earlier:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_sweep.errors import StorageError
 from mnist_sweep.plan.data_set import MNIST
-from mnist_sweep.system.files import read_file, write_whole
+from mnist_sweep.system.files import read_file, refusing, write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,11 +59,7 @@ class Mnist:
 
 
 def cache_folder() -> Path:
-    """Where Keras keeps data sets, and we beside it.
-
-    Raises:
-        StorageError: when this user has no home folder, as in some services.
-    """
+    """Where Keras keeps data sets, and we beside it."""
     home = os.environ.get("KERAS_HOME")
     try:
         return (Path(home) if home else Path.home() / ".keras") / "datasets"
@@ -80,16 +76,7 @@ _REPLACE = "Delete it, so that MNIST is fetched again, or give a good copy: mnis
 
 
 def checked(arrays: Mapping[str, npt.NDArray[np.uint8]], source: str, remedy: str = _REPLACE) -> Mnist:
-    """The arrays as MNIST, if their bytes are MNIST's.
-
-    Args:
-        arrays: the four of SHAPES, images as (n, 28, 28).
-        source: named in the error.
-        remedy: what to do, for the error.
-
-    Raises:
-        StorageError: says which array differs and how.
-    """
+    """The arrays as MNIST, images as (n, 28, 28), if their bytes are; `remedy` tells the user what to do if not."""
     for name, shape in SHAPES.items():
         if name not in arrays:
             found = ", ".join(list(arrays)[:_SHOWN_NAMES]) or "nothing"
@@ -111,11 +98,7 @@ def _refused(source: str, remedy: str, why: str) -> StorageError:
 
 
 def read_npz(path: Path, remedy: str = _REPLACE) -> Mnist:
-    """MNIST from a .npz file with the four arrays.
-
-    Raises:
-        StorageError: when the file cannot be read or is not MNIST; `remedy` says what to do.
-    """
+    """MNIST from a .npz file with the four arrays; `remedy` tells the user what to do if it is not."""
     try:
         content = read_file(path, MAX_BYTES)
     except OSError as error:
@@ -124,11 +107,7 @@ def read_npz(path: Path, remedy: str = _REPLACE) -> Mnist:
 
 
 def from_npz(content: bytes, source: str, remedy: str) -> Mnist:
-    """MNIST from the bytes of such a file.
-
-    Raises:
-        StorageError: when they are not MNIST; `source` is named, and `remedy` says what to do.
-    """
+    """MNIST from the bytes of such a file."""
     try:
         arrays = _unpack(content)
     except Exception as error:  # damaged bytes make zipfile, zlib and NumPy raise errors of all kinds
@@ -170,19 +149,12 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shape: tuple[int, 
 
 
 def store(data: Mnist) -> None:
-    """Write our own copy for the next time.
-
-    Raises:
-        StorageError: when it cannot be written.
-    """
+    """Write our own copy for the next time."""
     import numpy as np
 
     target = cached_file()
-    try:
+    with refusing(f"{target.parent}: cannot make this folder", "; set KERAS_HOME to one that can be written"):
         target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"{target.parent}: cannot make this folder: {error.strerror}; set KERAS_HOME to one that can be written"
-        raise StorageError(msg) from error
     content = io.BytesIO()
     np.savez_compressed(content, **{name: getattr(data, name).reshape(shape) for name, shape in SHAPES.items()})
     write_whole(target, content.getvalue())

@@ -5,8 +5,6 @@ file without a name, which the system removes when the last process ends, howeve
 that they map the very bytes that were checked, whatever happens to its name meanwhile.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import mmap
@@ -20,7 +18,7 @@ from typing import IO, Any
 from mnist_sweep.errors import StorageError
 from mnist_sweep.mnist.images import DIGESTS, SHAPES, Mnist, cached_file
 from mnist_sweep.mnist.sources import load
-from mnist_sweep.system.files import write_whole
+from mnist_sweep.system.files import refusing, write_whole
 
 _N_BYTES = {name: math.prod(shape) for name, shape in SHAPES.items()}
 
@@ -41,11 +39,7 @@ def _received(duplicate: Any) -> Handle:
 
 @contextmanager
 def share() -> Iterator[Handle]:
-    """Open the file of the arrays, made from the cache or the network where there is none yet.
-
-    Raises:
-        StorageError: when MNIST cannot be had, or there is no room for it.
-    """
+    """Open the file of the arrays, made from the cache or the network where there is none yet."""
     with _open(cached_file().with_suffix(".raw")) as file:
         yield Handle(file.fileno())
 
@@ -84,17 +78,13 @@ def _checked(path: Path) -> IO[bytes] | None:
 
 
 def _nameless(content: bytes) -> IO[bytes]:
-    with ExitStack() as closing_later:
-        try:
-            file = closing_later.enter_context(tempfile.TemporaryFile(buffering=0))
-            rest = memoryview(content)
-            while rest:
-                rest = rest[file.write(rest) :]
-        except OSError as error:
-            raise StorageError(
-                f"no room for MNIST (55 MB), in {cached_file().parent} or in the folder for temporary files: "
-                f"{error.strerror}; make room, or set KERAS_HOME or TMPDIR to a folder that can be written"
-            ) from error
+    places = f"{cached_file().parent} or in the folder for temporary files"
+    remedy = "; make room, or set KERAS_HOME or TMPDIR to a folder that can be written"
+    with refusing(f"no room for MNIST (55 MB), in {places}", remedy), ExitStack() as closing_later:
+        file = closing_later.enter_context(tempfile.TemporaryFile(buffering=0))
+        rest = memoryview(content)
+        while rest:
+            rest = rest[file.write(rest) :]
         closing_later.pop_all()  # the caller closes it
     return file
 

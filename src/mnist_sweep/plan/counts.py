@@ -1,7 +1,4 @@
-"""A number with its noun: 1 trial, 0 trials, 2,000 combinations.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
+"""A number with its noun: 1 trial, 0 trials, 2,000 combinations."""
 
 
 def counted(n: int, noun: str) -> str:

@@ -1,9 +1,4 @@
-"""The data sets that trials can be of, as far as a plan must know them.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""The data sets that trials can be of, as far as a plan must know them."""
 
 from dataclasses import dataclass
 

@@ -1,10 +1,7 @@
 """The activations and optimizers that Keras knows by name alone, so that a plan can be checked without importing it.
 
 A test compares these lists with the installed Keras.
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 

@@ -1,9 +1,4 @@
-"""Dataclasses from plain JSON values: what does not fit the types of the fields is refused.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""Dataclasses from plain JSON values: what does not fit the types of the fields is refused."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping

@@ -1,9 +1,4 @@
-"""What one training is made of: everything that can change its result, and nothing else.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""What one training is made of: everything that can change its result, and nothing else."""
 
 import hashlib
 import json
@@ -45,9 +40,6 @@ class Recipe:
     """One combination of the grid: a model and how it is trained, without the seeds.
 
     A field that was added after the first journal has a default: what its absence means, for ever.
-
-    Raises:
-        ValueError: when widths and functions are not one each per hidden layer, or a number is impossible.
     """
 
     hidden_widths: tuple[int, ...]
@@ -198,11 +190,7 @@ def trial_to_dict(trial: Trial) -> dict[str, Any]:
 
 
 def trial_from_dict(tree: Mapping[str, Any]) -> Trial:
-    """The trial that `trial_to_dict` wrote, now or before newer fields existed.
-
-    Raises:
-        KeyError, TypeError, ValueError: when the tree is not a trial.
-    """
+    """The trial that `trial_to_dict` wrote; raises KeyError, TypeError or ValueError for any other tree."""
     known = {"loop_version": tree["loop_version"], "recipe": {**LEGACY_VALUES, **tree["recipe"]}}
     trial: Trial = from_plain(Trial, {**tree, **known})
     if trial.backend not in BACKENDS:

@@ -1,9 +1,4 @@
-"""From axes to trials: every combination of the grid in file order, each once, each repeated.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""From axes to trials: every combination of the grid in file order, each once, each repeated."""
 
 import math
 from collections import Counter
@@ -14,21 +9,13 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any, cast
 
-from mnist_sweep.plan.axes import AXES, DEFAULT_NUM_LAYERS, LAYERS, setting
+from mnist_sweep.plan.axes import AXES, setting
+from mnist_sweep.plan.choices import Choice, EachLayer
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.data_set import DataSet
 from mnist_sweep.plan.plain import from_plain
-from mnist_sweep.plan.recipe import (
-    BACKENDS,
-    LEGACY_VALUES,
-    TENSORFLOW,
-    Recipe,
-    Seeds,
-    Trial,
-    derive_seed,
-    loop_version,
-)
-from mnist_sweep.plan.setting import Choice, EachLayer
+from mnist_sweep.plan.recipe import BACKENDS, LEGACY_VALUES, TENSORFLOW, Recipe, Seeds, Trial, derive_seed, loop_version
+from mnist_sweep.plan.table import DEFAULT_NUM_LAYERS, LAYERS
 
 EACH_REPEAT = "each_repeat"
 MAX_TRIALS = 100_000
@@ -110,11 +97,7 @@ def spec_to_dict(spec: SweepSpec) -> dict[str, Any]:
 
 
 def spec_from_dict(tree: Mapping[str, Any]) -> SweepSpec:
-    """The spec that `spec_to_dict` wrote.
-
-    Raises:
-        KeyError, TypeError, ValueError: when the tree is not a spec.
-    """
+    """The spec that `spec_to_dict` wrote; raises KeyError, TypeError or ValueError for any other tree."""
     names = [axis["name"] for axis in tree["axes"]]
     lacking = [name for name in AXES if name in LEGACY_VALUES and name not in names]
     if sorted(names + lacking) != sorted(AXES):
@@ -122,7 +105,10 @@ def spec_from_dict(tree: Mapping[str, Any]) -> SweepSpec:
     legacy = [{"name": name, "choices": [LEGACY_VALUES[name]]} for name in lacking]
     axes = tuple(_axis(**axis) for axis in [*tree["axes"], *legacy])
     spec: SweepSpec = from_plain(SweepSpec, {"backend": TENSORFLOW, **tree, "axes": axes})
-    _check(spec)
+    if spec.repeats < 1 or not 0 < spec.validation_fraction < 1:
+        raise ValueError("repeats or validation_fraction are impossible")
+    if spec.backend not in BACKENDS:
+        raise ValueError(f"backend: found {spec.backend}, allowed: {', '.join(BACKENDS)}")
     return spec
 
 
@@ -131,14 +117,6 @@ def _axis(name: str, choices: Iterable[Any]) -> Axis:
     if not axis.choices:
         raise ValueError(f"{name}: found no choice")
     return axis
-
-
-def _check(spec: SweepSpec) -> None:
-    """Look for what the types do not say, so that the spec can be expanded."""
-    if spec.repeats < 1 or not 0 < spec.validation_fraction < 1:
-        raise ValueError("repeats or validation_fraction are impossible")
-    if spec.backend not in BACKENDS:
-        raise ValueError(f"backend: found {spec.backend}, allowed: {', '.join(BACKENDS)}")
 
 
 @dataclass(frozen=True)
@@ -263,45 +241,29 @@ _Point = dict[str, tuple[int, Any]]
 """One choice of each axis with its index."""
 
 
-def _product(axes: list[Axis]) -> Iterator[_Point]:
-    for choices in product(*(enumerate(axis.choices) for axis in axes)):
-        yield dict(zip((axis.name for axis in axes), choices, strict=True))
-
-
 def _n_hidden(point: _Point) -> int:
     """Hidden layers of a point: as written, else as many as it has widths, else functions, else the default."""
-    num_layers, width, funcs = (point[name][1] for name in _LAYER_AXES)
+    num_layers, *lists = (point[name][1] for name in _LAYER_AXES)
     if num_layers is not None:
         return int(num_layers) - 2
-    if isinstance(width, tuple):
-        return len(width)
-    if isinstance(funcs, tuple):
-        return len(funcs)
-    return DEFAULT_NUM_LAYERS - 2
+    return next((len(one) for one in lists if isinstance(one, tuple)), DEFAULT_NUM_LAYERS - 2)
 
 
 def _points(spec: SweepSpec) -> Iterator[tuple[tuple[Any, ...], Recipe]]:
     """All points with their position, in which the first axis of the file counts most."""
-    for point in _product(list(spec.axes)):
+    for choices in product(*(enumerate(axis.choices) for axis in spec.axes)):
+        point: _Point = dict(zip((axis.name for axis in spec.axes), choices, strict=True))
         n_hidden = _n_hidden(point)
         width = point["hidden_width"][1]
         widths = width if isinstance(width, tuple) else (width,) * n_hidden
+        values = {k: v for name, (_, choice) in point.items() for k, v in setting(name).fields(choice).items()}
+        values |= {"hidden_widths": widths, "validation_fraction": spec.validation_fraction}
         for k, funcs in enumerate(_functions(point["hidden_funcs"][1], n_hidden)):
             position = tuple((i, k if name == "hidden_funcs" else 0) for name, (i, _) in point.items())
-            yield position, _recipe(point, widths, funcs, spec.validation_fraction)
+            yield position, Recipe(hidden_funcs=funcs, **values)
 
 
-def _functions(choice: Any, n_hidden: int) -> Iterator[tuple[str, ...]]:
+def _functions(choice: Any, n_hidden: int) -> Iterable[tuple[str, ...]]:
     if isinstance(choice, EachLayer):
-        yield from product(choice.each_layer, repeat=n_hidden)
-    elif isinstance(choice, str):
-        yield (choice,) * n_hidden
-    else:
-        yield choice
-
-
-def _recipe(point: _Point, widths: tuple[int, ...], funcs: tuple[str, ...], validation_fraction: float) -> Recipe:
-    values: dict[str, Any] = {}
-    for name, (_, choice) in point.items():
-        values |= setting(name).fields(choice)
-    return Recipe(hidden_widths=widths, hidden_funcs=funcs, validation_fraction=validation_fraction, **values)
+        return product(choice.each_layer, repeat=n_hidden)
+    return [(choice,) * n_hidden if isinstance(choice, str) else choice]

@@ -13,10 +13,12 @@ from typing import Any
 from mnist_sweep.analysis.conclusions import model_words
 from mnist_sweep.analysis.metrics import Quantity
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.plan.axes import LAYERS, axis_name_words, axis_value, axis_value_words, facets, setting, tried_facets
+from mnist_sweep.plan.axes import axis_name_words, axis_value, axis_value_words, facets, setting, tried_facets
+from mnist_sweep.plan.choices import Choice
 from mnist_sweep.plan.recipe import Recipe, Seeds
-from mnist_sweep.plan.setting import Choice, Facet, Format
+from mnist_sweep.plan.setting import Facet, Format
 from mnist_sweep.plan.sweep_plan import SweepSpec
+from mnist_sweep.plan.table import LAYERS
 
 Cell = str | int | float | bool | datetime | None
 

@@ -1,17 +1,16 @@
 """The sweep file that `init` writes: every key, with what it means."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from textwrap import indent
 
-from mnist_sweep.errors import StorageError, UsageError
-from mnist_sweep.plan.axes import SETTINGS
+from mnist_sweep.errors import UsageError
 from mnist_sweep.plan.data_set import MNIST
-from mnist_sweep.sweepfile.sweep_file import json_schema, parse_spec
+from mnist_sweep.plan.table import SETTINGS
+from mnist_sweep.sweepfile.model import json_schema
+from mnist_sweep.sweepfile.sweep_file import parse_spec
 from mnist_sweep.sweepfile.yaml_tree import read_yaml
-from mnist_sweep.system.files import write_whole
+from mnist_sweep.system.files import refusing, write_whole
 
 SCHEMA_NAME = "sweep.schema.json"
 
@@ -43,29 +42,16 @@ def sweep_file(name: str) -> str:
     return _TEMPLATE.format(word=word, name=name, schema=SCHEMA_NAME, n_train=MNIST.n_train) + indent(grid, "  ") + "\n"
 
 
-def schema_text() -> str:
-    """The text of the schema beside it."""
-    return json.dumps(json_schema(), indent=2) + "\n"
-
-
 def write_sweep_file(name: str, folder: Path) -> Path:
-    """Write NAME.yaml and the schema into a folder.
-
-    Raises:
-        ConfigError: when the name is none for a sweep.
-        UsageError: when the file is there already.
-        StorageError: when the folder cannot be written.
-    """
+    """Write NAME.yaml and the schema into a folder."""
     path = folder / f"{name}.yaml"
     text = sweep_file(name) if name.isprintable() else ""
     if not text or parse_spec(text.encode(), f"NAME {name}").name != name:
         raise UsageError(f"{name}: found more than a plain name; allowed: letters, digits, spaces, and - _ . inside")
     if path.exists():
         raise UsageError(f"{path}: is there already; choose another name, or remove it first")
-    try:
+    with refusing(f"{folder}: cannot make this folder"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{folder}: cannot make this folder: {error.strerror}") from error
-    write_whole(folder / SCHEMA_NAME, schema_text().encode())
+    write_whole(folder / SCHEMA_NAME, f"{json.dumps(json_schema(), indent=2)}\n".encode())
     write_whole(path, text.encode())
     return path

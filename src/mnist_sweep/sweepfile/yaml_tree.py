@@ -5,8 +5,6 @@ So PyYAML only parses here, and scalars are read by the core schema of YAML 1.2:
 https://yaml.org/spec/1.2.2/#103-core-schema
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -101,7 +99,9 @@ def read_yaml(content: bytes) -> Document:
     """Parse a file's bytes; whatever is wrong stands in `problems`."""
     document = Document()
     try:
-        _parse(content, document)
+        node = yaml.compose(content.decode().removeprefix("\ufeff"), Loader=_Loader)
+        if node is not None:
+            document.value = _Reader(document).read(node, ())
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         document.problems.append(Problem(line, "", f"found bytes that are no UTF-8 text ({error.reason})"))
@@ -118,12 +118,6 @@ def read_yaml(content: bytes) -> Document:
     except _TooManyError as error:
         document.problems.append(Problem(error.line, "", str(error)))
     return document
-
-
-def _parse(content: bytes, document: Document) -> None:
-    node = yaml.compose(content.decode().removeprefix("\ufeff"), Loader=_Loader)
-    if node is not None:
-        document.value = _Reader(document).read(node, ())
 
 
 class _Reader:

@@ -1,7 +1,5 @@
 """Processes of this Python that do a part of its work: started, and told of how they ended."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 from typing import Any
@@ -13,11 +11,7 @@ _FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def start(module: str, *arguments: int, **options: Any) -> subprocess.Popen[bytes]:
-    """Start a process that calls the module's `main` with these arguments; the options are those of Popen.
-
-    Raises:
-        OSError: when the system has no room for another process.
-    """
+    """Start a process that calls the module's `main` with these arguments; the options are those of Popen."""
     code = f"import sys; sys.path[:] = {search_path()!r}; from {module} import main; main{arguments!r}"
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_PARENT)
     try:

@@ -1,7 +1,5 @@
 """A clock that stands while this process does not run: suspended by Ctrl-Z or by a scheduler, or frozen."""
 
-from __future__ import annotations
-
 import threading
 import time
 from functools import cache

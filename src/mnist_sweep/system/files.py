@@ -1,13 +1,11 @@
 """Reading regular files only; writing a file whole or not at all."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shlex
 import stat
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mnist_sweep.errors import StorageError
@@ -22,6 +20,18 @@ _OTHERS: Mapping[str, Callable[[int], bool]] = {
 }
 
 
+@contextmanager
+def refusing(what: str, remedy: str = "") -> Iterator[None]:
+    """Where the system refuses something in this block, say what could not be done, why, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{what}: {error.strerror}{remedy}") from error
+
+
+TRY_AGAIN = "; make room or correct the permissions, then try again"
+
+
 def is_there(path: Path) -> bool:
     """Whether something bears that name, so that it can be read or told why it cannot."""
     try:
@@ -32,10 +42,7 @@ def is_there(path: Path) -> bool:
 
 
 def read_file(path: Path, most: int | None = None) -> bytes:
-    """The bytes of a regular file; what else bears a file's name, and might never end, is refused at once.
-
-    Args:
-        most: bytes that such a file has at most.
+    """The bytes of a regular file of at most so many; what else bears such a name, and might never end, is refused.
 
     Raises:
         OSError: its strerror says in words what was found.
@@ -76,7 +83,8 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    where = path if target.name == path.name else f"{path} (a link to {target})"
+    with refusing(f"{where}: cannot be written", TRY_AGAIN):
         old = _replaceable(target)
         try:
             with temporary.open("wb") as file:
@@ -88,10 +96,6 @@ def write_whole(path: Path, content: bytes) -> None:
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as error:
-        where = path if target.name == path.name else f"{path} (a link to {target})"
-        msg = f"{where}: cannot be written: {error.strerror}; make room or correct the permissions, then try again"
-        raise StorageError(msg) from error
 
 
 def _replaceable(target: Path) -> os.stat_result | None:

@@ -3,8 +3,6 @@
 Only what every interpreter has loaded anyway is imported here, since this comes before the folder is shut out.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 

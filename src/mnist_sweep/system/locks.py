@@ -1,7 +1,5 @@
 """One process at a time: by flock, which the kernel frees, or by a file where the file system has no flock."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os
@@ -15,7 +13,8 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from mnist_sweep.errors import FolderBusyError, StorageError
+from mnist_sweep.errors import FolderBusyError
+from mnist_sweep.system.files import TRY_AGAIN, refusing
 
 _NO_FLOCK = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK, errno.EBADF, errno.EINVAL}
 """How file systems say that they have no flock, or none for a folder: Lustre, FUSE, NFS."""
@@ -27,40 +26,25 @@ _OWNER = re.compile(r"process (\d+) on (.+) since ")
 
 @contextmanager
 def locked(lock: Path) -> Iterator[None]:
-    """Hold the folder's lock; it is free again when the process has ended, however it ended.
-
-    Raises:
-        FolderBusyError: when another process holds it; says which.
-        StorageError: when the lock file cannot be made.
-    """
+    """Hold the folder's lock; it is free again when the process has ended, however it ended."""
     with ExitStack() as at_end:
-        try:
+        with refusing(f"{lock}: cannot be written", TRY_AGAIN):
             fd = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
             at_end.callback(os.close, fd)
             _take(fd, _held(lock), _HOME_PATIENCE_S, at_end)
             os.ftruncate(fd, 0)
             os.pwrite(fd, _this_process(), 0)
-        except OSError as error:
-            msg = f"{lock}: cannot be written: {error.strerror}; make room or correct the permissions, then try again"
-            raise StorageError(msg) from error
         yield
 
 
 @contextmanager
 def in_turn(file: Path) -> Iterator[None]:
-    """Read, change and replace a file while no other process does: the others wait.
-
-    Raises:
-        FolderBusyError: when another process does not come to its end.
-        StorageError: when there is no such folder, or it cannot be locked.
-    """
+    """Read, change and replace a file while no other process does: the others wait."""
     with ExitStack() as at_end:
-        try:
+        with refusing(f"{file.parent}: cannot be locked", "; correct the permissions"):
             fd = os.open(file.parent, os.O_RDONLY)  # a lock on the file itself would go with the file that is replaced
             at_end.callback(os.close, fd)
             _take(fd, file.with_name(f".{file.name}.lock"), _FILE_PATIENCE_S, at_end)
-        except OSError as error:
-            raise StorageError(f"{file.parent}: cannot be locked: {error.strerror}; correct the permissions") from error
         yield
 
 

@@ -1,7 +1,5 @@
 """Libraries chatter on stderr while they start; only when that fails do people want to read it."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

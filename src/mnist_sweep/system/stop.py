@@ -1,7 +1,5 @@
 """The wish to stop in good order: a signal, or the user's own time limit."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

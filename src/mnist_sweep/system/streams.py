@@ -4,8 +4,6 @@ A terminal goes away, the disk that a log lies on is full, the caller has closed
 these may cost a result or change an exit code.
 """
 
-from __future__ import annotations
-
 import codecs
 import io
 import os

@@ -1,7 +1,5 @@
 """A shape's model and optimizer as functions on JAX: from the state of one member to its next state."""
 
-from __future__ import annotations
-
 import importlib
 from typing import Any, NamedTuple
 

@@ -6,10 +6,8 @@ them apart, so that nothing of a member depends on its company but the rounding 
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnist_sweep.plan.counts import counted
@@ -18,7 +16,8 @@ from mnist_sweep.training import jax_runtime
 from mnist_sweep.training.jax_network import Network, State
 from mnist_sweep.training.jax_runtime import jax
 from mnist_sweep.training.model import build_model
-from mnist_sweep.training.program import MAX_STACK, Evaluation, layer_seeds
+from mnist_sweep.training.program import MAX_STACK, Evaluation, keep_last, layer_seeds
+from mnist_sweep.training.runtime import execution
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
     from mnist_sweep.mnist.images import Mnist
 
-_MAX_PROGRAMS = 8
-"""Compiled shapes kept at a time; executors bring the trials of a shape one after the other."""
 _N_EVALUATED = 500
 """Images on which each member is evaluated at a time."""
 _NOBODY = -1
@@ -43,9 +40,8 @@ def stack_size(shape: CompileKey, n_training: int, memory_bytes: int) -> int:
     image at hand, for what every layer gets, gives and keeps for the gradient.
     """
     sizes = (N_PIXELS, *shape.recipe.hidden_widths, N_CLASSES)
-    n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
     n_images = max(shape.recipe.batch_size, _N_EVALUATED)
-    member_bytes = 4 * (8 * n_parameters + 3 * sum(sizes) * n_images + n_training)
+    member_bytes = 4 * (8 * shape.recipe.n_parameters + 3 * sum(sizes) * n_images + n_training)
     n_fitting = memory_bytes // 2 // member_bytes
     return min(MAX_STACK, 1 << max(n_fitting.bit_length() - 1, 0))
 
@@ -87,13 +83,9 @@ class JaxProgram:
         return len(self._seeds)
 
     def resize(self, n_members: int) -> bool:
-        """Hold this many members: when they become fewer, the first ones go on; more must all be reset.
+        """Hold this many members; true when something was compiled for that.
 
-        Returns:
-            Whether something was compiled.
-
-        Raises:
-            MemoryError: when there is no room.
+        When they become fewer, the first ones go on; more must all be reset.
         """
         size = min(1 << (n_members - 1).bit_length(), self._largest)
         shrinks = size <= self.n_members and self._stack is not None
@@ -111,27 +103,12 @@ class JaxProgram:
             return self.resize(n_members)
 
     def reset(self, member: int, seeds: Seeds) -> None:
-        """Begin a training: weights from `seeds`, everything else as new."""
         self._seeds[member] = seeds
         self._stack = self._put(self._stack, member, self._network.fresh(seeds.weights))
 
     def train(
         self, orders: npt.NDArray[np.int32], rates: npt.NDArray[np.float32], epochs: list[int]
     ) -> list[tuple[float, int]]:
-        """Train the first members for an epoch; the last batch may be smaller.
-
-        Args:
-            orders: (members, n_training) indices of the images to train on, in the order of each member.
-            rates: (members, steps) learning rates.
-            epochs: for each member the number of its epoch, from 1.
-
-        Returns:
-            For each member the loss, averaged over the images as each was seen, and how many were classified rightly.
-
-        Raises:
-            MemoryError: when there is no room; the program, asked for again, holds half as many members, none of them
-                reset.
-        """
         import numpy as np
 
         n_steps, generators = rates.shape[1], self._network.generators
@@ -145,32 +122,23 @@ class JaxProgram:
         return list(zip(means.tolist(), n_correct.sum(0).tolist(), strict=True))[: len(orders)]
 
     def validate(self, indices: npt.NDArray[np.int32]) -> list[Evaluation]:
-        """Evaluate the first members on images of the training part.
-
-        Args:
-            indices: (members, images).
-        """
         return self._evaluations(self._stack, self._training, self._filled(indices))[: len(indices)]
 
     def test(self, member: int) -> Evaluation:
-        """Evaluate a member on all test images; alone, so that equal weights give equal bits in any company."""
         import numpy as np
 
-        alone = self._take(self._stack, np.array([member]))
+        alone = self._take(self._stack, np.array([member]))  # so that equal weights give equal bits in any company
         return self._evaluations(alone, self._test, np.arange(len(self._test.y), dtype=np.int32)[np.newaxis])[0]
 
     def kept(self, member: int) -> list[npt.NDArray[Any]]:
-        """Copies of a member's weights and moving averages, as Keras's `set_weights` takes them."""
         kept: list[npt.NDArray[Any]] = jax().device_get(self._network.kept(self._take(self._stack, member)))
         return kept
 
     def restore(self, member: int, kept: list[npt.NDArray[Any]]) -> None:
-        """Put back what `kept` gave."""
         state = self._network.restored(self._take(self._stack, member), kept)
         self._stack = self._put(self._stack, member, state)
 
     def move(self, source: int, target: int) -> None:
-        """Let a member go on in the place of another, whose training is over."""
         self._seeds[target] = self._seeds[source]
         self._stack = self._put(self._stack, target, self._take(self._stack, source))
 
@@ -248,7 +216,7 @@ class JaxProgram:
 
     @contextmanager
     def _memory(self, size: int) -> Iterator[None]:
-        """Memory that runs out is an error of Python's, and the next stack half as large."""
+        """Memory that runs out is an error of Python's, and the next stack half as large, with no member reset."""
         try:
             yield
         except jax().errors.JaxRuntimeError as error:
@@ -268,36 +236,25 @@ class JaxBackend:
         self.n_compiled = 0
 
     def program(self, shape: CompileKey, n_members: int) -> JaxProgram:
-        """The program of a shape, ready for this many members or, where memory is short, for half of them or fewer.
-
-        Members that are in training go on where it is asked for again for the first ones of them.
-
-        Raises:
-            MemoryError: when there is no room for one.
-        """
         program = self._by_shape.pop(shape, None) or JaxProgram(shape, self._training, self._test)
-        self._by_shape[shape] = program
-        if len(self._by_shape) > _MAX_PROGRAMS:
-            del self._by_shape[next(iter(self._by_shape))]
-            gc.collect()  # what was compiled and its arrays refer to each other
+        keep_last(self._by_shape, shape, program)
         self.n_compiled += program.resize(n_members)
         return program
 
     def stack_size(self, shape: CompileKey) -> int:
-        """One on a CPU, where a stack is no faster; on a GPU what its memory has room for."""
         device = jax_runtime.device()
-        if device.platform == "cpu":
+        if device.platform == "cpu":  # where a stack is no faster
             return 1
         n_training = shape.recipe.n_training(len(self._training.y))
         return stack_size(shape, n_training, device.memory_stats()["bytes_limit"])
 
     def check(self) -> None:
-        """Compute something on the device."""
         jax().device_get(jax().numpy.arange(8).sum())
 
     def execution(self) -> dict[str, Any]:
-        """Host, rounding, device, kind of program, threads and versions."""
-        return jax_runtime.execution()
+        device = jax_runtime.device()
+        kind = "CPU" if device.platform == "cpu" else device.device_kind
+        return execution(kind, "xla", "jax", "jaxlib", "keras", "numpy")
 
 
 def _on_device(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> _Images:

@@ -3,20 +3,15 @@
 Nothing here needs TensorFlow.
 """
 
-from __future__ import annotations
-
 import importlib
 import os
-import platform
 import warnings
 from functools import cache
-from importlib.metadata import version
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 from mnist_sweep.mnist.images import cache_folder
-from mnist_sweep.training.fingerprint import fingerprint
 from mnist_sweep.training.runtime import pin_variables, without_keras_json
 
 _SETTINGS = {
@@ -49,19 +44,6 @@ def jax() -> ModuleType:
 def device() -> Any:
     """The device that trains, as JAX describes it."""
     return importlib.import_module("jax").devices()[0]
-
-
-def execution() -> dict[str, Any]:
-    """On what and how trials are trained here: recorded with each, no part of its identity."""
-    jax()
-    return {
-        "host": platform.node(),
-        "fingerprint": fingerprint(),
-        "device": "CPU" if device().platform == "cpu" else device().device_kind,
-        "program": "xla",
-        "threads": 1,
-        "versions": {name: version(name) for name in ("jax", "jaxlib", "keras", "numpy")},
-    }
 
 
 def matmul_precision(precision: str) -> str:

@@ -1,7 +1,5 @@
 """From a recipe to Keras: the network, its first weights and its optimizer, on whichever backend Keras runs."""
 
-from __future__ import annotations
-
 import importlib
 import random
 from itertools import count

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from typing import Any
 
 from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.training.model import build_optimizer, optimizer_starts
 from mnist_sweep.training.runtime import tensorflow
 
 
-class Optimizer(Protocol):
-    """The optimizer of a model, as parts of graphs."""
+def make_optimizer(recipe: Recipe, weights: list[Any]) -> _Adam | _Sgd | _RmsProp | _OfKeras:
+    """The fastest optimizer of the shape's kind that gives what Keras gives, for these Keras variables.
 
-    def reset(self) -> None:
-        """Become as new for the weights as they are now."""
-
-    def apply(self, gradients: list[Any], learning_rate: Any, step: Any) -> None:
-        """Move the weights.
-
-        Args:
-            gradients: one for each of the weights, float32.
-            learning_rate: tf.float32 scalar.
-            step: tf.float32 scalar, the number of this step from 1.
-        """
-
-
-def make_optimizer(recipe: Recipe, weights: list[Any]) -> Optimizer:
-    """The fastest optimizer of the shape's kind that gives what Keras gives, for these Keras variables."""
+    Its parts of graphs: `reset` makes it as new for the weights as they are now; `apply` moves them by a gradient each,
+    float32, with a learning rate and the number of the step from 1, tf.float32 scalars.
+    """
     if recipe.optimizer == "adam":
         return _Adam(weights)
     if recipe.optimizer == "sgd":

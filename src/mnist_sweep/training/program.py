@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from mnist_sweep.plan.recipe import CompileKey, Seeds
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 MAX_STACK = 1024
 """As many members a program holds at most."""
+_MAX_PROGRAMS = 8
+_P = TypeVar("_P", bound="Program")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,15 @@ class Backend(Protocol):
 
     def execution(self) -> dict[str, Any]:
         """On what and how trials are trained here: recorded with each, no part of its identity."""
+
+
+def keep_last(programs: dict[CompileKey, _P], shape: CompileKey, program: _P) -> _P:
+    """Keep a program with the few that were used last: executors bring the trials of a shape one after the other."""
+    programs[shape] = program
+    if len(programs) > _MAX_PROGRAMS:
+        del programs[next(iter(programs))]
+        gc.collect()  # what was compiled and its variables refer to each other
+    return program
 
 
 def layer_seeds(seeds: Seeds, epoch: int, n_steps: int, generators: list[tuple[int, int]]) -> npt.NDArray[np.int64]:

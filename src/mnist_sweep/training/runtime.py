@@ -1,15 +1,18 @@
 """TensorFlow, imported late, quietly, and set up so that equal trials give equal bits; what other backends need too."""
 
-from __future__ import annotations
-
 import gc
 import importlib
 import os
+import platform
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import version
 from types import ModuleType
+from typing import Any
+
+from mnist_sweep.training.fingerprint import fingerprint
 
 _SETTINGS = {
     "KERAS_BACKEND": "tensorflow",
@@ -94,6 +97,18 @@ def _libraries() -> ModuleType:
         gc.freeze()
         gc.enable()
     return tf
+
+
+def execution(device: str, program: str, *packages: str) -> dict[str, Any]:
+    """Host, rounding, device, kind of program, threads and versions, once a backend has been set up."""
+    return {
+        "host": platform.node(),
+        "fingerprint": fingerprint(),
+        "device": device,
+        "program": program,
+        "threads": 1,
+        "versions": {name: version(name) for name in packages},
+    }
 
 
 def set_precision(precision: str) -> None:

@@ -3,8 +3,6 @@
 Source of the rule: https://keras.io/api/callbacks/early_stopping/ (Keras 3.15). Plain Python, no TensorFlow.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from fractions import Fraction
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
-import platform
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from mnist_sweep.plan.recipe import CompileKey, Seeds
-from mnist_sweep.training.fingerprint import fingerprint
 from mnist_sweep.training.model import build_model, initialize, initializer_seeds, seed_generators, trained_losses
 from mnist_sweep.training.optimizers import make_optimizer
-from mnist_sweep.training.program import Evaluation, layer_seeds
-from mnist_sweep.training.runtime import set_precision, tensorflow
+from mnist_sweep.training.program import Evaluation, keep_last, layer_seeds
+from mnist_sweep.training.runtime import execution, set_precision, tensorflow
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,16 +17,12 @@ if TYPE_CHECKING:
 
     from mnist_sweep.mnist.images import Mnist
 
-_MAX_PROGRAMS = 8
-"""Compiled shapes kept at a time; executors bring the trials of a shape one after the other."""
-
 
 class TensorFlowProgram:
-    """One model of Keras's layers with its compiled epochs, ready: traced, and with a step of each kind behind it.
+    """One model with its compiled epochs, ready: traced, and with a step of each kind behind it.
 
     Args:
         train: tf.uint8 (n, 784) images and their tf.int32 (n,) labels.
-        test: the same of the test images.
     """
 
     def __init__(self, shape: CompileKey, train: tuple[Any, Any], test: tuple[Any, Any]) -> None:
@@ -61,11 +53,9 @@ class TensorFlowProgram:
 
     @property
     def n_members(self) -> int:
-        """It holds one model."""
         return 1
 
     def reset(self, member: int, seeds: Seeds) -> None:  # noqa: ARG002  it has one member
-        """Begin a training."""
         tf = tensorflow()
         self._seeds = seeds
         self._begin(tf.constant(initializer_seeds(self._model, seeds.weights), tf.int64))
@@ -73,7 +63,6 @@ class TensorFlowProgram:
     def train(
         self, orders: npt.NDArray[np.int32], rates: npt.NDArray[np.float32], epochs: list[int]
     ) -> list[tuple[float, int]]:
-        """Train for an epoch."""
         tf, (epoch,) = tensorflow(), epochs
         n_steps = self._n_whole + self._n_partial
         seeds = layer_seeds(self._seeds, epoch, n_steps, list(self._generators))
@@ -83,23 +72,19 @@ class TensorFlowProgram:
         return [(float(loss_sum) / orders.shape[1], int(n_correct))]
 
     def validate(self, indices: npt.NDArray[np.int32]) -> list[Evaluation]:
-        """Evaluate on some of the training images."""
         tf = tensorflow()
         loss, predicted = self._evaluate(*(tf.gather(part, indices[0]) for part in self._train_images))
         return [Evaluation(float(loss), predicted.numpy())]
 
     def test(self, member: int) -> Evaluation:  # noqa: ARG002
-        """Evaluate on all test images."""
         loss, predicted = self._evaluate(*self._test_images)
         return Evaluation(float(loss), predicted.numpy())
 
     def kept(self, member: int) -> list[npt.NDArray[Any]]:  # noqa: ARG002
-        """Copies of weights and moving averages."""
         weights: list[npt.NDArray[Any]] = self._model.get_weights()
         return weights
 
     def restore(self, member: int, kept: list[npt.NDArray[Any]]) -> None:  # noqa: ARG002
-        """Put them back."""
         self._model.set_weights(kept)
 
     def move(self, source: int, target: int) -> None:
@@ -176,8 +161,7 @@ def _apart(activation: Any) -> Any:
 
 def _scaled(images: Any) -> Any:
     """Bytes 0 to 255 as float32 in [0, 1]."""
-    tf = tensorflow()
-    return tf.cast(images, tf.float32) / 255.0
+    return tensorflow().cast(images, "float32") / 255.0
 
 
 class TensorFlowBackend:
@@ -191,7 +175,6 @@ class TensorFlowBackend:
         self.n_compiled = 0
 
     def program(self, shape: CompileKey, n_members: int) -> TensorFlowProgram:
-        """The program of a shape."""
         if n_members > 1:
             raise ValueError("on TensorFlow a program trains one model")
         set_precision(shape.recipe.precision)
@@ -199,32 +182,17 @@ class TensorFlowBackend:
         if program is None:
             program = TensorFlowProgram(shape, self._train, self._test)
             self.n_compiled += 1
-        self._programs[shape] = program
-        if len(self._programs) > _MAX_PROGRAMS:
-            del self._programs[next(iter(self._programs))]
-            gc.collect()  # graphs and their variables refer to each other
-        return program
+        return keep_last(self._programs, shape, program)
 
     def stack_size(self, shape: CompileKey) -> int:  # noqa: ARG002
-        """One, whatever the shape."""
         return 1
 
     def check(self) -> None:
-        """Compute something on the device."""
         tf = tensorflow()
         tf.reduce_sum(tf.range(8)).numpy()
 
     def execution(self) -> dict[str, Any]:
-        """Host, rounding, device, kind of program, threads and versions."""
         config = tensorflow().config
         gpus = config.list_physical_devices("GPU")
         device = config.experimental.get_device_details(gpus[0]).get("device_name", "GPU") if gpus else "CPU"
-        versions = {name: version(name) for name in ("tensorflow", "keras", "numpy")}
-        return {
-            "host": platform.node(),
-            "fingerprint": fingerprint(),
-            "device": device,
-            "program": "graph",
-            "threads": 1,
-            "versions": versions,
-        }
+        return execution(device, "graph", "tensorflow", "keras", "numpy")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mnist_sweep.errors import DeviceLostError
 from mnist_sweep.journal.events import BFLOAT16, Cause, Curves, Failed, Finished, Progress, Result, Started
@@ -18,7 +18,7 @@ from mnist_sweep.mnist.shared import Handle, attach
 from mnist_sweep.plan.axes import compile_key
 from mnist_sweep.plan.recipe import JAX, N_CLASSES, CompileKey, Recipe, Trial, exact_accuracy
 from mnist_sweep.system.clock import running_s
-from mnist_sweep.training.program import Backend, Evaluation, Program
+from mnist_sweep.training.program import Backend, Program
 from mnist_sweep.training.stopping import Stopper
 
 if TYPE_CHECKING:
@@ -93,8 +93,6 @@ class Trainer:
     """Trains trials: split, order, rates, stopping and results; what computes is the backend's.
 
     Args:
-        data: what the backend was made with.
-        stack: how many trials are trained side by side; None leaves it to the backend.
         compared: a trial in bfloat16 whose epoch is compared with that of float32 before any trial begins; all results
             hold by how much it takes longer.
     """
@@ -164,10 +162,11 @@ class Trainer:
             while waiting and len(members) < program.n_members:
                 yield Started(waiting[0])
                 members.append(self._begun(program, len(members), waiting.popleft()))
-            values = _epoch(program, members)
-            outcomes = [self._see(program, i, *pair) for i, pair in enumerate(zip(members, values, strict=True))]
-            for member, one in zip(members, values, strict=True):
-                yield Progress(member.trial, member.epoch - 1, one.val_loss, one.val_accuracy)
+            validated = _epoch(program, members)
+            pairs = list(zip(members, validated, strict=True))
+            outcomes = [self._see(program, i, member, *values) for i, (member, values) in enumerate(pairs)]
+            for member, values in pairs:
+                yield Progress(member.trial, member.epoch - 1, *values)
             yield from filter(None, outcomes)
             for i in reversed([i for i, outcome in enumerate(outcomes) if outcome]):
                 if waiting:
@@ -199,13 +198,13 @@ class Trainer:
         recipe = trial.recipe
         return {"factor": seconds[1] / seconds[0], "widths": recipe.hidden_widths, "batch_size": recipe.batch_size}
 
-    def _see(self, program: Program, i: int, member: _Member, values: EpochValues) -> Finished | Failed | None:
+    def _see(
+        self, program: Program, i: int, member: _Member, val_loss: float, val_accuracy: float
+    ) -> Finished | Failed | None:
         """Take in an epoch of the i-th member; its outcome if that was its last."""
-        member.curves = member.curves.add(*values)
-        if not (math.isfinite(values.train_loss) and math.isfinite(values.val_loss)):
+        if member.curves.train_loss[-1] is None or member.curves.val_loss[-1] is None:
             return Failed(member.trial, Cause.DIVERGED, _divergence(member), member.curves)
-        val_accuracy = exact_accuracy(values.val_accuracy, len(member.truth))
-        if member.stopper.see(values.val_loss, val_accuracy) and member.stopper.restores:
+        if member.stopper.see(val_loss, exact_accuracy(val_accuracy, len(member.truth))) and member.stopper.restores:
             member.best = program.kept(i)
         return self._outcome(program, i, member) if member.complete else None
 
@@ -242,11 +241,8 @@ class MakeTrainer:
     """Makes the trainer of a worker; can be pickled.
 
     Args:
-        data: where MNIST lies.
-        backend: what Keras computes with.
         gpus: the GPU of each worker as CUDA_VISIBLE_DEVICES names it; none for the CPU.
-        stack: how many trials a worker trains side by side; None leaves it to the backend.
-        compared: a trial in bfloat16, for the first worker to compare with float32.
+        compared: for the first worker to compare with float32.
     """
 
     data: Handle
@@ -273,18 +269,11 @@ def make_backend(name: str, data: Mnist) -> Backend:
     return TensorFlowBackend(data)
 
 
-class EpochValues(NamedTuple):
-    """What an epoch is remembered by, in the order of the fields of Curves."""
+def _epoch(program: Program, members: list[_Member]) -> list[tuple[float, float]]:
+    """Train all members for their next epoch; the validation loss and accuracy of each, also where they diverged.
 
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    seconds: float
-
-
-def _epoch(program: Program, members: list[_Member]) -> list[EpochValues]:
-    """Train and validate all members for their next epoch; each is charged an equal part of the seconds."""
+    Each is charged an equal part of the seconds.
+    """
     import numpy as np
 
     began = running_s()
@@ -293,14 +282,10 @@ def _epoch(program: Program, members: list[_Member]) -> list[EpochValues]:
     trained = program.train(orders, rates, [member.epoch for member in members])
     validated = program.validate(np.stack([member.held_out for member in members]))
     seconds = (running_s() - began) / len(members)
-    return [
-        EpochValues(loss, n_correct / orders.shape[1], one.loss, _accuracy(one, member), seconds)
-        for (loss, n_correct), one, member in zip(trained, validated, members, strict=True)
-    ]
-
-
-def _accuracy(evaluation: Evaluation, member: _Member) -> float:
-    return float((evaluation.predicted == member.truth).mean())
+    values = [(one.loss, float((one.predicted == m.truth).mean())) for one, m in zip(validated, members, strict=True)]
+    for member, (loss, n_correct), of_validation in zip(members, trained, values, strict=True):
+        member.curves = member.curves.add(loss, n_correct / orders.shape[1], *of_validation, seconds)
+    return values
 
 
 def _divergence(member: _Member) -> str:
