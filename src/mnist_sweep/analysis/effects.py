@@ -21,7 +21,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from mnist_sweep.analysis.noise import ROUNDING, Noise, student, studentized_range
-from mnist_sweep.plan.axes import AXES, LAYERS, axis_value
+from mnist_sweep.plan.axes import AXES, LAYERS, axis_name_words, axis_value, axis_value_words
 from mnist_sweep.plan.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -56,6 +56,11 @@ class Level:
     alone: bool = True
 
     @property
+    def where(self) -> str:
+        """Behind its value, where it is nested: with 3 layers."""
+        return "" if self.within is None else f" with {self.within} layers"
+
+    @property
     def worse(self) -> bool:
         """Whether it is worse than the best value beyond chance."""
         return self.margin is not None and self.behind > self.margin + ROUNDING
@@ -68,6 +73,15 @@ class AxisEffect:
     axis: str
     nested: bool  # within the number of layers
     levels: tuple[Level, ...]
+
+    @property
+    def name(self) -> str:
+        """The axis in words."""
+        return axis_name_words(self.axis)
+
+    def value_words(self, level: Level) -> str:
+        """The value of one of its levels in words."""
+        return axis_value_words(self.axis, level.value)
 
     def best(self, within: int | None = None) -> Level:
         """The value with the best mean, among those of one number of layers where the axis is nested."""

@@ -104,6 +104,10 @@ class Metric:
         """A value, or a difference of two, with its unit: 0.9807, 12.3 s."""
         return f"{self.number(value)} {self.unit}".rstrip()
 
+    def interval(self, mean: float, half_width: float | None) -> str:
+        """A mean with half its interval, where that is known: 0.9807 ± 0.0021."""
+        return self.amount(mean) + ("" if half_width is None else f" ± {self.amount(half_width)}")
+
 
 def train_seconds(curves: Curves) -> float:
     """Seconds of all epochs with their validation, without compiling."""

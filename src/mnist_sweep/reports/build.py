@@ -16,7 +16,10 @@ from mnist_sweep.errors import StorageError
 from mnist_sweep.reports.charts.pictures import draw, figures
 from mnist_sweep.reports.charts.plot_library import Made, Plotter
 from mnist_sweep.reports.page.page import report_html, vega
-from mnist_sweep.reports.rows import epochs_csv, full_csv, full_json, ranking_csv, ranking_json
+from mnist_sweep.reports.result_tables import ranking_table
+from mnist_sweep.reports.rows import as_csv, as_json
+from mnist_sweep.reports.tables import varying_axes
+from mnist_sweep.reports.workbooks.full import epochs_table, full_table
 from mnist_sweep.reports.workbooks.xlsx import best_xlsx, full_xlsx, hyperparams_xlsx
 from mnist_sweep.system.files import write_whole
 
@@ -29,13 +32,12 @@ WORKBOOKS: Mapping[str, Renderer] = {
 RENDERERS: Mapping[str, Renderer] = {
     **WORKBOOKS,
     "page": report_html,
-    "full_csv": lambda summary, _folder: full_csv(summary),
-    "full_json": lambda summary, _folder: full_json(summary),
-    "ranking_csv": lambda summary, _folder: ranking_csv(summary),
-    "ranking_json": lambda summary, _folder: ranking_json(summary),
-    "epochs_csv": lambda summary, _folder: epochs_csv(summary),
+    "full_csv": lambda summary, _folder: as_csv(full_table(summary)),
+    "full_json": lambda summary, _folder: as_json(full_table(summary)),
+    "ranking_csv": lambda summary, _folder: as_csv(ranking_table(summary).without("Model")),
+    "ranking_json": lambda summary, _folder: as_json(ranking_table(summary).without("Model")),
+    "epochs_csv": lambda summary, _folder: as_csv(epochs_table(summary, varying_axes(summary))),
 }
-
 
 _loading = Lock()
 

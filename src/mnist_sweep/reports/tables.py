@@ -10,7 +10,6 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from mnist_sweep.analysis.conclusions import model_words
 from mnist_sweep.analysis.metrics import Quantity
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.plan.axes import LAYERS, axis_name_words, axis_value, axis_value_words, facets, setting, tried_facets
@@ -129,12 +128,7 @@ def _tidy(column: Column, value: Cell) -> Cell:
     return value if column.format == AS_WRITTEN else round(value, 3 if column.format == SECONDS else 6)
 
 
-FORMATS = {
-    Quantity.ACCURACY: ACCURACY,
-    Quantity.LOSS: LOSS,
-    Quantity.SECONDS: SECONDS,
-    Quantity.COUNT: TENTHS,
-}
+FORMATS = {Quantity.ACCURACY: ACCURACY, Quantity.LOSS: LOSS, Quantity.SECONDS: SECONDS, Quantity.COUNT: TENTHS}
 """How workbooks show a metric."""
 SHORT_FORMATS = {**FORMATS, Quantity.SECONDS: TENTHS}
 """How tables that compare combinations or values show its means."""
@@ -158,8 +152,7 @@ def legend_table(tables: Mapping[str, Table]) -> Table:
 
 def varying_axes(summary: Summary) -> list[str]:
     """The axes on which the combinations differ, in the order of the sweep file."""
-    names = [axis.name for axis in summary.spec.axes]
-    return [name for name in names if len({axis_value(c.recipe, name) for c in summary.combinations}) > 1]
+    return [axis.name for axis in summary.spec.axes if axis.name in summary.varied]
 
 
 def axis_cell(axis: str, value: Any) -> Cell:
@@ -171,7 +164,7 @@ def axis_cell(axis: str, value: Any) -> Cell:
 
 def model_column(summary: Summary, get: Callable[[Any], Recipe]) -> Column:
     """The combination in one short phrase."""
-    return Column("Model", TEXT, "The combination in short.", lambda source: model_words(summary, get(source)))
+    return Column("Model", TEXT, "The combination in short.", lambda source: summary.model_words(get(source)))
 
 
 def axis_columns(axes: Iterable[str], get: Callable[[Any], Recipe]) -> list[Column]:
@@ -216,10 +209,7 @@ def tried_columns() -> list[Column]:
 
     def column(axis: str, facet: Facet) -> Column:
         return Column(
-            facet.plural,
-            _FORMATS[facet.format],
-            facet.note,
-            lambda summary: facet.tried(_choices(summary, axis)),
+            facet.plural, _FORMATS[facet.format], facet.note, lambda summary: facet.tried(_choices(summary, axis))
         )
 
     return [column(*pair) for pair in tried_facets()]

@@ -16,14 +16,11 @@ from typing import Any
 import click
 
 from mnist_sweep.analysis.advice import next_steps
+from mnist_sweep.analysis.combination import Combination, Confirmed, Row, Spread, Status
 from mnist_sweep.analysis.comparison import Shared, shared
-from mnist_sweep.analysis.conclusions import (
-    decision,
-    how_sure,
-    what_mattered,
-)
+from mnist_sweep.analysis.conclusions import decision, how_sure, what_mattered
 from mnist_sweep.analysis.metrics import METRICS, RANKED
-from mnist_sweep.analysis.summary import Combination, Confirmed, Row, Spread, Standing, Status, Summary
+from mnist_sweep.analysis.summary import Standing, Summary
 from mnist_sweep.analysis.wording import trial_facts
 from mnist_sweep.execution.machine import n_cores, visible_gpus
 from mnist_sweep.execution.time_left import Estimate
@@ -263,7 +260,7 @@ def _standing(standing: Standing, summary: Summary) -> Facts:
 
 
 def _confirmed(confirmed: Confirmed, summary: Summary) -> Facts:
-    known = _name(confirmed.combination.recipe, summary) | {"n_finished": confirmed.n_finished}
+    known = _name(confirmed.recipe, summary) | {"n_finished": confirmed.n_finished}
     return known | (_spreads(confirmed) if confirmed.n_finished else {})
 
 

@@ -6,16 +6,10 @@ from collections.abc import Mapping
 
 from mnist_sweep.analysis.advice import next_steps
 from mnist_sweep.analysis.comparison import Shared, shared
-from mnist_sweep.analysis.conclusions import (
-    decision,
-    how_sure,
-    interval_words,
-    model_words,
-    what_mattered,
-)
-from mnist_sweep.analysis.metrics import CHOSEN_BY
+from mnist_sweep.analysis.conclusions import decision, how_sure, what_mattered
+from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.analysis.wording import amount_words, counts_words, cut_words, spread_words
+from mnist_sweep.analysis.wording import counts_words, cut_words, spread_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.result_tables import confirmed_accuracies, incomplete_table, ranking_table
 from mnist_sweep.terminal.screen import make_table, show
@@ -48,14 +42,7 @@ def _show_sentences(title: str, sentences: list[str]) -> None:
             show(f"- {sentence}")
 
 
-_RANKING = (
-    "Rank",
-    "Model",
-    "Validation accuracy",
-    "Behind the first",
-    "Test accuracy",
-    "Training time (seconds)",
-)
+_RANKING = ("Rank", "Model", "Validation accuracy", "Behind the first", "Test accuracy", "Training time (seconds)")
 
 
 def _show_ranking(summary: Summary) -> None:
@@ -108,10 +95,14 @@ def print_comparison(summaries: Mapping[str, Summary]) -> None:
         if summary.ranked:
             first = summary.ranking().standings[0]
             test = f"{first.combination.spread('test_accuracy').mean:.4f}"
-            model = (
-                f"{model_words(summary, first.combination.recipe)}{', leading so far' if summary.unfinished else ''}"
+            model = f"{summary.model_words(first.combination.recipe)}{', leading so far' if summary.unfinished else ''}"
+            table.add_row(
+                folder,
+                model,
+                METRICS[CHOSEN_BY].interval(first.spread.mean, first.half_width),
+                test,
+                f"{first.spread.n}",
             )
-            table.add_row(folder, model, interval_words(CHOSEN_BY, first), test, f"{first.spread.n}")
         else:
             table.add_row(folder, "none has all its repeats yet", "", "", "")
     show(table)
@@ -132,7 +123,7 @@ def _show_shared(base: Summary, other: Summary, names: tuple[str, str]) -> None:
     table = make_table(("model", "first", "second", "difference", "chance up to", "verdict"), 1)
     for pair in pairs[:_SHOWN_RANKS]:
         table.add_row(
-            model_words(base, pair.recipe),
+            base.model_words(pair.recipe),
             spread_words(pair.first),
             spread_words(pair.second),
             f"{pair.difference:+.4f}",
@@ -148,7 +139,7 @@ def _nothing_shared(base: Summary, other: Summary, names: tuple[str, str]) -> st
         if not summary.ranked:
             return f"{' and '.join(names)} cannot be compared: no combination of {name} has all its repeats yet."
     first, second = (summary.ranking().standings[0].spread.mean for summary in (base, other))
-    behind = amount_words(CHOSEN_BY, abs(first - second))
+    behind = METRICS[CHOSEN_BY].amount(abs(first - second))
     ahead = f"that of {names[first < second]} is ahead by {behind}" if first != second else "both have the same mean"
     return (
         f"{' and '.join(names)} have no complete combination in common, so a difference between them cannot be "

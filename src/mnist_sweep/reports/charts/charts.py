@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mnist_sweep.analysis.conclusions import interval_words, model_words
 from mnist_sweep.analysis.effects import AxisEffect, Effects
-from mnist_sweep.analysis.metrics import CHOSEN_BY, CURVES, Curve, Quantity
+from mnist_sweep.analysis.metrics import CHOSEN_BY, CURVES, METRICS, Curve, Quantity
 from mnist_sweep.analysis.summary import Standing, Summary
-from mnist_sweep.analysis.wording import metric_words
 from mnist_sweep.plan.axes import axis_name_words, axis_value_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.recipe import N_CLASSES
@@ -84,7 +82,7 @@ def curves(summary: Summary, curve: Curve, *, legend: bool = False) -> Spec:
 
 
 def _ranked_words(summary: Summary, standing: Standing) -> str:
-    return f"{standing.rank}. {model_words(summary, standing.combination.recipe)}"
+    return f"{standing.rank}. {summary.model_words(standing.combination.recipe)}"
 
 
 def _epochs(summary: Summary, curve: Curve) -> Iterable[Spec]:
@@ -127,7 +125,7 @@ def _effect_plot(effect: AxisEffect, metric: str, domain: list[float]) -> Spec:
         }
         for level_words, level in zip(words, effect.levels, strict=True)
     ]
-    y = {"field": "mean", "type": "quantitative", "title": f"Mean {metric_words(metric)}"}
+    y = {"field": "mean", "type": "quantitative", "title": f"Mean {METRICS[metric].words}"}
     x = {"field": "value", "type": "nominal", "sort": None, "title": axis_name_words(effect.axis).capitalize()}
     angle = 0 if sum(len(level_words) for level_words in words) < _LEVEL_LETTERS else -40
     encoding: Spec = {
@@ -144,7 +142,7 @@ def _effect_plot(effect: AxisEffect, metric: str, domain: list[float]) -> Spec:
     bar = {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": ends}
     dot = {"mark": {"type": "point", "filled": True, "size": 70, "opacity": 1, "tooltip": {"content": "data"}}}
     return figure(
-        f"Mean {metric_words(metric)} by {axis_name_words(effect.axis)}, with 95% intervals.",
+        f"Mean {METRICS[metric].words} by {axis_name_words(effect.axis)}, with 95% intervals.",
         200,
         data={"values": rows},
         encoding=encoding,
@@ -160,7 +158,7 @@ def shares(summary: Summary, metric: str = CHOSEN_BY) -> Spec:
         if len(share.sources) < 2 or share.omega2 >= _SHARE_WORTH_DRAWING  # noqa: PLR2004  two are a pair
     ]
     return figure(
-        f"Part of the variance of {metric_words(metric)} that each axis explains: "
+        f"Part of the variance of {METRICS[metric].words} that each axis explains: "
         + "; ".join(f"{row['source']} {row['share']:.0%}" for row in rows),
         24 * len(rows),
         data={"values": rows},
@@ -197,7 +195,7 @@ def confusion(summary: Summary) -> Spec:
     axis = {"orient": "top", "labelAngle": 0, "grid": False}
     digits = {"type": "ordinal", "scale": {"domain": list(range(N_CLASSES))}}
     return figure(
-        f"Confusion matrix of {model_words(summary, summary.ranked[0].recipe)} on the test images: most often, "
+        f"Confusion matrix of {summary.model_words(summary.ranked[0].recipe)} on the test images: most often, "
         f"{counted(worst['images'], 'time')}, a {worst['label']} was read as a {worst['prediction']}.",
         330,
         data={"values": [row for row in rows if row["images"]]},
@@ -237,12 +235,12 @@ def ranking_dots(summary: Summary) -> Spec:
     standings = summary.ranking().standings[:_MOST_DOTS]
     rows = [
         {
-            "model": f"{standing.rank}. {model_words(summary, standing.combination.recipe)}",
+            "model": f"{standing.rank}. {summary.model_words(standing.combination.recipe)}",
             "mean": standing.spread.mean,
             "low": standing.spread.mean - (standing.half_width or 0.0),
             "high": standing.spread.mean + (standing.half_width or 0.0),
             "test": standing.combination.spread("test_accuracy").mean,
-            "words": interval_words(CHOSEN_BY, standing),
+            "words": METRICS[CHOSEN_BY].interval(standing.spread.mean, standing.half_width),
             "group": group_of(standing),
         }
         for standing in standings

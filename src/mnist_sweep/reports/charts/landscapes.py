@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
-from mnist_sweep.analysis.conclusions import model_words
 from mnist_sweep.analysis.effects import AxisEffect
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
 from mnist_sweep.analysis.summary import Standing, Summary
-from mnist_sweep.analysis.wording import amount_words, metric_words
 from mnist_sweep.plan.axes import axis_name_words, axis_value, axis_value_words
 from mnist_sweep.reports.charts.charts import GROUPS, group_of
 from mnist_sweep.reports.charts.drawing import (
@@ -39,7 +37,7 @@ def combination_rows(summary: Summary) -> list[Spec]:
     rows: list[Spec] = [
         {
             "rank": standing.rank,
-            "model": model_words(summary, standing.combination.recipe),
+            "model": summary.model_words(standing.combination.recipe),
             "group": group_of(standing),
             "error": error_of(standing.spread.mean),
             "parameters": standing.combination.recipe.n_parameters,
@@ -93,7 +91,7 @@ def _dots(cost: str) -> Spec:
     shape = {**colour, "scale": {"domain": list(GROUPS), "range": ["diamond", "circle", "circle"]}}
     tooltip = [
         {"field": "model", "title": "model"},
-        {"field": CHOSEN_BY, "title": metric_words(CHOSEN_BY)},
+        {"field": CHOSEN_BY, "title": METRICS[CHOSEN_BY].words},
         {"field": cost, "title": COSTS[cost], "type": "quantitative", "format": ",.4~r"},
     ]
     return {
@@ -126,7 +124,7 @@ def heat_metrics() -> dict[str, Spec]:
     """For each metric what its colour says: the darker the better."""
     return {
         metric: {
-            "title": metric_words(metric).capitalize(),
+            "title": METRICS[metric].words.capitalize(),
             "format": f".{METRICS[metric].decimals}f",
             "scale": {"range": list(RISING if METRICS[metric].higher_is_better else reversed(RISING))},
         }
@@ -141,7 +139,7 @@ def heat_map(summary: Summary, x: str, y: str, metric: str = CHOSEN_BY) -> Spec:
     legend = {"orient": "top", "gradientLength": 200, "direction": "horizontal", "format": by["format"], "tickCount": 3}
     mean = {"field": "mean", "type": "quantitative"}
     return figure(
-        f"Mean {metric_words(metric)} by {axis_name_words(x)} and {axis_name_words(y)}.",
+        f"Mean {METRICS[metric].words} by {axis_name_words(x)} and {axis_name_words(y)}.",
         axes[y]["height"],
         data={"name": COMBINATIONS},
         transform=[{"aggregate": means, "groupby": [x, y]}],
@@ -171,7 +169,7 @@ def parallel(summary: Summary) -> Spec:
     """
     standings = summary.ranking().standings[:MOST_LINES]
     axes = {name: axis["sort"] for name, axis in heat_axes(summary).items()}
-    names = [*map(axis_name_words, axes), metric_words(CHOSEN_BY)]
+    names = [*map(axis_name_words, axes), METRICS[CHOSEN_BY].words]
     # On a phone the names of the axes break into lines of a word each.
     axis = {"orient": "top", "labelAngle": 0, "grid": True, "domain": False, "ticks": False}
     axis["labelExpr"] = "width < 500 ? split(datum.label, ' ') : datum.label"
@@ -199,7 +197,7 @@ def _crossings(standings: Sequence[Standing], axes: Mapping[str, list[str]]) -> 
         for axis, values in axes.items():
             word = axis_value_words(axis, axis_value(standing.combination.recipe, axis))
             places[axis_name_words(axis)] = _place(values.index(word), len(values)) + aside
-        for name, at in {**places, metric_words(CHOSEN_BY): height}.items():
+        for name, at in {**places, METRICS[CHOSEN_BY].words: height}.items():
             rows.append({"rank": standing.rank, "axis": name, "at": round(at, 4), "height": round(height, 4)})
     return rows
 
@@ -212,7 +210,7 @@ def _values_on_axes(standings: Sequence[Standing], axes: Mapping[str, list[str]]
     ]
     ends = {1.0: standings[0], 0.0: standings[-1]}
     accuracies = [
-        {"axis": metric_words(CHOSEN_BY), "at": at, "label": amount_words(CHOSEN_BY, standing.spread.mean)}
+        {"axis": METRICS[CHOSEN_BY].words, "at": at, "label": METRICS[CHOSEN_BY].amount(standing.spread.mean)}
         for at, standing in ends.items()
     ]
     return [*labels, *accuracies]

@@ -42,10 +42,7 @@ def figures(summary: Summary) -> dict[str, Spec]:
     data = {"datasets": {COMBINATIONS: rows}}
     figures = {
         "ranking": _sized(ranking_dots(summary), _WIDTH),
-        "curves": {
-            "columns": 2,
-            "concat": [_sized(curves(summary, curve, legend=True), _HALF) for curve in DRAWN],
-        },
+        "curves": {"columns": 2, "concat": [_sized(curves(summary, curve, legend=True), _HALF) for curve in DRAWN]},
         "frontier": {"columns": 2, "concat": [_sized(trade(rows, cost), _HALF) for cost in COSTS], **data},
         "confusion": _sized(confusion(summary), _WIDTH * 2 // 3),
     }

@@ -14,16 +14,13 @@ from typing import Any
 
 from mnist_sweep.analysis import conclusions
 from mnist_sweep.analysis.advice import next_steps
-from mnist_sweep.analysis.summary import Status, Summary
+from mnist_sweep.analysis.combination import Status
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.analysis.wording import cut_words, duration_words, repeats_words
 from mnist_sweep.errors import StorageError
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.charts.drawing import COLOURS, CONFIG
-from mnist_sweep.reports.charts.landscapes import (
-    COMBINATIONS,
-    heat_axes,
-    heat_metrics,
-)
+from mnist_sweep.reports.charts.landscapes import COMBINATIONS, heat_axes, heat_metrics
 from mnist_sweep.reports.charts.plot_library import Made, Plotter
 from mnist_sweep.reports.page.page_sections import SECTIONS, Page, bullets, section
 from mnist_sweep.system.files import read_file, write_whole

@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator
 from html import escape
 
 from mnist_sweep.analysis import conclusions
-from mnist_sweep.analysis.conclusions import model_words
-from mnist_sweep.analysis.metrics import CHOSEN_BY, RANKED
+from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.analysis.wording import amount_words, metric_words
 from mnist_sweep.journal.provenance import rounding_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.charts.charts import (
@@ -113,7 +111,7 @@ def _learning(page: Page) -> Iterator[str]:
     items = "".join(
         f'<li><svg width="36" height="10" aria-hidden="true"><line x1="0" x2="36" y1="5" y2="5" '
         f'stroke="var(--series{i + 1})" stroke-width="2" stroke-dasharray="{" ".join(map(str, DASHES[i]))}"/></svg> '
-        f"{standing.rank}. {escape(model_words(summary, standing.combination.recipe))}</li>"
+        f"{standing.rank}. {escape(summary.model_words(standing.combination.recipe))}</li>"
         for i, standing in enumerate(shown_standings(summary))
     )
     drawn = [row for standing in shown_standings(summary) for row in standing.combination.rows]
@@ -134,7 +132,7 @@ def _effects(page: Page) -> Iterator[str]:
     summary = page.summary
     if not summary.effects().axes:
         return
-    choice = _select("metric", "Judged by", {metric: metric_words(metric) for metric in RANKED}, CHOSEN_BY)
+    choice = _select("metric", "Judged by", {metric: METRICS[metric].words for metric in RANKED}, CHOSEN_BY)
     parts = "".join(
         f'<div class="by-metric" data-metric="{metric}"{"" if metric == CHOSEN_BY else " hidden"}>'
         f"{_effects_by(page, metric)}</div>"
@@ -170,7 +168,7 @@ def _heat_map(page: Page) -> Iterator[str]:
     selects = [
         _select("heat-x", "Across", titles, x),
         _select("heat-y", "Down", titles, y),
-        _select("heat-metric", "Colour", {metric: metric_words(metric) for metric in RANKED}, CHOSEN_BY),
+        _select("heat-metric", "Colour", {metric: METRICS[metric].words for metric in RANKED}, CHOSEN_BY),
     ]
     caption = "Means over all other axes. The darker the better."
     plot = f'<div class="middling">{page.figure("heat", heat_map(summary, x, y), caption)}</div>'
@@ -250,7 +248,7 @@ def _reading(summary: Summary) -> list[str]:
         ""
         if ranking.telling is None
         else (
-            f"“Tied” means: behind the first by less than {amount_words(CHOSEN_BY, ranking.telling)}{more}, which so "
+            f"“Tied” means: behind the first by less than {METRICS[CHOSEN_BY].amount(ranking.telling)}{more}, which so "
             "many combinations of equal worth would often show (Tukey's test, 95% for all of them together)."
         )
     )

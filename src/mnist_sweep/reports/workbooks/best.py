@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mnist_sweep.analysis.combination import Status
 from mnist_sweep.analysis.conclusions import decision
 from mnist_sweep.analysis.metrics import METRICS, RANKED, Metric
-from mnist_sweep.analysis.summary import Pick, Standing, Status, Summary
+from mnist_sweep.analysis.summary import Pick, Standing, Summary
 from mnist_sweep.analysis.wording import cut_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.sweep_plan import EACH_REPEAT

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from mnist_sweep.analysis.conclusions import model_words
-from mnist_sweep.analysis.summary import Combination, Summary
+from mnist_sweep.analysis.combination import Combination
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.tables import ACCURACY, COUNT, NUMBER, Column, make_table
 from mnist_sweep.reports.workbooks.sheets import Sheet, Text
@@ -34,7 +34,7 @@ def digits_sheet(summary: Summary) -> Sheet:
         sum(map(sum, confusion)) - sum(confusion[i][i] for i in range(len(confusion))),
     )
     words = (
-        f"The test images as {model_words(summary, choice.recipe)} reads them, {_repeats_words(choice)}"
+        f"The test images as {summary.model_words(choice.recipe)} reads them, {_repeats_words(choice)}"
         f": {n_wrong:,} of {n:,} are misread. A row is what an image shows, a column what it was taken for."
     )
     said = f"Most often: {_most_often(confusion)}." if n_wrong else "None is taken for another."

@@ -7,8 +7,9 @@ from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
 
+from mnist_sweep.analysis.combination import Row
 from mnist_sweep.analysis.metrics import CURVES, METRICS, train_seconds
-from mnist_sweep.analysis.summary import Row, Summary
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.events import Failed
 from mnist_sweep.plan.sweep_plan import EACH_REPEAT
 from mnist_sweep.reports.tables import (

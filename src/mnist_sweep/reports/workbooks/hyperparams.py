@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from mnist_sweep.analysis.summary import Status, Summary
+from mnist_sweep.analysis.combination import Status
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.provenance import differences, rounding_words
 from mnist_sweep.plan.recipe import BACKENDS, TENSORFLOW
 from mnist_sweep.reports.tables import (

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mnist_sweep.analysis.conclusions import model_words
+from mnist_sweep.analysis.combination import Row
 from mnist_sweep.analysis.metrics import CURVES
-from mnist_sweep.analysis.summary import Row, Summary
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.reports.tables import FORMATS, NUMBER, Cell, Column, make_table
 from mnist_sweep.reports.workbooks.sheets import Sheet, Space, Text
 
@@ -72,7 +72,7 @@ def _words(summary: Summary, rows: Sequence[Row]) -> str:
     kept = ", ".join(f"{row.result.kept_epoch}" for row in rows if row.result)
     line = "line" if len(rows) == 1 else "line a repeat"
     return (
-        f"The first by validation, {model_words(summary, choice.recipe)}, epoch by epoch{drawn}: one {line}. The "
+        f"The first by validation, {summary.model_words(choice.recipe)}, epoch by epoch{drawn}: one {line}. The "
         f"weights of epoch {kept} are kept. Training values are means while the epoch trained, so they lag behind "
         "validation at first."
     )
