@@ -16,14 +16,9 @@ from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.events import BFLOAT16, Failed, Finished
 from mnist_sweep.plan.axes import recipe_words, widths_words
 from mnist_sweep.plan.counts import counted
-from mnist_sweep.plan.recipe import Recipe, Trial
+from mnist_sweep.plan.recipe import Trial
 
 _FROM = 1.5  # a unit is used from this many of it
-
-
-def shape_words(recipe: Recipe) -> str:
-    """The hidden layers: 2×64, 300-100, or no hidden layer."""
-    return widths_words(recipe.hidden_widths)
 
 
 def trial_words(trial: Trial, varied: Container[str] = ()) -> str:
