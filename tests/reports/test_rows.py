@@ -13,9 +13,10 @@ from books import a_summary, three_by_three
 from builders import a_plan
 from mnist_sweep.journal.events import Cause, Failed
 from mnist_sweep.reports.build import RENDERERS
+from mnist_sweep.reports.columns import TEXT, Column
 from mnist_sweep.reports.result_tables import ranking_table
 from mnist_sweep.reports.rows import as_csv, as_json
-from mnist_sweep.reports.tables import TEXT, Column, make_table
+from mnist_sweep.reports.tables import make_table
 from mnist_sweep.reports.workbooks.full import full_table
 
 

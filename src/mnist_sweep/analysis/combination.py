@@ -98,6 +98,12 @@ class Combination:
         """How many repeats max_epochs ended before early stopping did."""
         return sum(row.cut for row in self.rows)
 
+    @property
+    def confusion(self) -> list[list[int]]:
+        """Test images by label and prediction, summed over the finished repeats."""
+        matrices = [row.result.confusion for row in self.rows if row.result]
+        return [[sum(cells) for cells in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)]
+
     def values(self, metric: str) -> list[float]:
         """A metric in each finished repeat."""
         values = (METRICS[metric].of(row.result) for row in self.rows if row.result)

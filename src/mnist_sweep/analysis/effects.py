@@ -56,6 +56,11 @@ class Level:
     alone: bool = True
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """Both ends of the interval of the mean; twice the mean where there is none."""
+        return self.mean - (self.half_width or 0.0), self.mean + (self.half_width or 0.0)
+
+    @property
     def where(self) -> str:
         """Behind its value, where it is nested: with 3 layers."""
         return "" if self.within is None else f" with {self.within} layers"

@@ -42,6 +42,11 @@ class Standing:
     unstable: bool
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """Both ends of that interval; twice the mean where there is none."""
+        return self.spread.mean - (self.half_width or 0.0), self.spread.mean + (self.half_width or 0.0)
+
+    @property
     def tied(self) -> bool:
         """Whether it may be as good as the first; the first itself is."""
         return self.margin is None or self.behind <= self.margin + ROUNDING

@@ -13,7 +13,7 @@ from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS
 from mnist_sweep.analysis.summary import Standing, Summary
 from mnist_sweep.analysis.wording import spread_words
 from mnist_sweep.journal.events import Failed
-from mnist_sweep.reports.tables import (
+from mnist_sweep.reports.columns import (
     ACCURACY,
     COMBINATION,
     COUNT,
@@ -25,13 +25,8 @@ from mnist_sweep.reports.tables import (
     Cell,
     Column,
     Scale,
-    Table,
-    axis_columns,
-    make_table,
-    model_column,
-    numbers,
-    varying_axes,
 )
+from mnist_sweep.reports.tables import Table, axis_columns, make_table, model_column, numbers, varying_axes
 
 _TOP = 0.1
 

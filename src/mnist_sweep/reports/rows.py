@@ -11,7 +11,8 @@ import csv
 import io
 import json
 
-from mnist_sweep.reports.tables import Cell, Table
+from mnist_sweep.reports.columns import Cell
+from mnist_sweep.reports.tables import Table
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a text begins with that a spreadsheet program takes for a formula."""

@@ -16,8 +16,9 @@ from mnist_sweep.errors import StorageError, UsageError
 from mnist_sweep.journal.folder import SweepFolder
 from mnist_sweep.plan.axes import axis_name_words
 from mnist_sweep.plan.counts import counted
+from mnist_sweep.reports.columns import TEXT
 from mnist_sweep.reports.result_tables import confirmed_accuracies, ranking_table
-from mnist_sweep.reports.tables import TEXT, Table, axis_words
+from mnist_sweep.reports.tables import Table, axis_words
 from mnist_sweep.system.files import read_file, write_whole
 from mnist_sweep.system.locks import in_turn
 from mnist_sweep.system.streams import path_words

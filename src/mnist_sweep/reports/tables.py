@@ -2,63 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from mnist_sweep.analysis.metrics import Quantity
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.plan.axes import LAYERS, axis_name_words, axis_value, axis_value_words, facets, setting, tried_facets
 from mnist_sweep.plan.recipe import Recipe, Seeds
 from mnist_sweep.plan.setting import Choice, Facet, Format
 from mnist_sweep.plan.sweep_plan import SweepSpec
-
-Cell = str | int | float | bool | datetime | None
-
-COUNT = "#,##0"
-NUMBER = "0"
-ACCURACY = "0.0000"
-LOSS = "0.00000"
-SECONDS = "0.000"
-TENTHS = "0.0"
-PERCENT = "0.0%"
-TEXT = "@"
-DATE = "yyyy-mm-dd hh:mm"
-COMBINATION = "The number of the combination in the order of the grid: the same in every sheet and file."
-AS_WRITTEN = "as written"  # each number with just the decimals that it has
-
-
-class Scale(StrEnum):
-    """How a column is coloured by its values."""
-
-    HIGH_IS_GOOD = "high is good"
-    LOW_IS_GOOD = "low is good"
-    BARS = "bars"  # of parts of 1
-    YES = "yes"  # what says yes stands out
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: its header, its number format, what it holds in words, and where a cell comes from.
-
-    Attributes:
-        words: what people read in a text, where that is not the cell by its format.
-        width: in characters; None: as wide as what it holds, up to a limit from which on text is wrapped.
-        spills: text may run on over the empty cells to its right, and makes the column no wider.
-    """
-
-    header: str
-    format: str
-    note: str
-    cell: Callable[[Any], Cell]
-    scale: Scale | None = None
-    words: Callable[[Any], str] | None = None
-    width: float | None = None
-    spills: bool = False
+from mnist_sweep.reports.columns import AS_WRITTEN, COUNT, NUMBER, SCALES, TEXT, Cell, Column
 
 
 @dataclass(frozen=True)
@@ -76,7 +30,7 @@ class Table:
 
     def cells(self) -> Iterator[tuple[Cell, ...]]:
         """The rows as values, one after the other."""
-        return (tuple(_tidy(column, column.cell(source)) for column in self.columns) for source in self.sources)
+        return (tuple(column.value(source) for column in self.columns) for source in self.sources)
 
     @cached_property
     def rows(self) -> tuple[tuple[Cell, ...], ...]:
@@ -85,7 +39,7 @@ class Table:
 
     def words(self) -> Iterator[list[str]]:
         """The rows as people read them in a text."""
-        return ([_in_words(column, source) for column in self.columns] for source in self.sources)
+        return ([column.in_words(source) for column in self.columns] for source in self.sources)
 
     def only(self, *headers: str) -> Table:
         """The columns with these headers, in this order."""
@@ -104,35 +58,6 @@ class Table:
 def make_table(columns: Iterable[Column], sources: Iterable[Any], n_marked: int = 0) -> Table:
     """A table with a row for each source."""
     return Table(tuple(columns), tuple(sources), n_marked)
-
-
-def _in_words(column: Column, source: Any) -> str:
-    """A cell as text: as the column says it, else by its format."""
-    if column.words:
-        return column.words(source)
-    match _tidy(column, column.cell(source)):
-        case None:
-            return ""
-        case float(value):
-            return f"{value:.{len(column.format.partition('.')[2])}f}"
-        case value:
-            return f"{value:,}" if column.format == COUNT else str(value)
-
-
-def _tidy(column: Column, value: Cell) -> Cell:
-    """Numbers without tails behind the decimals that matter, so that a filter on 0.9847 finds 0.9847."""
-    if not isinstance(value, float):
-        return value
-    if not math.isfinite(value):
-        return None  # neither a workbook nor JSON has a number for it
-    return value if column.format == AS_WRITTEN else round(value, 3 if column.format == SECONDS else 6)
-
-
-FORMATS = {Quantity.ACCURACY: ACCURACY, Quantity.LOSS: LOSS, Quantity.SECONDS: SECONDS, Quantity.COUNT: TENTHS}
-"""How workbooks show a metric."""
-SHORT_FORMATS = {**FORMATS, Quantity.SECONDS: TENTHS}
-"""How tables that compare combinations or values show its means."""
-SCALES = {ACCURACY: Scale.HIGH_IS_GOOD, LOSS: Scale.LOW_IS_GOOD, SECONDS: Scale.LOW_IS_GOOD}
 
 
 def coloured(columns: Iterable[Column]) -> list[Column]:

@@ -12,16 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mnist_sweep.analysis import wording
 from mnist_sweep.analysis.summary import summarize
-from mnist_sweep.analysis.wording import (
-    confirming_words,
-    duration_words,
-    emulation_words,
-    leader_words,
-    outcome_words,
-    trial_facts,
-    trial_words,
-)
 from mnist_sweep.execution.executor import TrialEvent
 from mnist_sweep.execution.run_sweep import Listener
 from mnist_sweep.execution.time_left import time_left
@@ -81,11 +73,13 @@ class Pace:
         if time.monotonic() - self._looked < _LOOK_S and self.n_done < len(self.trials):
             return
         summary = summarize(self.plan, self.ledger)
-        self.news = confirming_words(summary, self.trials) if self.trials[0].confirms else leader_words(summary)
+        self.news = (
+            wording.confirming_words(summary, self.trials) if self.trials[0].confirms else wording.leader_words(summary)
+        )
         ledger = self.ledger
         left = [t for t in pending(self.trials, ledger, retry_failed=self.retry_failed) if t not in self.ended]
         likely = time_left(left, ledger, self.plan.data, ledger.n_workers, 0.0, spent=ledger.spent()).likely
-        self.left = f"left {duration_words(likely)}" if likely else ""
+        self.left = f"left {wording.duration_words(likely)}" if likely else ""
         self._looked = time.monotonic()
 
 
@@ -135,7 +129,7 @@ def tell_emulation(tell: Callable[[str], None]) -> Listener:
 
     def hear(event: TrialEvent, _ledger: Ledger) -> None:
         nonlocal told
-        words = "" if told or not isinstance(event, Finished) else emulation_words(event)
+        words = "" if told or not isinstance(event, Finished) else wording.emulation_words(event)
         if words:
             tell(words)
             told = True
@@ -169,12 +163,12 @@ def _plain_line(pace: Pace, event: TrialEvent) -> None:
 def _json_line(pace: Pace, event: TrialEvent) -> None:
     """A line of JSON for each trial that ends, without its curves and lists."""
     if isinstance(event, Finished | Failed):
-        kind, facts = type(event).__name__.lower(), trial_facts(event, pace.plan.spec.varied)
+        kind, facts = type(event).__name__.lower(), wording.trial_facts(event, pace.plan.spec.varied)
         _say_json({"event": kind, **facts, "done": pace.n_done, "trials": len(pace.trials)})
 
 
 def _ended_words(pace: Pace, event: Finished | Failed) -> str:
-    return f"{trial_words(event.trial, pace.plan.spec.varied)}: {outcome_words(event)}"
+    return f"{wording.trial_words(event.trial, pace.plan.spec.varied)}: {wording.outcome_words(event)}"
 
 
 @contextmanager
@@ -232,13 +226,18 @@ def _picture(pace: Pace, columns: int) -> RenderableType:
     from rich.text import Text
 
     head = Table.grid(padding=(0, 1))
-    spent = duration_words(running_s() - pace.began)
+    spent = wording.duration_words(running_s() - pace.began)
     bar = ProgressBar(total=len(pace.trials), completed=pace.n_done, width=min(24, columns // 5))
     head.add_row(
         bar, Text(f"{pace.n_done}/{len(pace.trials)} trials", no_wrap=True), Text(f"{spent} so far"), Text(pace.left)
     )
     lines = [
-        Text(f"  {state}: {trial_words(trial, pace.plan.spec.varied)}", no_wrap=True, overflow="ellipsis", style="dim")
+        Text(
+            f"  {state}: {wording.trial_words(trial, pace.plan.spec.varied)}",
+            no_wrap=True,
+            overflow="ellipsis",
+            style="dim",
+        )
         for trial, state in pace.running.items()
     ]
     news = [Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in pace.news.splitlines()]

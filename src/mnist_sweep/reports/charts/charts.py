@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mnist_sweep.analysis.effects import AxisEffect, Effects
-from mnist_sweep.analysis.metrics import CHOSEN_BY, CURVES, METRICS, Curve, Quantity
+from mnist_sweep.analysis.effects import AxisEffect
+from mnist_sweep.analysis.metrics import CHOSEN_BY, CURVES, METRICS, Curve, Metric, Quantity
 from mnist_sweep.analysis.summary import Standing, Summary
-from mnist_sweep.plan.axes import axis_name_words, axis_value_words
+from mnist_sweep.plan.axes import axis_name_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.recipe import N_CLASSES
 from mnist_sweep.reports.charts.drawing import (
@@ -51,7 +51,7 @@ def thinned(n_epochs: int, kept: int) -> list[int]:
 
 def curves(summary: Summary, curve: Curve, *, legend: bool = False) -> Spec:
     """Learning curves, one line a repeat; a dot where the weights are kept."""
-    names = [_ranked_words(summary, standing) for standing in shown_standings(summary)]
+    names = [ranked_words(summary, standing) for standing in shown_standings(summary)]
     rows, title = list(_epochs(summary, curve)), curve.words.capitalize()
     channel = accuracy_channel if curve.quantity is Quantity.ACCURACY else log_channel
     y = channel("value", title, [row["value"] for row in rows])
@@ -81,7 +81,8 @@ def curves(summary: Summary, curve: Curve, *, legend: bool = False) -> Spec:
     )
 
 
-def _ranked_words(summary: Summary, standing: Standing) -> str:
+def ranked_words(summary: Summary, standing: Standing) -> str:
+    """A combination with its rank."""
     return f"{standing.rank}. {summary.model_words(standing.combination.recipe)}"
 
 
@@ -94,39 +95,32 @@ def _epochs(summary: Summary, curve: Curve) -> Iterable[Spec]:
                 value = values[epoch - 1]
                 if value is not None:
                     placed = error_of(value) if curve.quantity is Quantity.ACCURACY else max(round(value, 6), 1e-6)
-                    point = {"model": _ranked_words(summary, standing), "repeat": row.trial.repeat, "epoch": epoch}
+                    point = {"model": ranked_words(summary, standing), "repeat": row.trial.repeat, "epoch": epoch}
                     yield {**point, "value": placed, **({"kept": True} if epoch == kept else {})}
 
 
 def effect_plots(summary: Summary, metric: str = CHOSEN_BY) -> dict[str, Spec]:
     """For each varied axis the mean at each of its values with its 95% interval, all on one scale."""
-    found = summary.effects(metric)
-    domain = _range_of_means(found)
-    return {effect.axis: _effect_plot(effect, metric, domain) for effect in found.axes}
+    axes = summary.effects(metric).axes
+    ends = [end for effect in axes for level in effect.levels for end in level.ends]
+    return {effect.axis: _effect_plot(effect, METRICS[metric], [min(ends), max(ends)]) for effect in axes}
 
 
-def _range_of_means(found: Effects) -> list[float]:
-    levels = [level for effect in found.axes for level in effect.levels]
-    low = min((level.mean - (level.half_width or 0.0) for level in levels), default=0.0)
-    high = max((level.mean + (level.half_width or 0.0) for level in levels), default=1.0)
-    return [low, high]
-
-
-def _effect_plot(effect: AxisEffect, metric: str, domain: list[float]) -> Spec:
-    words = [axis_value_words(effect.axis, level.value) for level in effect.levels]
+def _effect_plot(effect: AxisEffect, metric: Metric, domain: list[float]) -> Spec:
+    words = list(map(effect.value_words, effect.levels))
     rows = [
         {
             "value": level_words,
             "layers": f"{level.within} layers" if effect.nested else "",
             "mean": level.mean,
-            "low": level.mean - (level.half_width or 0.0),
-            "high": level.mean + (level.half_width or 0.0),
+            "low": level.ends[0],
+            "high": level.ends[1],
             "combinations": level.n_combinations,
         }
         for level_words, level in zip(words, effect.levels, strict=True)
     ]
-    y = {"field": "mean", "type": "quantitative", "title": f"Mean {METRICS[metric].words}"}
-    x = {"field": "value", "type": "nominal", "sort": None, "title": axis_name_words(effect.axis).capitalize()}
+    y = {"field": "mean", "type": "quantitative", "title": f"Mean {metric.words}"}
+    x = {"field": "value", "type": "nominal", "sort": None, "title": effect.name.capitalize()}
     angle = 0 if sum(len(level_words) for level_words in words) < _LEVEL_LETTERS else -40
     encoding: Spec = {
         "x": {**x, "axis": {"labelAngle": angle, "grid": False}, "scale": {"paddingOuter": 0.3}},
@@ -142,7 +136,7 @@ def _effect_plot(effect: AxisEffect, metric: str, domain: list[float]) -> Spec:
     bar = {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": ends}
     dot = {"mark": {"type": "point", "filled": True, "size": 70, "opacity": 1, "tooltip": {"content": "data"}}}
     return figure(
-        f"Mean {METRICS[metric].words} by {axis_name_words(effect.axis)}, with 95% intervals.",
+        f"Mean {metric.words} by {effect.name}, with 95% intervals.",
         200,
         data={"values": rows},
         encoding=encoding,
@@ -184,18 +178,16 @@ def shares(summary: Summary, metric: str = CHOSEN_BY) -> Spec:
 
 def confusion(summary: Summary) -> Spec:
     """How often the choice took one digit for another on the test images, summed over its repeats; rows are labels."""
-    results = [row.result for row in summary.ranked[0].rows if row.result]
+    choice = summary.ranked[0]
     rows = [
-        {"label": i, "prediction": j, "images": sum(result.confusion[i][j] for result in results)}
-        for i in range(N_CLASSES)
-        for j in range(N_CLASSES)
+        {"label": i, "prediction": j, "images": n} for i, row in enumerate(choice.confusion) for j, n in enumerate(row)
     ]
     worst = max(rows, key=lambda row: row["images"] if row["label"] != row["prediction"] else 0)
     text = {"text": {"field": "images"}, "color": {"value": "var(--soft)"}}
     axis = {"orient": "top", "labelAngle": 0, "grid": False}
     digits = {"type": "ordinal", "scale": {"domain": list(range(N_CLASSES))}}
     return figure(
-        f"Confusion matrix of {summary.model_words(summary.ranked[0].recipe)} on the test images: most often, "
+        f"Confusion matrix of {summary.model_words(choice.recipe)} on the test images: most often, "
         f"{counted(worst['images'], 'time')}, a {worst['label']} was read as a {worst['prediction']}.",
         330,
         data={"values": [row for row in rows if row["images"]]},
@@ -235,10 +227,10 @@ def ranking_dots(summary: Summary) -> Spec:
     standings = summary.ranking().standings[:_MOST_DOTS]
     rows = [
         {
-            "model": f"{standing.rank}. {summary.model_words(standing.combination.recipe)}",
+            "model": ranked_words(summary, standing),
             "mean": standing.spread.mean,
-            "low": standing.spread.mean - (standing.half_width or 0.0),
-            "high": standing.spread.mean + (standing.half_width or 0.0),
+            "low": standing.ends[0],
+            "high": standing.ends[1],
             "test": standing.combination.spread("test_accuracy").mean,
             "words": METRICS[CHOSEN_BY].interval(standing.spread.mean, standing.half_width),
             "group": group_of(standing),

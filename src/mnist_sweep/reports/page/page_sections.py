@@ -10,26 +10,8 @@ from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.provenance import rounding_words
 from mnist_sweep.plan.counts import counted
-from mnist_sweep.reports.charts.charts import (
-    DRAWN,
-    MOST_EPOCHS,
-    MOST_REPEATS_DRAWN,
-    confusion,
-    curves,
-    effect_plots,
-    shares,
-    shown_standings,
-)
+from mnist_sweep.reports.charts import charts, landscapes
 from mnist_sweep.reports.charts.drawing import DASHES, Spec
-from mnist_sweep.reports.charts.landscapes import (
-    COSTS,
-    MOST_LINES,
-    combination_rows,
-    heat_axes,
-    heat_map,
-    parallel,
-    trade,
-)
 from mnist_sweep.reports.page.page_tables import ROWS_AT_FIRST, ranking_html, table_html
 from mnist_sweep.reports.result_tables import confirmed_accuracies, incomplete_table
 
@@ -42,7 +24,7 @@ class Page:
     def __init__(self, summary: Summary) -> None:
         self.summary = summary
         self.specs: dict[str, Spec] = {}
-        self.rows = combination_rows(summary)
+        self.rows = landscapes.combination_rows(summary)
 
     def figure(self, name: str, spec: Spec, caption: str = "") -> str:
         """The place of a chart, as high as the chart will be, so that nothing jumps."""
@@ -111,19 +93,20 @@ def _learning(page: Page) -> Iterator[str]:
     items = "".join(
         f'<li><svg width="36" height="10" aria-hidden="true"><line x1="0" x2="36" y1="5" y2="5" '
         f'stroke="var(--series{i + 1})" stroke-width="2" stroke-dasharray="{" ".join(map(str, DASHES[i]))}"/></svg> '
-        f"{standing.rank}. {escape(summary.model_words(standing.combination.recipe))}</li>"
-        for i, standing in enumerate(shown_standings(summary))
+        f"{escape(charts.ranked_words(summary, standing))}</li>"
+        for i, standing in enumerate(charts.shown_standings(summary))
     )
-    drawn = [row for standing in shown_standings(summary) for row in standing.combination.rows]
+    shown = charts.shown_standings(summary)
+    drawn = [row for standing in shown for row in standing.combination.rows]
     thin = (
-        f" Of each curve about {MOST_EPOCHS} epochs are drawn."
-        if any(len(row.curves.seconds) > MOST_EPOCHS for row in drawn)
+        f" Of each curve about {charts.MOST_EPOCHS} epochs are drawn."
+        if any(len(row.curves.seconds) > charts.MOST_EPOCHS for row in drawn)
         else ""
     )
-    most = max(len(standing.combination.rows) for standing in shown_standings(summary))
-    fewer = f" The first {MOST_REPEATS_DRAWN} repeats are drawn." if most > MOST_REPEATS_DRAWN else ""
+    most = max(len(standing.combination.rows) for standing in shown)
+    fewer = f" The first {charts.MOST_REPEATS_DRAWN} repeats are drawn." if most > charts.MOST_REPEATS_DRAWN else ""
     note = f"One line a repeat; the dot is the epoch whose weights are kept. Scales are logarithmic.{thin}{fewer}"
-    plots = "".join(page.figure(f"curves-{curve.name}", curves(summary, curve)) for curve in DRAWN)
+    plots = "".join(page.figure(f"curves-{curve.name}", charts.curves(summary, curve)) for curve in charts.DRAWN)
     legend = f'<ul class="legend">{items}</ul>'
     yield section("curves", "Learning curves", legend, f'<div class="two">{plots}</div>', _paragraphs(note))
 
@@ -144,7 +127,7 @@ def _effects(page: Page) -> Iterator[str]:
 def _effects_by(page: Page, metric: str) -> str:
     summary = page.summary
     plots = "".join(
-        page.figure(f"effect-{metric}-{axis}", plot) for axis, plot in effect_plots(summary, metric).items()
+        page.figure(f"effect-{metric}-{axis}", plot) for axis, plot in charts.effect_plots(summary, metric).items()
     )
     bars = "Dots are means over all combinations with that value, lines their 95% intervals."
     words = [*conclusions.axis_sentences(summary, metric), conclusions.first_words(summary, metric)]
@@ -154,13 +137,13 @@ def _effects_by(page: Page, metric: str) -> str:
             f"{bars} Below, how much of the differences between single trainings each axis explains; × means two axes "
             "that act together. Pairs below 1% are left out."
         )
-        found += [_paragraphs(caption), page.figure(f"shares-{metric}", shares(summary, metric))]
+        found += [_paragraphs(caption), page.figure(f"shares-{metric}", charts.shares(summary, metric))]
     return "".join(found)
 
 
 def _heat_map(page: Page) -> Iterator[str]:
     summary = page.summary
-    axes = heat_axes(summary)
+    axes = landscapes.heat_axes(summary)
     if len(axes) < _TWO:
         return
     x, y, *_ = axes
@@ -171,7 +154,7 @@ def _heat_map(page: Page) -> Iterator[str]:
         _select("heat-metric", "Colour", {metric: METRICS[metric].words for metric in RANKED}, CHOSEN_BY),
     ]
     caption = "Means over all other axes. The darker the better."
-    plot = f'<div class="middling">{page.figure("heat", heat_map(summary, x, y), caption)}</div>'
+    plot = f'<div class="middling">{page.figure("heat", landscapes.heat_map(summary, x, y), caption)}</div>'
     yield section("heat-map", "Two axes at a time", f'<p class="selects">{" ".join(selects)}</p>', plot)
 
 
@@ -180,16 +163,17 @@ def _parallel(page: Page) -> Iterator[str]:
     n = len(summary.ranked)
     if n < _TWO or not summary.effects().axes:
         return
-    which = f"The first {MOST_LINES} of {n:,} combinations" if n > MOST_LINES else f"All {n} combinations"
+    most = landscapes.MOST_LINES
+    which = f"The first {most} of {n:,} combinations" if n > most else f"All {n} combinations"
     caption = f"{which}, a line each; the first is the thick one. The bluer, the higher its validation accuracy."
-    yield section("all-axes", "All axes at once", page.figure("parallel", parallel(summary), caption))
+    yield section("all-axes", "All axes at once", page.figure("parallel", landscapes.parallel(summary), caption))
 
 
 def _trades(page: Page) -> Iterator[str]:
     summary = page.summary
     if len(summary.ranked) < _TWO:
         return
-    plots = "".join(page.figure(f"trade-{cost}", trade(page.rows, cost)) for cost in COSTS)
+    plots = "".join(page.figure(f"trade-{cost}", landscapes.trade(page.rows, cost)) for cost in landscapes.COSTS)
     note = "Ringed and joined by the line: what no combination beats in both at once (the Pareto frontier)."
     yield section("trades", "What accuracy costs", f'<div class="two">{plots}</div>', _paragraphs(note))
 
@@ -202,7 +186,7 @@ def _confusion(page: Page) -> Iterator[str]:
     caption = (
         f"Test images that the first by validation reads{over}. Rightly read images stand uncoloured on the diagonal."
     )
-    figure = page.figure("confusion", confusion(page.summary), caption)
+    figure = page.figure("confusion", charts.confusion(page.summary), caption)
     yield section("confusion-matrix", "Which digits it confuses", f'<div class="narrow">{figure}</div>')
 
 

@@ -12,22 +12,8 @@ from mnist_sweep.analysis.metrics import CURVES, METRICS, train_seconds
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.events import Failed
 from mnist_sweep.plan.sweep_plan import EACH_REPEAT
-from mnist_sweep.reports.tables import (
-    COMBINATION,
-    FORMATS,
-    NUMBER,
-    SECONDS,
-    TEXT,
-    Cell,
-    Column,
-    Table,
-    axis_columns,
-    coloured,
-    make_table,
-    numbers,
-    recipe_columns,
-    shuffle_seed,
-)
+from mnist_sweep.reports.columns import COMBINATION, FORMATS, NUMBER, SECONDS, TEXT, Cell, Column
+from mnist_sweep.reports.tables import Table, axis_columns, coloured, make_table, numbers, recipe_columns, shuffle_seed
 
 
 def full_table(summary: Summary) -> Table:

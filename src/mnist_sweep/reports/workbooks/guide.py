@@ -9,7 +9,8 @@ from mnist_sweep.analysis.advice import next_steps
 from mnist_sweep.analysis.conclusions import decision, images_words, noise_words, power_words
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.analysis.wording import cut_words, repeats_words
-from mnist_sweep.reports.tables import TEXT, Column, make_table
+from mnist_sweep.reports.columns import TEXT, Column
+from mnist_sweep.reports.tables import make_table
 from mnist_sweep.reports.workbooks.best import missing_words
 from mnist_sweep.reports.workbooks.sheets import Sheet
 

@@ -9,19 +9,8 @@ from mnist_sweep.analysis.combination import Status
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.provenance import differences, rounding_words
 from mnist_sweep.plan.recipe import BACKENDS, TENSORFLOW
-from mnist_sweep.reports.tables import (
-    AS_WRITTEN,
-    COUNT,
-    DATE,
-    NUMBER,
-    SECONDS,
-    TEXT,
-    Cell,
-    Column,
-    Table,
-    make_table,
-    tried_columns,
-)
+from mnist_sweep.reports.columns import AS_WRITTEN, COUNT, DATE, NUMBER, SECONDS, TEXT, Cell, Column
+from mnist_sweep.reports.tables import Table, make_table, tried_columns
 
 
 def hyperparams_table(summary: Summary) -> Table:

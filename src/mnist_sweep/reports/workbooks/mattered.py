@@ -10,19 +10,8 @@ from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
 from mnist_sweep.analysis.noise import MOST_REPEATS
 from mnist_sweep.analysis.summary import Ranking, Summary
 from mnist_sweep.plan.axes import axis_name_words
-from mnist_sweep.reports.tables import (
-    ACCURACY,
-    AS_WRITTEN,
-    NUMBER,
-    PERCENT,
-    SHORT_FORMATS,
-    TEXT,
-    Cell,
-    Column,
-    Scale,
-    axis_cell,
-    make_table,
-)
+from mnist_sweep.reports.columns import ACCURACY, AS_WRITTEN, NUMBER, PERCENT, SHORT_FORMATS, TEXT, Cell, Column, Scale
+from mnist_sweep.reports.tables import axis_cell, make_table
 from mnist_sweep.reports.workbooks.sheets import Block, Heading, Sheet, Text
 
 TITLE = "What mattered"

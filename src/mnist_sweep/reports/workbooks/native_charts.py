@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mnist_sweep.analysis.combination import Row
 from mnist_sweep.analysis.metrics import CURVES
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.reports.tables import FORMATS, NUMBER, Cell, Column, make_table
+from mnist_sweep.reports.columns import FORMATS, NUMBER, Cell, Column
+from mnist_sweep.reports.tables import make_table
 from mnist_sweep.reports.workbooks.sheets import Sheet, Space, Text
 
 if TYPE_CHECKING:

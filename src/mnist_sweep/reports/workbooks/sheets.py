@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mnist_sweep.reports.tables import Cell, Column, Table
+from mnist_sweep.reports.columns import Cell, Column
+from mnist_sweep.reports.tables import Table
 from mnist_sweep.reports.workbooks.styles import HEADER, HEADING, MAX_WIDTH, PLAIN, Styles, colour_column, text_width
 
 if TYPE_CHECKING:
