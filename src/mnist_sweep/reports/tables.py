@@ -12,7 +12,7 @@ from mnist_sweep.plan.axes import LAYERS, axis_name_words, axis_value, axis_valu
 from mnist_sweep.plan.recipe import Recipe, Seeds
 from mnist_sweep.plan.setting import Choice, Facet, Format
 from mnist_sweep.plan.sweep_plan import SweepSpec
-from mnist_sweep.reports.columns import AS_WRITTEN, COUNT, NUMBER, SCALES, TEXT, Cell, Column
+from mnist_sweep.reports.columns import AS_WRITTEN, COUNT, NUMBER, TEXT, Cell, Column
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,6 @@ class Table:
 def make_table(columns: Iterable[Column], sources: Iterable[Any], n_marked: int = 0) -> Table:
     """A table with a row for each source."""
     return Table(tuple(columns), tuple(sources), n_marked)
-
-
-def coloured(columns: Iterable[Column]) -> list[Column]:
-    """These columns, with accuracies, losses and times coloured from good to bad."""
-    return [replace(column, scale=SCALES.get(column.format)) for column in columns]
 
 
 def legend_table(tables: Mapping[str, Table]) -> Table:

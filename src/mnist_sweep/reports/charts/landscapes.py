@@ -60,11 +60,7 @@ def frontier(rows: Sequence[Spec], cost: str) -> list[int]:
 
 
 def trade(rows: Sequence[Spec], cost: str) -> Spec:
-    """Validation accuracy against a cost of COSTS; the line joins those that nothing beats in both.
-
-    Args:
-        rows: from `combination_rows`.
-    """
+    """Validation accuracy against a cost of COSTS, from `combination_rows`; a line joins what nothing beats in both."""
     x = log_channel(cost, COSTS[cost], [row[cost] for row in rows])
     y = accuracy_channel("error", "Validation accuracy", [row["error"] for row in rows])
     on = {"transform": [{"filter": f"datum.{cost}_frontier"}]}

@@ -18,11 +18,7 @@ _HEAD_WIDTH, _WORDS_WIDTH = 24.0, 100.0
 
 
 def guide_sheet(summary: Summary, folder: str) -> Sheet:
-    """What the numbers say, how they came about, and what they cannot tell.
-
-    Args:
-        folder: the folder of the sweep as the user named it, for commands.
-    """
+    """What the numbers say, how they came about, and what they cannot tell; commands name the folder."""
     columns = (
         Column("About", TEXT, "What this is about.", itemgetter(0), width=_HEAD_WIDTH),
         Column(f"The sweep {summary.spec.name}", TEXT, "In words.", itemgetter(1), width=_WORDS_WIDTH),
