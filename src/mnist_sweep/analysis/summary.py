@@ -12,7 +12,8 @@ from typing import Any
 
 from mnist_sweep.analysis import noise
 from mnist_sweep.analysis.combination import Combination, Confirmed, Row, Spread, Status, choice_order, same_repeats
-from mnist_sweep.analysis.effects import Design, Effects, Measured, effects
+from mnist_sweep.analysis.design import Design
+from mnist_sweep.analysis.effects import Effects, Measured, effects
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
 from mnist_sweep.analysis.noise import ROUNDING, UNSTABLE, Disagreement, Interval, Noise, pooled_noise
 from mnist_sweep.journal.ledger import Ledger, Run

@@ -19,6 +19,7 @@ from mnist_sweep.reports.charts.drawing import (
     accuracy_channel,
     error_of,
     figure,
+    layer,
     log_channel,
     readable_on,
 )
@@ -31,6 +32,13 @@ _MOST_DOTS = 20
 _LEVEL_LETTERS = 30  # so many letters of an axis' values stand side by side on a phone
 GROUPS = {"the first": "var(--choice)", "may be as good": "var(--mark)", "behind": "var(--soft)"}
 """How a combination stands, in words, and its colour."""
+BY_GROUP: Spec = {
+    "field": "group",
+    "type": "nominal",
+    "scale": {"domain": list(GROUPS), "range": list(GROUPS.values())},
+    "legend": {"orient": "bottom", "title": None},
+}
+"""The colour channel of charts that show how combinations stand."""
 
 
 def group_of(standing: Standing) -> str:
@@ -69,13 +77,10 @@ def curves(summary: Summary, curve: Curve, *, legend: bool = False) -> Spec:
         data={"values": rows},
         encoding=order,
         layer=[
-            {
-                "mark": {"type": "line", "strokeWidth": 1.3, "opacity": 1, "strokeOpacity": 0.85},
-                "encoding": {"strokeDash": dash},
-            },
+            layer("line", {"strokeDash": dash}, strokeWidth=1.3, opacity=1, strokeOpacity=0.85),
             {
                 "transform": [{"filter": "datum.kept"}],
-                "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1, "tooltip": {"content": "data"}},
+                **layer("point", filled=True, size=36, opacity=1, tooltip={"content": "data"}),
             },
         ],
     )
@@ -133,14 +138,13 @@ def _effect_plot(effect: AxisEffect, metric: Metric, domain: list[float]) -> Spe
         encoding["color"] = {"field": "layers", "type": "nominal", "scale": scale, "sort": None, "legend": legend}
         encoding["xOffset"] = {"field": "layers", "type": "nominal", "sort": None}
     ends = {"y": {**encoding["y"], "field": "low"}, "y2": {"field": "high"}}
-    bar = {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": ends}
-    dot = {"mark": {"type": "point", "filled": True, "size": 70, "opacity": 1, "tooltip": {"content": "data"}}}
+    dots = layer("point", filled=True, size=70, opacity=1, tooltip={"content": "data"})
     return figure(
         f"Mean {metric.words} by {effect.name}, with 95% intervals.",
         200,
         data={"values": rows},
         encoding=encoding,
-        layer=[bar, dot],
+        layer=[layer("rule", ends, strokeWidth=2), dots],
     )
 
 
@@ -151,6 +155,8 @@ def shares(summary: Summary, metric: str = CHOSEN_BY) -> Spec:
         for share in sorted(summary.effects(metric).shares, key=lambda share: -share.omega2)
         if len(share.sources) < 2 or share.omega2 >= _SHARE_WORTH_DRAWING  # noqa: PLR2004  two are a pair
     ]
+    share, axis = {"field": "share", "type": "quantitative"}, {"format": ".0%", "tickCount": 5}
+    scale = {"domain": [0, 1.25 * max((row["share"] for row in rows), default=1.0)], "nice": False}
     return figure(
         f"Part of the variance of {METRICS[metric].words} that each axis explains: "
         + "; ".join(f"{row['source']} {row['share']:.0%}" for row in rows),
@@ -158,20 +164,11 @@ def shares(summary: Summary, metric: str = CHOSEN_BY) -> Spec:
         data={"values": rows},
         encoding={
             "y": {"field": "source", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 190}},
-            "x": {
-                "field": "share",
-                "type": "quantitative",
-                "title": "Part of the variance (ω²)",
-                "axis": {"format": ".0%", "tickCount": 5},
-                "scale": {"domain": [0, 1.25 * max((row["share"] for row in rows), default=1.0)], "nice": False},
-            },
+            "x": {**share, "title": "Part of the variance (ω²)", "axis": axis, "scale": scale},
         },
         layer=[
-            {"mark": {"type": "bar", "color": "var(--mark)", "height": 14}},
-            {
-                "mark": {"type": "text", "align": "left", "dx": 4, "color": "var(--ink)"},
-                "encoding": {"text": {"field": "share", "type": "quantitative", "format": ".1%"}},
-            },
+            layer("bar", color="var(--mark)", height=14),
+            layer("text", {"text": {**share, "format": ".1%"}}, align="left", dx=4, color="var(--ink)"),
         ],
     )
 
@@ -183,7 +180,10 @@ def confusion(summary: Summary) -> Spec:
         {"label": i, "prediction": j, "images": n} for i, row in enumerate(choice.confusion) for j, n in enumerate(row)
     ]
     worst = max(rows, key=lambda row: row["images"] if row["label"] != row["prediction"] else 0)
-    text = {"text": {"field": "images"}, "color": {"value": "var(--soft)"}}
+    wrong, right = ({"transform": [{"filter": f"datum.label {sign} datum.prediction"}]} for sign in ("!=", "=="))
+    scale = {"range": ["#fde8d3", "#f5a35c", "#b83c00"], "domainMin": 0}
+    colour = {"field": "images", "type": "quantitative", "scale": scale, "legend": None}
+    text = {"text": {"field": "images"}}
     axis = {"orient": "top", "labelAngle": 0, "grid": False}
     digits = {"type": "ordinal", "scale": {"domain": list(range(N_CLASSES))}}
     return figure(
@@ -196,28 +196,9 @@ def confusion(summary: Summary) -> Spec:
             "y": {**digits, "field": "label", "title": "Is a", "axis": {"grid": False}},
         },
         layer=[
-            {
-                "transform": [{"filter": "datum.label != datum.prediction"}],
-                "mark": {"type": "rect", "tooltip": {"content": "data"}, "cornerRadius": 2},
-                "encoding": {
-                    "color": {
-                        "field": "images",
-                        "type": "quantitative",
-                        "scale": {"range": ["#fde8d3", "#f5a35c", "#b83c00"], "domainMin": 0},
-                        "legend": None,
-                    }
-                },
-            },
-            {
-                "transform": [{"filter": "datum.label == datum.prediction"}],
-                "mark": {"type": "text", "fontSize": 10},
-                "encoding": text,
-            },
-            {
-                "transform": [{"filter": "datum.label != datum.prediction"}],
-                "mark": {"type": "text", "fontSize": 10, "color": {"expr": readable_on("images")}},
-                "encoding": {"text": {"field": "images"}},
-            },
+            {**wrong, **layer("rect", {"color": colour}, tooltip={"content": "data"}, cornerRadius=2)},
+            {**right, **layer("text", {**text, "color": {"value": "var(--soft)"}}, fontSize=10)},
+            {**wrong, **layer("text", text, fontSize=10, color={"expr": readable_on("images")})},
         ],
     )
 
@@ -237,30 +218,19 @@ def ranking_dots(summary: Summary) -> Spec:
         }
         for standing in standings
     ]
-    scale = {"domain": list(GROUPS), "range": list(GROUPS.values())}
-    x = {
-        "type": "quantitative",
-        "scale": {"zero": False},
-        "title": "Accuracy: validation with its 95% interval; hollow: test",
-    }
-    legend = {"orient": "bottom", "title": None}
+    title = "Accuracy: validation with its 95% interval; hollow: test"
+    x = {"type": "quantitative", "scale": {"zero": False}, "title": title}
     return figure(
         f"Validation accuracy with 95% intervals of the best {counted(len(rows), 'combination')}.",
         22 * len(rows),
         data={"values": rows},
         encoding={
             "y": {"field": "model", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 320}},
-            "color": {"field": "group", "type": "nominal", "scale": scale, "legend": legend},
+            "color": BY_GROUP,
         },
         layer=[
-            {
-                "mark": {"type": "rule", "strokeWidth": 2},
-                "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
-                "encoding": {"x": {**x, "field": "mean"}},
-            },
-            {"mark": {"type": "point", "shape": "diamond", "size": 50}, "encoding": {"x": {**x, "field": "test"}}},
+            layer("rule", {"x": {**x, "field": "low"}, "x2": {"field": "high"}}, strokeWidth=2),
+            layer("point", {"x": {**x, "field": "mean"}}, filled=True, size=70, opacity=1),
+            layer("point", {"x": {**x, "field": "test"}}, shape="diamond", size=50),
         ],
     )
