@@ -48,12 +48,9 @@ def shared(first: Summary, second: Summary) -> list[Shared]:
     """The complete combinations of both sweeps, in the first's order by validation."""
     others = {combination.recipe: combination for combination in second.ranked}
     pairs = [(c, others[c.recipe]) for c in first.ranked if c.recipe in others]
-    return list(_compared(pairs, _together(_noise(first), _noise(second))))
-
-
-def _noise(summary: Summary) -> Noise | None:
-    """What single trainings spread by: what a repeat does to all alike does not cancel between sweeps."""
-    return pooled_noise([combination.values(CHOSEN_BY) for combination in summary.leading], paired=False)
+    # What a repeat does to all alike does not cancel between sweeps: the noise is that of single trainings.
+    groups = ([combination.values(CHOSEN_BY) for combination in one.leading] for one in (first, second))
+    return list(_compared(pairs, _together(*(pooled_noise(results, paired=False) for results in groups))))
 
 
 def _together(a: Noise | None, b: Noise | None) -> Noise | None:

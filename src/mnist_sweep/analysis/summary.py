@@ -15,7 +15,7 @@ from mnist_sweep.analysis.combination import Combination, Confirmed, Row, Spread
 from mnist_sweep.analysis.design import Design
 from mnist_sweep.analysis.effects import Effects, Measured, effects
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
-from mnist_sweep.analysis.noise import ROUNDING, UNSTABLE, Disagreement, Interval, Noise, pooled_noise
+from mnist_sweep.analysis.noise import ROUNDING, UNSTABLE, Disagreement, Noise, pooled_noise
 from mnist_sweep.journal.ledger import Ledger, Run
 from mnist_sweep.plan.axes import AXES, axis_value, recipe_words
 from mnist_sweep.plan.recipe import Recipe
@@ -81,11 +81,7 @@ class Ranking:
 
     @property
     def repeats_needed(self) -> int | None:
-        """Repeats that tell the first two apart with power 0.8, if their difference is real; None: more than 200.
-
-        Raises:
-            IndexError: when there is one combination alone.
-        """
+        """Repeats that tell the first two apart with power 0.8, if their difference is real; None: more than 200."""
         return noise.repeats_needed(self.standings[1].behind, self.noise.s) if self.noise else None
 
 
@@ -245,7 +241,7 @@ class Summary:
         design = Design([combination.recipe for combination in complete])
         return dict(zip(RANKED, effects(design, measured), strict=True))
 
-    def images(self, combination: Combination) -> Interval:
+    def images(self, combination: Combination) -> tuple[float, float]:
         """A combination's accuracy on all images of this kind, 95%: Wilson's interval."""
         return noise.images_interval(combination.spread("test_accuracy").mean, combination.data.n_test)
 

@@ -65,16 +65,8 @@ def write_reports(
 ) -> tuple[dict[str, Path], list[str]]:
     """Render every report and put it in its place, or beside it while a spreadsheet program has it open.
 
-    A report that cannot be made or written is no reason for another to be missing.
-
-    Args:
-        folder: the sweep's folder, as commands in the reports name it.
-        paths: where each of RENDERERS goes, by its name.
-        plots: the folder of the pictures.
-        plotter: draws them; it may have been started.
-
-    Returns:
-        Where each of them went, and in words what is missing, or old, and why.
+    A report that cannot be made or written is no reason for another to be missing. Gives where each of RENDERERS went,
+    and in words what is missing, or old, and why. Commands in the reports name the folder; the plotter may be warm.
     """
     written: dict[str, Path] = {}
     missing: dict[str, list[Path]] = {}
@@ -87,27 +79,22 @@ def write_reports(
             drawing = beside.submit(draw, figures(summary), artist)
         renderers: Mapping[str, Renderer] = {**RENDERERS, "page": partial(report_html, script=script.result)}
         for name, render in renderers.items():
-            target = _beside(paths[name]) if _is_open(paths[name]) else paths[name]
+            target = paths[name]
+            if _is_open(target):
+                target = target.with_name(f"{target.stem}.new{target.suffix}")
             with _collecting(missing, target):
                 _write(target, render(summary, folder))
                 written[name] = target
         if drawing:
             with _collecting(missing, plots):
-                _write_plots(plots, drawing.result())
+                made = drawing.result()
+                for name, content in made.files.items():
+                    _write(plots / name, content)
+                if made.trouble:
+                    missing[f"missing or old: {made.trouble}"] = [plots]
     if "page" in written and script.result().trouble:
         missing[f"its charts are missing: {script.result().trouble}"] = [written["page"]]
     return written, [f"{', '.join(map(str, targets))}: {why}" for why, targets in missing.items()]
-
-
-def _write_plots(plots: Path, made: Made) -> None:
-    for name, content in made.files.items():
-        _write(plots / name, content)
-    if made.trouble:
-        raise _NotMadeError(made.trouble)
-
-
-class _NotMadeError(Exception):
-    """What stands in for a report, in words."""
 
 
 @contextmanager
@@ -117,8 +104,6 @@ def _collecting(missing: dict[str, list[Path]], path: Path) -> Iterator[None]:
         yield
     except StorageError as error:
         why = str(error).removeprefix(f"{path}: ")
-    except _NotMadeError as error:
-        why = f"missing or old: {error}"
     except Exception as error:  # noqa: BLE001  one report's bug must not cost the others
         place = traceback.extract_tb(error.__traceback__)[-1]
         why = f"missing or old: {type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
@@ -149,7 +134,3 @@ def _write(path: Path, content: bytes) -> None:
 def _is_open(path: Path) -> bool:
     """Whether LibreOffice or Excel has left its mark of an open file: saving there would undo what is written now."""
     return any(path.with_name(mark).exists() for mark in (f".~lock.{path.name}#", f"~${path.name}"))
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.new{path.suffix}")

@@ -62,7 +62,7 @@ def renewed(text: str, summary: Summary, files: str, where: str) -> str:
     name = summary.spec.name
     begin, end = f"<!-- mnist-sweep: step {name} begins -->", f"<!-- mnist-sweep: step {name} ends -->"
     before, old, after = _cut(text, begin, end, where)
-    begin_notes, end_notes = _notes_marks(name)
+    begin_notes, end_notes = f"<!-- notes on {name}: kept -->", f"<!-- notes on {name} end -->"
     notes = _cut(old or "", begin_notes, end_notes, where)[1]
     if old is not None and notes is None:
         raise UsageError(
@@ -76,10 +76,6 @@ def renewed(text: str, summary: Summary, files: str, where: str) -> str:
         return f"{before}{section}{after}"
     n_ends = before[len(before.rstrip("\r\n")) :].count("\n") if before else 2
     return f"{before}{newline * (2 - n_ends)}{section}{newline}"
-
-
-def _notes_marks(name: str) -> tuple[str, str]:
-    return f"<!-- notes on {name}: kept -->", f"<!-- notes on {name} end -->"
 
 
 def _cut(text: str, begin: str, end: str, where: str) -> tuple[str, str | None, str]:

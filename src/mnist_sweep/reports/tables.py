@@ -9,7 +9,7 @@ from typing import Any
 
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.plan.axes import LAYERS, axis_name_words, axis_value, axis_value_words, facets, setting, tried_facets
-from mnist_sweep.plan.recipe import Recipe, Seeds
+from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.plan.setting import Choice, Facet, Format
 from mnist_sweep.plan.sweep_plan import SweepSpec
 from mnist_sweep.reports.columns import AS_WRITTEN, COUNT, NUMBER, TEXT, Cell, Column
@@ -141,9 +141,9 @@ def _choices(summary: Summary, axis: str) -> Iterable[Choice]:
     return choices if choices != (None,) or axis != LAYERS else [c.recipe.num_layers for c in summary.combinations]
 
 
-def shuffle_seed(seeds: Seeds) -> Cell:
+def shuffle_seed(split: int | str, order: int | str) -> Cell:
     """The seed of the split and the order: one number where they are the same."""
-    return seeds.split if seeds.split == seeds.order else f"split {seeds.split}, order {seeds.order}"
+    return split if split == order else f"split {split}, order {order}"
 
 
 def axis_words(spec: SweepSpec, name: str) -> Cell:

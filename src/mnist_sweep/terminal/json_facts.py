@@ -87,11 +87,7 @@ def plan_facts(plan: Plan, ledger: Ledger, folder: str, backend_why: str, *, lis
 
 
 def status_facts(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, folder: str) -> Facts:
-    """How a sweep stands: the process that works at it, or null, and what is done, left, failed and best so far.
-
-    Args:
-        who: as `locks.holder` says it.
-    """
+    """How a sweep stands: who works at it (as `locks.holder` says it), what is done, left, failed and best so far."""
     n_failed = sum(isinstance(outcome, Failed) for outcome in ledger.confirmations.values())
     left = left_of_run(plan, ledger, running=bool(who))
     return {
@@ -118,11 +114,7 @@ def status_facts(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, 
 def closing_facts(
     summary: Summary | None, *, name: str, exit_code: int, error: str, folder: str | None, best_path: str | None
 ) -> Facts:
-    """How a sweep ended; what `standing_facts` tells is null where there is no summary, or none can be made.
-
-    Args:
-        error: what went wrong, in words; empty when nothing did.
-    """
+    """How a sweep ended; what `standing_facts` tells is null where there is no summary, or none can be made."""
     return {
         "name": summary.spec.name if summary else name,
         "folder": folder,

@@ -106,11 +106,7 @@ def _say_json(facts: Mapping[str, Any]) -> None:
 
 @contextmanager
 def progress(plan: Plan, look: Look, stop: Stop, confirmations: tuple[Trial, ...] = ()) -> Iterator[list[Listener]]:
-    """Listeners that show how the sweep goes on stderr: live on a terminal, a line for each trial elsewhere.
-
-    Args:
-        confirmations: the trials to count, instead of the plan's.
-    """
+    """Listeners that show how the plan or its confirmations go on stderr: live on a terminal, lines elsewhere."""
     trials = confirmations or plan.trials
     if look.quiet:
         yield []

@@ -66,10 +66,7 @@ def _show_incomplete(summary: Summary) -> None:
     """The combinations that are not in the ranking, and what became of their repeats."""
     show("\nNot compared", style="bold")
     found = incomplete_table(summary).only("Model", "Finished", "Failed", "Not trained")
-    table = make_table(found.headers, 1)
-    for row in found.first(_SHOWN_RANKS).words():
-        table.add_row(*row)
-    show(table)
+    show(make_table(found.headers, 1, found.first(_SHOWN_RANKS).words()))
     if len(found.sources) > _SHOWN_RANKS:
         show(f"and {len(found.sources) - _SHOWN_RANKS:,} more")
 
@@ -90,26 +87,21 @@ def print_confirmed(summary: Summary) -> None:
 def print_comparison(summaries: Mapping[str, Summary]) -> None:
     """The best of each sweep, and what the others do with the combinations that they share with the first."""
     show("Best of each, by validation", style="bold")
-    table = make_table(("folder", "model", "validation ±95%", "test", "n"), 2)
-    for folder, summary in summaries.items():
-        if summary.ranked:
-            first = summary.ranking().standings[0]
-            test = f"{first.combination.spread('test_accuracy').mean:.4f}"
-            model = f"{summary.model_words(first.combination.recipe)}{', leading so far' if summary.unfinished else ''}"
-            table.add_row(
-                folder,
-                model,
-                METRICS[CHOSEN_BY].interval(first.spread.mean, first.half_width),
-                test,
-                f"{first.spread.n}",
-            )
-        else:
-            table.add_row(folder, "none has all its repeats yet", "", "", "")
-    show(table)
+    rows = [(folder, *_best_of(summary)) for folder, summary in summaries.items()]
+    show(make_table(("folder", "model", "validation ±95%", "test", "n"), 2, rows))
     (base_folder, base), *others = summaries.items()
     for folder, summary in others:
         show()
         _show_shared(base, summary, (base_folder, folder))
+
+
+def _best_of(summary: Summary) -> tuple[str, ...]:
+    if not summary.ranked:
+        return "none has all its repeats yet", "", "", ""
+    first = summary.ranking().standings[0]
+    model = f"{summary.model_words(first.combination.recipe)}{', leading so far' if summary.unfinished else ''}"
+    validation = METRICS[CHOSEN_BY].interval(first.spread.mean, first.half_width)
+    return model, validation, f"{first.combination.spread('test_accuracy').mean:.4f}", f"{first.spread.n}"
 
 
 def _show_shared(base: Summary, other: Summary, names: tuple[str, str]) -> None:

@@ -32,10 +32,7 @@ class Listed:
 
 
 def sweeps_in(folder: Path, read: Callable[[Path], Summary]) -> list[Listed]:
-    """What lies in each folder of a folder, by name; a damaged one is told and does no harm to the others.
-
-    Args:
-        read: gives the summary of the sweep in a folder.
+    """What `read` finds in each folder of a folder, by name; a damaged one is told and does no harm to the others.
 
     Raises:
         UsageError: when there is no such folder, or it may not be looked into.

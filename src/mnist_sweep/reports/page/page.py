@@ -111,9 +111,7 @@ def _bundle() -> Made:
     if "script" not in made.files:
         return made
     bundle = made.files["script"].replace(b"</script", b"<\\/script").replace(b"<!--", b"<\\!--")
-    return Made(
-        {"script": b"(()=>{" + bundle + b"})();"}
-    )  # a function, so that its many short names are not the page's
+    return Made({"script": b"(()=>{" + bundle + b"})();"})  # a function: its many short names are not the page's
 
 
 def _text(name: str) -> str:

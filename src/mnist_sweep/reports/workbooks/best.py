@@ -129,5 +129,5 @@ def _mean_and_sd(metric: Metric) -> tuple[Column, Column]:
 
 
 def _seeds(row: _Row) -> Cell:
-    seeds = {shuffle_seed(one.trial.seeds) for one in row.pick.combination.rows}
+    seeds = {shuffle_seed(one.trial.seeds.split, one.trial.seeds.order) for one in row.pick.combination.rows}
     return seeds.pop() if len(seeds) == 1 else EACH_REPEAT

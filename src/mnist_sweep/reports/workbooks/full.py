@@ -64,7 +64,7 @@ def _full_columns(seed: int | str) -> list[Column]:
             "Shuffle seed",
             NUMBER,
             f"Decides which images are held out, and the order of the batches{own}.",
-            lambda row: shuffle_seed(row.trial.seeds),
+            lambda row: shuffle_seed(row.trial.seeds.split, row.trial.seeds.order),
         ),
         Column("Repeat", NUMBER, "Which training of the combination this is.", lambda row: row.trial.repeat),
         Column("Seed", NUMBER, "Decides the initial weights.", lambda row: row.trial.seeds.weights),

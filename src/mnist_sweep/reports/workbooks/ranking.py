@@ -13,7 +13,7 @@ from mnist_sweep.reports.workbooks.sheets import Heading, Sheet, Text
 
 def ranking_sheet(summary: Summary) -> Sheet:
     """The ranking below one line of what is the same in all; what is not compared stands below it."""
-    blocks: list[Text | Heading | Table] = [Text(_constants(summary)), ranking_table(summary).without("Model")]
+    blocks: list[Text | Table] = [Text(_constants(summary)), ranking_table(summary).without("Model")]
     if summary.incomplete:
         blocks += [
             Heading("Not compared, as repeats failed or are not trained yet"),
