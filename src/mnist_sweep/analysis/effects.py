@@ -37,9 +37,8 @@ _ESTIMABLE = 1e-8
 class Level:
     """A value of an axis: the mean over its combinations, all other axes alike.
 
-    `behind` is how far the mean is from that of the axis' best value, `margin` up to which distance that can be chance
-    (Tukey, 95%), `half_width` that of the mean's own 95% interval; None with one repeat. They are None too, and `alone`
-    is False, where so many combinations are missing that the value cannot be told apart from those of other axes.
+    `margin` and `half_width` (of the mean's 95% interval) are None with one repeat. They are None too, and `alone` is
+    False, where so many combinations are missing that the value cannot be told apart from those of other axes.
     """
 
     value: Hashable
@@ -47,8 +46,8 @@ class Level:
     n_combinations: int
     mean: float
     half_width: float | None
-    behind: float
-    margin: float | None
+    behind: float  # how far the mean is from that of the axis' best value
+    margin: float | None  # up to which distance that can be chance (Tukey, 95%)
     alone: bool = True
 
     @property
@@ -222,8 +221,7 @@ def _without_rounding(means: Sequence[float]) -> list[float]:
 def _sources(design: Design, means: Floats) -> list[tuple[tuple[str, ...], str, Floats, int]]:
     """Each source of variance between combinations with its sums of squares (of cell means) and degrees of freedom.
 
-    Args:
-        means: (n combinations, metrics); the sums of squares are one a metric.
+    The means are (n combinations, metrics); the sums of squares are one a metric.
     """
     import numpy as np
 

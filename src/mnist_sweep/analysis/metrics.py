@@ -55,26 +55,16 @@ CURVES: Mapping[str, Curve] = {
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One number of each finished training.
+    """One number of each finished training."""
 
-    Attributes:
-        name: what programs call it.
-        words: what people call it.
-        header: its header in the workbooks.
-        note: what it is, as the beginning of a sentence.
-        of: reads it from a result; None where it was not finite.
-        n_images: accuracies are counts over so many images, for a recipe on a data set.
-        json_name: its key in JSON where that has a unit; empty: its name.
-    """
-
-    name: str
-    words: str
-    header: str
+    name: str  # what programs call it
+    words: str  # what people call it
+    header: str  # in the workbooks
     quantity: Quantity
-    note: str
-    of: Callable[[Result], float | None]
-    n_images: Callable[[Recipe, DataSet], int] | None = None
-    json_name: str = ""
+    note: str  # what it is, as the beginning of a sentence
+    of: Callable[[Result], float | None]  # None where it was not finite
+    n_images: Callable[[Recipe, DataSet], int] | None = None  # accuracies are counts over so many
+    json_name: str = ""  # its key in JSON where that has a unit; empty: its name
 
     @property
     def higher_is_better(self) -> bool:

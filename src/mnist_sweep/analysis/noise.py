@@ -66,8 +66,7 @@ def pooled_noise(groups: Sequence[Sequence[float]], *, paired: bool = True) -> N
 def own_spreads(groups: Sequence[Sequence[float]], reference: Sequence[Sequence[float]]) -> list[float]:
     """Each combination's own standard deviation, without what repeats do to all of the reference alike; 0 of one value.
 
-    Args:
-        reference: combinations with as many repeats each; none, or one alone, show nothing that repeats do.
+    The reference has as many repeats each; none, or one combination alone, shows nothing that repeats do.
     """
     n = {len(group) for group in (*reference, *groups)}
     shift = [0.0] * max(n, default=0)

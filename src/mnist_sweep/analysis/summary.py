@@ -26,21 +26,17 @@ from mnist_sweep.plan.sweep_plan import EACH_REPEAT, Plan, SweepSpec, confirmati
 class Standing:
     """A combination in the order by one metric.
 
-    Attributes:
-        behind: how far its mean is from that of the first, in the metric's unit; at least 0.
-        margin: up to how far behind can be chance; None with one repeat, where nothing can be told.
-        half_width: half of the 95% interval of its mean over seeds, by the pooled noise; None with one repeat. Where
-            each repeat holds out other images, they are in it too.
-        unstable: whether its own repeats spread far wider than the pooled noise.
+    `half_width` is half of the 95% interval of its mean over seeds, by the pooled noise; None with one repeat. Where
+    each repeat holds out other images, they are in it too.
     """
 
     combination: Combination
     rank: int
     spread: Spread
-    behind: float
-    margin: float | None
+    behind: float  # how far its mean is from that of the first, in the metric's unit; at least 0
+    margin: float | None  # up to how far behind can be chance; None with one repeat, where nothing can be told
     half_width: float | None
-    unstable: bool
+    unstable: bool  # its own repeats spread far wider than the pooled noise
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -57,11 +53,9 @@ class Standing:
 class Ranking:
     """The complete combinations in the order by one metric, and the seed noise that they are judged by.
 
-    Attributes:
-        noise: pooled over the leading half by validation (at least 10 combinations, or all): hopeless combinations
-            spread far wider than good ones. None with one repeat.
-        telling: the smallest difference that these repeats can tell, for two combinations that have the fewest; None
-            with one repeat or one combination.
+    The noise is pooled over the leading half by validation (at least 10 combinations, or all): hopeless combinations
+    spread far wider than good ones. It is None with one repeat. `telling` is the smallest difference that these repeats
+    can tell, for two combinations that have the fewest; None with one repeat or one combination.
     """
 
     metric: str

@@ -80,7 +80,8 @@ def write_reports(
         renderers: Mapping[str, Renderer] = {**RENDERERS, "page": partial(report_html, script=script.result)}
         for name, render in renderers.items():
             target = paths[name]
-            if _is_open(target):
+            # LibreOffice and Excel leave a mark of an open file: saving there would undo what is written now.
+            if any(target.with_name(mark).exists() for mark in (f".~lock.{target.name}#", f"~${target.name}")):
                 target = target.with_name(f"{target.stem}.new{target.suffix}")
             with _collecting(missing, target):
                 _write(target, render(summary, folder))
@@ -113,11 +114,7 @@ def _collecting(missing: dict[str, list[Path]], path: Path) -> Iterator[None]:
 
 
 def write_page(summary: Summary, folder: str, path: Path, *, refresh_s: int) -> None:
-    """Write report.html alone, as a page that reloads itself.
-
-    Raises:
-        StorageError: when it cannot be written.
-    """
+    """Write report.html alone, as a page that reloads itself."""
     _write(path, report_html(summary, folder, refresh_s=refresh_s))
 
 
@@ -129,8 +126,3 @@ def _write(path: Path, content: bytes) -> None:
             f"{path.parent}: cannot make this folder: {error.strerror}; correct that, then run report"
         ) from error
     write_whole(path, content)
-
-
-def _is_open(path: Path) -> bool:
-    """Whether LibreOffice or Excel has left its mark of an open file: saving there would undo what is written now."""
-    return any(path.with_name(mark).exists() for mark in (f".~lock.{path.name}#", f"~${path.name}"))

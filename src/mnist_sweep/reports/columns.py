@@ -37,22 +37,16 @@ class Scale(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its header, its number format, what it holds in words, and where a cell comes from.
-
-    Attributes:
-        words: what people read in a text, where that is not the cell by its format.
-        width: in characters; None: as wide as what it holds, up to a limit from which on text is wrapped.
-        spills: text may run on over the empty cells to its right, and makes the column no wider.
-    """
+    """A column: its header, its number format, what it holds in words, and where a cell comes from."""
 
     header: str
     format: str
     note: str
     cell: Callable[[Any], Cell]
     scale: Scale | None = None
-    words: Callable[[Any], str] | None = None
-    width: float | None = None
-    spills: bool = False
+    words: Callable[[Any], str] | None = None  # what people read in a text, where that is not the cell by its format
+    width: float | None = None  # in characters; None: as wide as what it holds, up to where text is wrapped
+    spills: bool = False  # text may run on over the empty cells to its right, and makes the column no wider
 
     def value(self, source: Any) -> Cell:
         """The cell of a row, without a tail behind the decimals that matter: a filter on 0.9847 finds 0.9847."""

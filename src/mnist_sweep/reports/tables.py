@@ -110,11 +110,7 @@ _FORMATS = {Format.WHOLE: NUMBER, Format.WRITTEN: AS_WRITTEN, Format.TEXT: TEXT}
 
 
 def recipe_columns(get: Callable[[Any], Recipe], *, old: bool) -> list[Column]:
-    """The columns that describe a combination.
-
-    Args:
-        old: those that the old workbooks had, or those that they lacked.
-    """
+    """The columns that describe a combination: those that the old workbooks had, or those that they lacked."""
 
     def column(facet: Facet) -> Column:
         return Column(facet.header, _FORMATS[facet.format], facet.note, lambda source: facet.of(get(source)))

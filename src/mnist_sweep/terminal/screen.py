@@ -21,10 +21,8 @@ _SPACE = "\N{NO-BREAK SPACE}"
 def fitted(text: str, stream: TextIO | None, *, indent: int | None = None) -> str:
     """The text with each line broken at words for the terminal that the stream writes to; elsewhere as it is.
 
-    A command at the end of a line stays whole, so that it can be copied.
-
-    Args:
-        indent: blanks before what follows the first line; None: as many as the line's own blanks or dash take.
+    A command at the end of a line stays whole, so that it can be copied. Before what follows the first line stand
+    `indent` blanks; None: as many as the line's own blanks or dash take.
     """
     columns = _columns(stream)
     return "\n".join(_broken(line, columns, indent) for line in text.split("\n")) if columns else text

@@ -29,12 +29,9 @@ from mnist_sweep.system.files import read_file, write_whole
 def report_html(
     summary: Summary, folder: str, script: Callable[[], Made] | None = None, *, refresh_s: int | None = None
 ) -> bytes:
-    """The whole report as one file.
+    """The whole report as one file, which loads itself again after `refresh_s` seconds.
 
-    Args:
-        folder: the sweep's folder as the reader writes it in commands.
-        script: gives what draws the charts, when there are some; otherwise it is `vega`.
-        refresh_s: after how many seconds the page loads itself again; None: it does not.
+    Commands name the folder. What draws the charts, when there are some, comes from `script`, else from `vega`.
     """
     page = Page(summary)
     main = "\n".join(part for write in SECTIONS for part in write(page))

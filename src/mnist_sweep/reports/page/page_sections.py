@@ -216,26 +216,21 @@ def _missing(page: Page) -> Iterator[str]:
 
 
 def _how_to_read(page: Page) -> Iterator[str]:
+    """What the ranking rests on."""
     rounding = rounding_words(page.summary.executions)
-    sentences = [*_reading(page.summary), f"{rounding}." if rounding else ""]
+    sentences = [*(_reading(page.summary) if page.summary.ranked else []), f"{rounding}." if rounding else ""]
     if any(sentences):
         yield section("reading", "How to read this", bullets(list(filter(None, sentences))))
 
 
 def _reading(summary: Summary) -> list[str]:
-    """What the ranking rests on; some sentences may be empty."""
-    if not summary.ranked:
-        return []
-    ranking = summary.ranking()
-    more = " (less where there are more repeats)" if ranking.tie is None else ""
-    tied = (
-        ""
-        if ranking.telling is None
-        else (
+    ranking, tied = summary.ranking(), ""
+    if ranking.telling is not None:
+        more = " (less where there are more repeats)" if ranking.tie is None else ""
+        tied = (
             f"“Tied” means: behind the first by less than {METRICS[CHOSEN_BY].amount(ranking.telling)}{more}, which so "
             "many combinations of equal worth would often show (Tukey's test, 95% for all of them together)."
         )
-    )
     return [
         "The choice is made by the validation images alone: the best test accuracy out of many is partly chance.",
         conclusions.noise_words(summary),

@@ -100,12 +100,7 @@ def n_epochs(summary: Summary) -> int:
 
 
 def epochs_table(summary: Summary, axes: list[str], most: int | None = None) -> Table:
-    """A row for each epoch of each trial, in plan order.
-
-    Args:
-        axes: the axes that get a column each.
-        most: rows at most; None: all of them.
-    """
+    """A row for each epoch of each trial in plan order, or the first of these, with a column for each of the axes."""
     of_recipe = axis_columns(axes, lambda recipe: recipe)
     axis_parts = [(column.header, column.format, column.note) for column in of_recipe]
     parts = [("Combination", NUMBER, COMBINATION), *axis_parts, *_EPOCHS]

@@ -42,8 +42,10 @@ def curves_sheet(summary: Summary) -> Sheet:
         [Column("Epoch", NUMBER, "From 1.", lambda epoch: epoch, width=_COLUMN), *_columns(rows)],
         range(1, n_epochs + 1),
     )
+    accuracies = [value for row in rows for value in (*row.curves.train_accuracy, *row.curves.val_accuracy)]
+    lowest = min((value for value in accuracies if value is not None), default=0.0)
     blocks = (Text(_words(summary, rows)), Space(_CHART_ROWS), table)
-    return Sheet(TITLE, blocks, finish=partial(_draw, shape=(len(rows), n_epochs), lowest=_lowest_accuracy(rows)))
+    return Sheet(TITLE, blocks, finish=partial(_draw, shape=(len(rows), n_epochs), lowest=lowest))
 
 
 def _columns(rows: Sequence[Row]) -> list[Column]:
@@ -77,11 +79,6 @@ def _words(summary: Summary, rows: Sequence[Row]) -> str:
         f"weights of epoch {kept} are kept. Training values are means while the epoch trained, so they lag behind "
         "validation at first."
     )
-
-
-def _lowest_accuracy(rows: Sequence[Row]) -> float:
-    values = [value for row in rows for value in (*row.curves.train_accuracy, *row.curves.val_accuracy)]
-    return min((value for value in values if value is not None), default=0.0)
 
 
 def _draw(page: Worksheet, tops: Sequence[int], shape: tuple[int, int], lowest: float) -> None:

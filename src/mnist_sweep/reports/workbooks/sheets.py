@@ -52,20 +52,16 @@ Block = Text | Space | Table
 class Sheet:
     """Blocks from top to bottom.
 
-    Attributes:
-        frozen: how many columns stay in sight, with the header of the first table, which gets filters; None: nothing
-            does.
-        finish: what else is done to the sheet; it gets the row of each block's first line, counted from 1.
-        portrait: whether it is printed upright.
-        text_from: the column, from 1, that lines of text begin in.
+    `frozen` says how many columns stay in sight, with the header of the first table, which gets filters; None: nothing
+    does. What else is done to the sheet, `finish`, gets the row of each block's first line, counted from 1.
     """
 
     title: str
     blocks: tuple[Block, ...]
     frozen: int | None = None
     finish: Callable[[Worksheet, Sequence[int]], None] | None = None
-    portrait: bool = False
-    text_from: int = 1
+    portrait: bool = False  # printed upright
+    text_from: int = 1  # the column, from 1, that lines of text begin in
 
     @property
     def tables(self) -> list[Table]:
