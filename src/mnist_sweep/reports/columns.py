@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from mnist_sweep.analysis.metrics import Quantity
+from mnist_sweep.analysis.metrics import Metric, Quantity
 
 Cell = str | int | float | bool | datetime | None
 
@@ -75,3 +75,11 @@ FORMATS = {Quantity.ACCURACY: ACCURACY, Quantity.LOSS: LOSS, Quantity.SECONDS: S
 SHORT_FORMATS = {**FORMATS, Quantity.SECONDS: TENTHS}
 """How tables that compare combinations or values show its means."""
 SCALES = {ACCURACY: Scale.HIGH_IS_GOOD, LOSS: Scale.LOW_IS_GOOD, SECONDS: Scale.LOW_IS_GOOD}
+
+
+def mean_column(
+    metric: Metric, note: str, mean: Callable[[Any], float], words: Callable[[Any], str] | None = None
+) -> Column:
+    """The mean of a metric, as tables that compare combinations show it."""
+    words = words or (lambda source: metric.number(mean(source)))
+    return Column(metric.title, SHORT_FORMATS[metric.quantity], note, mean, SCALES.get(FORMATS[metric.quantity]), words)

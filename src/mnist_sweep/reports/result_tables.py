@@ -13,19 +13,7 @@ from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS
 from mnist_sweep.analysis.summary import Standing, Summary
 from mnist_sweep.analysis.wording import spread_words
 from mnist_sweep.journal.events import Failed
-from mnist_sweep.reports.columns import (
-    ACCURACY,
-    COMBINATION,
-    COUNT,
-    FORMATS,
-    NUMBER,
-    SCALES,
-    SHORT_FORMATS,
-    TEXT,
-    Cell,
-    Column,
-    Scale,
-)
+from mnist_sweep.reports.columns import ACCURACY, COMBINATION, COUNT, NUMBER, TEXT, Cell, Column, Scale, mean_column
 from mnist_sweep.reports.tables import Table, axis_columns, make_table, model_column, numbers, varying_axes
 
 _TOP = 0.1
@@ -53,15 +41,7 @@ def ranking_table(summary: Summary) -> Table:
 
 
 def _mean(name: str, note: str, words: Callable[[Standing], str] | None = None) -> Column:
-    """The mean of a metric over the repeats."""
-    metric = METRICS[name]
-
-    def mean(standing: Standing) -> float:
-        return standing.combination.spread(name).mean
-
-    format_ = SHORT_FORMATS[metric.quantity]
-    words = words or (lambda standing: metric.number(mean(standing)))
-    return Column(metric.title, format_, note, mean, SCALES.get(FORMATS[metric.quantity]), words)
+    return mean_column(METRICS[name], note, lambda standing: standing.combination.spread(name).mean, words)
 
 
 def _tied(standing: Standing) -> Cell:

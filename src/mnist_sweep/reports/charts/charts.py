@@ -13,18 +13,10 @@ from mnist_sweep.analysis.summary import Standing, Summary
 from mnist_sweep.plan.axes import axis_name_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.recipe import N_CLASSES
-from mnist_sweep.reports.charts.drawing import (
-    DASHES,
-    Spec,
-    accuracy_channel,
-    error_of,
-    figure,
-    layer,
-    log_channel,
-    readable_on,
-)
+from mnist_sweep.reports.charts import drawing
+from mnist_sweep.reports.charts.drawing import Spec, figure, layer
 
-FEW = len(DASHES)
+FEW = len(drawing.DASHES)
 DRAWN = [CURVES[name] for name in ("train_accuracy", "val_accuracy", "train_loss", "val_loss")]
 MOST_EPOCHS, MOST_REPEATS_DRAWN = 100, 10
 _SHARE_WORTH_DRAWING = 0.01
@@ -61,12 +53,12 @@ def curves(summary: Summary, curve: Curve, *, legend: bool = False) -> Spec:
     """Learning curves, one line a repeat; a dot where the weights are kept."""
     names = [ranked_words(summary, standing) for standing in shown_standings(summary)]
     rows, title = list(_epochs(summary, curve)), curve.words.capitalize()
-    channel = accuracy_channel if curve.quantity is Quantity.ACCURACY else log_channel
+    channel = drawing.accuracy_channel if curve.quantity is Quantity.ACCURACY else drawing.log_channel
     y = channel("value", title, [row["value"] for row in rows])
     scale = {"domain": names, "range": [f"var(--series{i + 1})" for i in range(len(names))]}
     guide = {"orient": "bottom", "columns": 1, "title": None, "symbolType": "stroke"} if legend else None
     colour = {"field": "model", "type": "nominal", "scale": scale, "legend": guide}
-    dash = {**colour, "scale": {"domain": names, "range": [list(dash) for dash in DASHES[: len(names)]]}}
+    dash = {**colour, "scale": {"domain": names, "range": [list(dash) for dash in drawing.DASHES[: len(names)]]}}
     n_steps = max((row["epoch"] for row in rows), default=2) - 1
     axis = {"tickCount": max(1, min(6, n_steps)), "format": "d", "grid": False}
     x = {"field": "epoch", "type": "quantitative", "title": "Epoch", "axis": axis}
@@ -99,7 +91,9 @@ def _epochs(summary: Summary, curve: Curve) -> Iterable[Spec]:
             for epoch in thinned(len(values), kept):
                 value = values[epoch - 1]
                 if value is not None:
-                    placed = error_of(value) if curve.quantity is Quantity.ACCURACY else max(round(value, 6), 1e-6)
+                    placed = (
+                        drawing.error_of(value) if curve.quantity is Quantity.ACCURACY else max(round(value, 6), 1e-6)
+                    )
                     point = {"model": ranked_words(summary, standing), "repeat": row.trial.repeat, "epoch": epoch}
                     yield {**point, "value": placed, **({"kept": True} if epoch == kept else {})}
 
@@ -198,7 +192,7 @@ def confusion(summary: Summary) -> Spec:
         layer=[
             {**wrong, **layer("rect", {"color": colour}, tooltip={"content": "data"}, cornerRadius=2)},
             {**right, **layer("text", {**text, "color": {"value": "var(--soft)"}}, fontSize=10)},
-            {**wrong, **layer("text", text, fontSize=10, color={"expr": readable_on("images")})},
+            {**wrong, **layer("text", text, fontSize=10, color={"expr": drawing.readable_on("images")})},
         ],
     )
 

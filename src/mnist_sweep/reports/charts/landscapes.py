@@ -12,17 +12,9 @@ from itertools import accumulate
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
 from mnist_sweep.analysis.summary import Standing, Summary
 from mnist_sweep.plan.axes import axis_name_words, axis_value, axis_value_words
+from mnist_sweep.reports.charts import drawing
 from mnist_sweep.reports.charts.charts import BY_GROUP, GROUPS, group_of
-from mnist_sweep.reports.charts.drawing import (
-    RISING,
-    Spec,
-    accuracy_channel,
-    error_of,
-    figure,
-    layer,
-    log_channel,
-    readable_on,
-)
+from mnist_sweep.reports.charts.drawing import Spec, figure, layer
 
 COMBINATIONS = "combinations"
 MOST_LINES = 300
@@ -40,7 +32,7 @@ def combination_rows(summary: Summary) -> list[Spec]:
             "rank": standing.rank,
             "model": summary.model_words(standing.combination.recipe),
             "group": group_of(standing),
-            "error": error_of(standing.spread.mean),
+            "error": drawing.error_of(standing.spread.mean),
             "parameters": standing.combination.recipe.n_parameters,
             **{axis: axis_value_words(axis, axis_value(standing.combination.recipe, axis)) for axis in axes},
             **{metric: standing.combination.spread(metric).mean for metric in RANKED},
@@ -62,8 +54,8 @@ def frontier(rows: Sequence[Spec], cost: str) -> list[int]:
 
 def trade(rows: Sequence[Spec], cost: str) -> Spec:
     """Validation accuracy against a cost of COSTS, from `combination_rows`; a line joins what nothing beats in both."""
-    x = log_channel(cost, COSTS[cost], [row[cost] for row in rows])
-    y = accuracy_channel("error", "Validation accuracy", [row["error"] for row in rows])
+    x = drawing.log_channel(cost, COSTS[cost], [row[cost] for row in rows])
+    y = drawing.accuracy_channel("error", "Validation accuracy", [row["error"] for row in rows])
     on = {"transform": [{"filter": f"datum.{cost}_frontier"}]}
     line = layer("line", interpolate="step-after", color="var(--soft)", strokeWidth=1, strokeDash=[4, 3])
     numbers = "~g" if cost == "train_time" else "~s"
@@ -110,7 +102,7 @@ def heat_metrics() -> dict[str, Spec]:
         metric: {
             "title": METRICS[metric].words.capitalize(),
             "format": f".{METRICS[metric].decimals}f",
-            "scale": {"range": list(RISING if METRICS[metric].higher_is_better else reversed(RISING))},
+            "scale": {"range": list(drawing.RISING if METRICS[metric].higher_is_better else reversed(drawing.RISING))},
         }
         for metric in RANKED
     }
@@ -131,7 +123,12 @@ def heat_map(summary: Summary, x: str, y: str, metric: str = CHOSEN_BY) -> Spec:
         encoding={"x": _direction(axes[x]), "y": _direction(axes[y])},
         layer=[
             layer("rect", {"color": colour}, cornerRadius=2, tooltip={"content": "data"}),
-            layer("text", {"text": {**mean, "format": by["format"]}}, fontSize=11, color={"expr": readable_on("mean")}),
+            layer(
+                "text",
+                {"text": {**mean, "format": by["format"]}},
+                fontSize=11,
+                color={"expr": drawing.readable_on("mean")},
+            ),
         ],
     )
 
@@ -168,7 +165,7 @@ def parallel(summary: Summary) -> Spec:
 
 def _crossings(standings: Sequence[Standing], axes: Mapping[str, list[str]]) -> list[Spec]:
     """Where the line of each combination crosses each axis, from 0 (below) to 1; `axes` has their values in words."""
-    heights = _heights([error_of(standing.spread.mean) for standing in standings])
+    heights = _heights([drawing.error_of(standing.spread.mean) for standing in standings])
     rows = []
     for standing, height in zip(standings, heights, strict=True):
         aside = (0.5 - (standing.rank - 1) / max(1, len(standings) - 1)) * _SPREAD_OF_A_BUNDLE
