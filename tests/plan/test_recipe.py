@@ -134,7 +134,7 @@ def _another(value: Any) -> Any:
 
 def _changed(whole: Any) -> dict[str, Any]:
     """Copies of a dataclass that differ in one field each, also within those that it holds, by the field's path."""
-    copies = {}
+    copies: dict[str, Any] = {}
     for field in fields(whole):
         value = getattr(whole, field.name)
         inside = _changed(value) if is_dataclass(value) else {"": _another(value)}
