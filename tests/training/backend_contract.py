@@ -182,7 +182,7 @@ def test_first_weights_are_those_of_the_classic_model(
 ) -> None:
     """They are what anyone gets by set_random_seed and building, whatever else draws from the global random."""
     expected = _classic(seed)
-    program = backend.program(_shape(widths=(20, 30)), 1)
+    program = backend.program(_shape("sgd", widths=(20, 30)), 1)
     request.getfixturevalue("busy")
     for _ in range(5):
         program.reset(0, Seeds(seed, 1, 1))
