@@ -21,6 +21,7 @@ def test_every_chart_is_a_picture_twice() -> None:
             assert b"\x89PNG\r\n\x1a\n" == content[:8]
         else:
             assert ET.fromstring(content).tag.endswith("svg")  # noqa: S314  our own
+            assert b"<text" in content
             assert b"var(" not in content
     assert b"2\xc3\x97128" in files["ranking.svg"]
 
