@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import DATA, a_recipe, a_trial
-from mnist_sweep.plan.axes import SETTINGS, compile_key
+from mnist_sweep.plan.axes import compile_key
 from mnist_sweep.plan.recipe import (
     BACKENDS,
     LEGACY_VALUES,
@@ -28,6 +28,7 @@ from mnist_sweep.plan.recipe import (
     trial_to_dict,
 )
 from mnist_sweep.plan.sweep_plan import SweepSpec
+from mnist_sweep.plan.table import SETTINGS
 
 
 @pytest.mark.parametrize(
