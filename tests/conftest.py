@@ -6,12 +6,14 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import command
+from guards import Guard
 
 if TYPE_CHECKING:
     from mnist_sweep.mnist.images import Mnist
@@ -26,9 +28,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test runs in a folder of its own, so that none can write into the checkout."""
+def _guarded(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test runs in a folder of its own, and none does unnoticed what `guards` tells of."""
     monkeypatch.chdir(tmp_path)
+    guard = Guard(tmp_path, {mark.name for mark in request.node.iter_markers()}, monkeypatch)
+    yield
+    assert [] == list(guard.faults())
 
 
 @pytest.fixture(scope="session")

@@ -18,13 +18,18 @@ from mnist_sweep.plan.recipe import CompileKey, Recipe
 SIZE = 100
 STEPS = (1, 20)
 """After how many steps things are compared."""
-OPTIMIZERS: Mapping[str, tuple[float, Mapping[str, float]]] = {
+SETTINGS: Mapping[str, tuple[float, Mapping[str, float]]] = {
     "adam": (0.001, {}),
     "sgd": (0.1, {"momentum": 0.9}),
     "rmsprop": (0.001, {}),
     "adamw": (0.001, {}),
 }
-"""Learning rate and other settings of each."""
+"""Learning rate and other settings of each optimizer."""
+COMPARED = (*((name, False) for name in SETTINGS), ("adam", True))
+"""Optimizers, and whether the net has batch normalisation, whose moving averages no optimizer touches."""
+
+
+_TWO_LAYERS = {"hidden_widths": (32, 24), "hidden_funcs": ("relu", "tanh")}
 
 
 def some_images(n_training: int = 2_500, n_test: int = 700) -> Mnist:
@@ -57,11 +62,9 @@ def small_net(recipe: Recipe, *, normalised: bool = False, dropout: float = 0.0)
 
 def a_shape(n_training: int, optimizer: str = "adam", n_train: int = 2_500, **changes: Any) -> CompileKey:
     """The shape of that net, for so many of the training images."""
-    momentum = OPTIMIZERS.get(optimizer, (0, {}))[1].get("momentum", 0.0)
-    values = {"batch_size": SIZE, "optimizer": optimizer, "momentum": momentum, **changes}
-    fraction = 1 - n_training / n_train
-    recipe = a_recipe(hidden_widths=(32, 24), hidden_funcs=("relu", "tanh"), validation_fraction=fraction, **values)
-    return CompileKey(recipe)
+    momentum = SETTINGS.get(optimizer, (0, {}))[1].get("momentum", 0.0)
+    values = {"batch_size": SIZE, "optimizer": optimizer, "momentum": momentum, **_TWO_LAYERS, **changes}
+    return CompileKey(a_recipe(validation_fraction=1 - n_training / n_train, **values))
 
 
 def logits_of(model: Any, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -76,21 +79,21 @@ def _steps() -> Iterator[tuple[str, npt.NDArray[Any]]]:
     """First weights, then a step's loss and the logits after it, of each net and optimizer."""
     keras = importlib.import_module("keras")
     data = some_images()
-    for normalised in (False, True):
-        for name, (rate, config) in OPTIMIZERS.items():
-            model = small_net(a_shape(SIZE).recipe, normalised=normalised)
-            label = f"{name} {normalised}"
-            yield from ((f"{label} weights {i}", weight) for i, weight in enumerate(model.get_weights()))
-            optimizer = keras.optimizers.get({"class_name": name, "config": {"learning_rate": rate, **config}})
-            criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            model.layers[-1].activation = keras.activations.linear
-            model.compile(optimizer, criterion)
-            for step in range(1, max(STEPS) + 1):
-                batch = slice((step - 1) * SIZE, step * SIZE)
-                loss = model.train_on_batch(data.x_train[batch].astype("float32") / 255, data.y_train[batch])
-                if step in STEPS:
-                    yield f"{label} {step} loss", np.asarray(loss)
-                    yield f"{label} {step} logits", logits_of(model, data.x_test)
+    for name, normalised in COMPARED:
+        rate, config = SETTINGS[name]
+        model = small_net(a_shape(SIZE).recipe, normalised=normalised)
+        label = f"{name} {normalised}"
+        yield from ((f"{label} weights {i}", weight) for i, weight in enumerate(model.get_weights()))
+        optimizer = keras.optimizers.get({"class_name": name, "config": {"learning_rate": rate, **config}})
+        criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.layers[-1].activation = keras.activations.linear
+        model.compile(optimizer, criterion)
+        for step in range(1, max(STEPS) + 1):
+            batch = slice((step - 1) * SIZE, step * SIZE)
+            loss = model.train_on_batch(data.x_train[batch].astype("float32") / 255, data.y_train[batch])
+            if step in STEPS:
+                yield f"{label} {step} loss", np.asarray(loss)
+                yield f"{label} {step} logits", logits_of(model, data.x_test)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """`python -m mnist_sweep`, and the console script."""
 
-from __future__ import annotations
-
 import sys
 
 from mnist_sweep.system.interpreter import search_path

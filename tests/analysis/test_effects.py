@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from builders import a_plan
-from mnist_sweep.analysis.effects import HIGHER, MIXED, SEEDS, TOGETHER, Design, Effects, Measured, effects
+from mnist_sweep.analysis.design import Design
+from mnist_sweep.analysis.effects import HIGHER, MIXED, SEEDS, TOGETHER, AxisEffect, Effects, Measured, effects
 from mnist_sweep.analysis.noise import Noise, pooled_noise
 from mnist_sweep.plan.recipe import Recipe
 
@@ -32,8 +33,12 @@ def _judged(
     return effects(Design(recipes), [Measured(results, noise, higher)])[0]
 
 
+def _axis(found: Effects, name: str) -> AxisEffect:
+    return next(effect for effect in found.axes if effect.axis == name)
+
+
 def _means(found: Effects, axis: str) -> list[float]:
-    return [level.mean for level in found.axis(axis).levels]
+    return [level.mean for level in _axis(found, axis).levels]
 
 
 def _shares(found: Effects) -> dict[str, float]:
@@ -45,7 +50,7 @@ def test_means_of_a_whole_grid_are_plain_means() -> None:
     recipes = _recipes("hidden_width: [10, 20]\nbatch_size: [100, 200]")
     results = [[0.1, 0.3], [0.2, 0.2], [0.5, 0.7], [0.6, 0.4]]
     found = _judged(recipes, results, Noise(0.1, 10))
-    low, high = found.axis("hidden_width").levels
+    low, high = _axis(found, "hidden_width").levels
     assert pytest.approx((0.2, 0.55)) == (low.mean, high.mean)
     assert pytest.approx(2.228 * 0.1 / 2, abs=1e-4) == low.half_width  # 2 combinations × 2 repeats
     assert pytest.approx(0.35) == low.behind
@@ -57,7 +62,7 @@ def test_means_over_fewer_repeats_are_less_certain() -> None:
     """A combination counts like any other, and the variance of a value's mean is that of its combinations' means."""
     recipes = _recipes("hidden_width: [10, 20]\nbatch_size: [100, 200]")
     results = [[0.1, 0.3], [0.2, 0.2, 0.2, 0.2], [0.5, 0.7], [0.6, 0.4]]
-    low, high = _judged(recipes, results, Noise(0.1, 10)).axis("hidden_width").levels
+    low, high = _axis(_judged(recipes, results, Noise(0.1, 10)), "hidden_width").levels
     assert pytest.approx((0.2, 0.55)) == (low.mean, high.mean)
     assert pytest.approx(2.228 * 0.1 * (1 / 2 + 1 / 4) ** 0.5 / 2, abs=1e-4) == low.half_width
     assert pytest.approx(2.228 * 0.1 * (1 / 2 + 1 / 2) ** 0.5 / 2, abs=1e-4) == high.half_width
@@ -80,7 +85,7 @@ def test_the_best_of_a_loss_is_the_smallest() -> None:
     """Where less is better, the smallest mean is the best value."""
     recipes = _recipes("hidden_width: [10, 20]")
     found = _judged(recipes, [[0.3, 0.3], [0.1, 0.1]], Noise(0.01, 2), higher=False)
-    assert 20 == found.axis("hidden_width").best().value
+    assert 20 == _axis(found, "hidden_width").best().value
 
 
 def test_values_that_differ_by_rounding_alone_are_equal() -> None:
@@ -91,7 +96,7 @@ def test_values_that_differ_by_rounding_alone_are_equal() -> None:
         right = random.integers(5000, 5900, (2, 2))
         moved = [right + shift for shift in ([[0, 0], [0, 0]], [[7, -7], [3, -3]], [[-5, 1], [2, 2]])]
         results = (np.concatenate(moved) / 6000).tolist()
-        levels = _judged(recipes, results, Noise(0.001, 4)).axis("hidden_width").levels
+        levels = _axis(_judged(recipes, results, Noise(0.001, 4)), "hidden_width").levels
         assert [0.0] * 3 == [level.behind for level in levels]
         assert 1 == len({level.mean for level in levels})
 
@@ -151,7 +156,7 @@ def test_functions_one_a_layer_are_nested_in_the_number_of_layers() -> None:
     """Functions of two and of three hidden layers are compared among themselves; layers keep their own share."""
     grid = "num_layers: [3, 4]\nhidden_funcs: {each_layer: [relu, tanh]}\nbatch_size: [100, 200]"
     found = _effects(_recipes(grid), lambda r: r.num_layers + (r.hidden_funcs[0] == "tanh") / 2, sd=0.01)
-    effect = found.axis("hidden_funcs")
+    effect = _axis(found, "hidden_funcs")
     assert effect.nested
     assert (3, 4) == effect.groups
     assert ["relu", "tanh"] == [level.value for level in effect.levels if level.within == 3]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import a_plan, finished
+from mnist_sweep.analysis.combination import Combination, Row
 from mnist_sweep.analysis.noise import (
     Disagreement,
     Noise,
@@ -22,7 +23,7 @@ from mnist_sweep.analysis.noise import (
     repeats_needed,
     studentized_range,
 )
-from mnist_sweep.analysis.summary import Combination, Ranking, Row, Summary
+from mnist_sweep.analysis.summary import Ranking, Summary
 from mnist_sweep.journal.events import Curves
 from mnist_sweep.plan.sweep_plan import Plan
 

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import a_plan, a_spec, a_trial, finished
+from mnist_sweep.analysis.combination import Combination, Row, Spread, Status
 from mnist_sweep.analysis.conclusions import decision
 from mnist_sweep.analysis.noise import Disagreement, images_interval
-from mnist_sweep.analysis.summary import CHOICE, Combination, Row, Spread, Status, Summary, summarize
+from mnist_sweep.analysis.summary import CHOICE, Summary, summarize
 from mnist_sweep.journal.events import Cause, Curves, Failed
 from mnist_sweep.journal.ledger import Ledger, Outcome, Run
 from mnist_sweep.plan.data_set import DataSet

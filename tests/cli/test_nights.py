@@ -16,6 +16,7 @@ import pytest
 
 from builders import a_plan, a_trial, finished
 from command import TINY, forget_after, run
+from mnist_sweep.analysis import wording
 from mnist_sweep.analysis.summary import summarize
 from mnist_sweep.cli import train_and_report as drive
 from mnist_sweep.cli.error_boundary import Context, run_command
@@ -232,7 +233,7 @@ def test_whoever_watches_ends_no_night(
         yield from map(Started, trials)
         yield from map(finished, trials)
 
-    monkeypatch.setattr(drive if watcher == "write_page" else terminal, watcher, broken)
+    monkeypatch.setattr(drive if watcher == "write_page" else wording, watcher, broken)
     monkeypatch.setattr(drive, "_REFRESH_S", 0)
     monkeypatch.setattr(terminal, "_LOOK_S", 0)
     monkeypatch.setattr(

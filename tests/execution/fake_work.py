@@ -13,6 +13,7 @@ from mnist_sweep.errors import DeviceLostError
 from mnist_sweep.execution.executor import Work
 from mnist_sweep.journal.events import Failed, Finished, Progress, Started
 from mnist_sweep.plan.recipe import Trial
+from mnist_sweep.system.quiet import held_stderr
 
 Events = Iterator[Started | Progress | Finished | Failed]
 
@@ -217,6 +218,16 @@ def make_second_loses_its_device(number: int) -> Work:
 
 def make_hangs(_number: int) -> Work:
     return hangs
+
+
+def make_hangs_with_a_child(_number: int) -> Work:
+    """Hangs while its libraries chatter, which another process holds back for it."""
+
+    def hangs_in_chatter(trials: tuple[Trial, ...]) -> Events:
+        with held_stderr():
+            yield from hangs(trials)
+
+    return hangs_in_chatter
 
 
 def make_nothing(_number: int) -> Work:

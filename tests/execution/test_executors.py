@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,9 @@ def _outcomes(events: list[Any]) -> dict[int, Any]:
 
 
 def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    with suppress(FileNotFoundError, ProcessLookupError):  # it may end while it is looked at
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 @_BOTH
@@ -334,24 +333,26 @@ def test_failed_starts_are_forgotten_once_a_worker_is_ready() -> None:
     assert [] == said
 
 
-def _hanging_pids() -> list[int]:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        pids = [int(path.name.removeprefix("worker-")) for path in Path().glob("worker-*")]
-        if len(pids) == 2:
-            return pids
-        time.sleep(0.05)
-    raise AssertionError("workers did not start")
+def _descendants(parent: int) -> set[int]:
+    """The processes below this one, also those that have ended and that nobody has asked how."""
+    below = set(_children(parent))
+    return below.union(*map(_descendants, below))
 
 
 def test_closing_leaves_no_process_behind() -> None:
-    """When the generator is closed, its workers are gone, whatever they were doing."""
-    events = run_in_pool(iter(_TRIALS), fake_work.make_hangs, Limits(2))
+    """When the generator is closed, its workers are gone, whatever they were doing; their own children end too."""
+    before = _descendants(os.getpid())
+    events = run_in_pool(iter(_TRIALS), fake_work.make_hangs_with_a_child, Limits(2))
     assert [Started(_TRIALS[0]), Started(_TRIALS[1])] == [next(events), next(events)]
-    pids = _hanging_pids()
-    assert all(map(_alive, pids))
+    assert _wait_until(lambda: len(list(Path().glob("worker-*"))) == 2)
+    workers = {int(path.name.removeprefix("worker-")) for path in Path().glob("worker-*")}
+    mine = _descendants(os.getpid()) - before
+    assert workers < mine
+    assert {1} == {len(_children(worker)) for worker in workers}
     events.close()
-    assert not any(map(_alive, pids))
+    assert not workers & _descendants(os.getpid())
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert _wait_until(lambda: not any(map(_alive, mine)), 5)
 
 
 def _command(executor: str, make_work: str, before: str = "", **limits: Any) -> subprocess.Popen[str]:
@@ -372,7 +373,11 @@ def _command(executor: str, make_work: str, before: str = "", **limits: Any) -> 
 
 
 def _children(parent: int) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    """What any thread of this process has started."""
+    with suppress(FileNotFoundError, ProcessLookupError):  # it may have ended by now
+        tasks = Path(f"/proc/{parent}/task").iterdir()
+        return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    return []
 
 
 def _wait_until(true: Callable[[], bool], seconds: float = 30) -> bool:

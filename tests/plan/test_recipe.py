@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from builders import DATA, a_recipe, a_trial
 from mnist_sweep.plan.axes import compile_key
 from mnist_sweep.plan.recipe import (
+    BACKENDS,
+    LEGACY_VALUES,
     EarlyStopping,
     Recipe,
     Seeds,
@@ -25,6 +27,8 @@ from mnist_sweep.plan.recipe import (
     trial_from_dict,
     trial_to_dict,
 )
+from mnist_sweep.plan.sweep_plan import SweepSpec
+from mnist_sweep.plan.table import SETTINGS
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,7 @@ def test_impossible_recipes_are_refused(changes: dict[str, Any], words: str) -> 
 
 _positive = st.integers(1, 10**6)
 _floats = st.floats(allow_nan=False, allow_infinity=False)
+_OTHERS: dict[type, st.SearchStrategy[Any]] = {float: _floats, str: st.text(max_size=8)}
 _recipes = st.lists(st.tuples(_positive, st.text(max_size=8)), max_size=4).flatmap(
     lambda layers: st.builds(
         Recipe,
@@ -88,11 +93,20 @@ _recipes = st.lists(st.tuples(_positive, st.text(max_size=8)), max_size=4).flatm
         max_epochs=_positive,
         early_stopping=st.none() | st.builds(EarlyStopping, st.text(max_size=8), _floats, _positive, st.booleans()),
         validation_fraction=st.floats(0.001, 0.999),
-        momentum=st.just(0.0) | _floats,
+        **{name: st.just(value) | _OTHERS[type(value)] for name, value in LEGACY_VALUES.items()},
     )
 )
 _seed = st.integers(0, 2**31 - 1)
-_trials = st.builds(Trial, _recipes, _positive, st.builds(Seeds, _seed, _seed, _seed), st.text(max_size=8), _positive)
+_trials = st.builds(
+    Trial,
+    _recipes,
+    _positive,
+    st.builds(Seeds, _seed, _seed, _seed),
+    st.text(max_size=8),
+    _positive,
+    confirms=st.booleans(),
+    backend=st.sampled_from(tuple(BACKENDS)),
+)
 
 
 @given(_trials)
@@ -103,45 +117,50 @@ def test_a_trial_survives_json(trial: Trial) -> None:
     assert (trial, trial.key) == (copy, copy.key)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"hidden_widths": (32, 33)},
-        {"hidden_funcs": ("relu", "tanh")},
-        {"batch_size": 501},
-        {"learning_rate": 0.002},
-        {"optimizer": "sgd"},
-        {"max_epochs": 6},
-        {"early_stopping": None},
-        {"early_stopping": EarlyStopping("val_accuracy", 0.0001, 10, restore_best_weights=True)},
-        {"early_stopping": EarlyStopping("val_loss", 0.0002, 10, restore_best_weights=True)},
-        {"early_stopping": EarlyStopping("val_loss", 0.0001, 11, restore_best_weights=True)},
-        {"early_stopping": EarlyStopping("val_loss", 0.0001, 10, restore_best_weights=False)},
-        {"validation_fraction": 0.2},
-        {"momentum": 0.9},
-    ],
-)
-def test_every_field_of_a_recipe_changes_the_key(changes: dict[str, Any]) -> None:
-    """Two trials that may have different results never share an identity."""
-    assert a_trial().key != a_trial(**changes).key
+def _another(value: Any) -> Any:
+    """A value of the same type that is not this one."""
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case float():
+            return (value + 1) / 2
+        case str():
+            return f"{value}x"
+        case tuple():
+            return (*value[:-1], _another(value[-1]))
+    raise TypeError(f"no other value than {value!r} is known")
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"repeat": 2},
-        {"data": "e" * 64},
-        {"loop_version": 99},
-        {"seeds": Seeds(weights=2, split=100, order=100)},
-        {"seeds": Seeds(weights=1, split=101, order=100)},
-        {"seeds": Seeds(weights=1, split=100, order=101)},
-    ],
-)
-def test_everything_beside_the_recipe_changes_the_key(changes: dict[str, Any]) -> None:
-    """Repeat, seeds, data and version of the training are part of a trial's identity."""
-    trial = a_trial()
+def _changed(whole: Any) -> dict[str, Any]:
+    """Copies of a dataclass that differ in one field each, also within those that it holds, by the field's path."""
+    copies: dict[str, Any] = {}
+    for field in fields(whole):
+        value = getattr(whole, field.name)
+        inside = _changed(value) if is_dataclass(value) else {"": _another(value)}
+        copies |= {f"{field.name}.{path}".rstrip("."): replace(whole, **{field.name: inside[path]}) for path in inside}
+    return copies
 
-    assert trial.key != replace(trial, **changes).key
+
+_TRIALS = {**_changed(a_trial()), "recipe.early_stopping": a_trial(early_stopping=None)}
+_RECIPES = {path.removeprefix("recipe."): one.recipe for path, one in _TRIALS.items() if path.startswith("recipe.")}
+
+
+@pytest.mark.parametrize("path", _TRIALS)
+def test_every_field_of_a_trial_changes_the_key(path: str) -> None:
+    """Two trials that may have different results never share an identity: not even one field is left out of it."""
+    assert a_trial() != _TRIALS[path]
+    assert a_trial().key != _TRIALS[path].key
+    assert len(_TRIALS) == len({trial.key for trial in _TRIALS.values()})
+
+
+@pytest.mark.parametrize("path", _RECIPES)
+def test_every_field_of_a_recipe_comes_from_the_sweep_file(path: str) -> None:
+    """It belongs to exactly one axis, or is the same in all trials of a sweep."""
+    axes = [one.name for one in SETTINGS if one.value(a_recipe()) != one.value(_RECIPES[path])]
+    of_all_trials = {field.name for field in fields(SweepSpec)} & {path}
+    assert 1 == len(axes) + len(of_all_trials)
 
 
 def test_the_key_does_not_depend_on_the_order_of_fields() -> None:
@@ -297,26 +316,11 @@ def test_derived_seeds_use_the_whole_range_and_do_not_repeat() -> None:
     assert max(seeds) > 2**31 - 2**26
 
 
-@pytest.mark.parametrize("changes", [{"learning_rate": 0.5}, {"max_epochs": 9}, {"early_stopping": None}])
-def test_what_is_an_input_does_not_change_the_compiled_program(changes: dict[str, Any]) -> None:
-    """Trainings that differ in these only can share a compiled program."""
-    assert compile_key(a_recipe()) == compile_key(a_recipe(**changes))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"hidden_widths": (32, 33)},
-        {"hidden_funcs": ("relu", "tanh")},
-        {"batch_size": 501},
-        {"validation_fraction": 0.2},
-        {"optimizer": "sgd"},
-        {"momentum": 0.9},
-    ],
-)
-def test_what_is_a_shape_changes_the_compiled_program(changes: dict[str, Any]) -> None:
-    """Trainings that differ in one of these need programs of their own."""
-    assert compile_key(a_recipe()) != compile_key(a_recipe(**changes))
+@pytest.mark.parametrize("path", _RECIPES)
+def test_all_but_three_fields_change_the_compiled_program(path: str) -> None:
+    """Trainings that differ in rate or end alone can share a program; any other field gives one of its own."""
+    is_input = path.partition(".")[0] in {"learning_rate", "max_epochs", "early_stopping"}
+    assert is_input == (compile_key(a_recipe()) == compile_key(_RECIPES[path]))
 
 
 @pytest.mark.parametrize("part", ["recipe", "repeat", "seeds", "data", "loop_version"])

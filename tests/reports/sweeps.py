@@ -104,11 +104,12 @@ def one_repeat() -> Summary:
     return a_summary(plan, *trained(plan.trials))
 
 
-def two_thousand() -> Summary:
-    """2,000 combinations of five axes, three repeats each."""
+def many(n_rates: int) -> Summary:
+    """200 combinations of four axes for each of so many learning rates, three repeats each."""
     plan = a_plan(
         f"hidden_width: {list(range(16, 176, 16))}\nnum_layers: [3, 4]\nhidden_funcs: [relu, tanh]\n"
-        f"batch_size: [100, 200, 300, 400, 500]\nlearning_rate: {[round(0.0005 * i, 4) for i in range(1, 11)]}",
+        "batch_size: [100, 200, 300, 400, 500]\n"
+        f"learning_rate: {[round(0.0005 * i, 4) for i in range(1, n_rates + 1)]}",
         repeats=3,
     )
     return a_summary(plan, *trained(plan.trials))

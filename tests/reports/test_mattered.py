@@ -5,8 +5,7 @@ from __future__ import annotations
 from books import a_summary, rows_of, sheet_of, texts_of, three_by_three, top_of, with_accuracy
 from builders import a_plan
 from mnist_sweep.analysis.conclusions import axis_sentences, drop_sentences
-from mnist_sweep.analysis.metrics import RANKED
-from mnist_sweep.analysis.wording import metric_words
+from mnist_sweep.analysis.metrics import METRICS, RANKED
 from mnist_sweep.reports.workbooks.mattered import TITLE
 from mnist_sweep.reports.workbooks.xlsx import best_xlsx
 
@@ -63,6 +62,6 @@ def test_every_metric_has_its_first() -> None:
     sheet = sheet_of(best_xlsx(summary, "x"), TITLE)
     rows = rows_of(sheet, top_of(sheet, "Metric"))[: len(RANKED)]
     rankings = [summary.ranking(metric) for metric in RANKED]
-    assert [metric_words(metric) for metric in RANKED] == [row["Metric"] for row in rows]
+    assert [METRICS[metric].words for metric in RANKED] == [row["Metric"] for row in rows]
     assert [len(ranking.tied) - 1 for ranking in rankings] == [row["May be as good"] for row in rows]
     assert [round(ranking.telling or 0, 6) for ranking in rankings] == [row["More than chance from"] for row in rows]

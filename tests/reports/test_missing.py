@@ -112,8 +112,9 @@ def test_without_plots_and_script_all_else_is_written(monkeypatch: pytest.Monkey
     """Every report is there, the page without the script for its charts, and both are told."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     broken = Made({}, "the plot library was ended by SIGTRAP")
-    monkeypatch.setattr(Plotter, "make", lambda *_: broken)
-    written, missing = write_reports(sweeps.several_axes(), "out", _HOME.reports, _HOME.plots)
+    with monkeypatch.context() as without:
+        without.setattr(Plotter, "make", lambda *_: broken)
+        written, missing = write_reports(sweeps.several_axes(), "out", _HOME.reports, _HOME.plots)
     assert set(RENDERERS) == set(written)
     assert all(path.stat().st_size for path in written.values())
     assert [
@@ -121,8 +122,6 @@ def test_without_plots_and_script_all_else_is_written(monkeypatch: pytest.Monkey
         "report.html: its charts are missing: the plot library was ended by SIGTRAP",
     ] == missing
     assert not (tmp_path / "cache").exists()
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
     assert [] == write_reports(sweeps.several_axes(), "out", _HOME.reports, _HOME.plots)[1]
     assert b"vegaEmbed" in _HOME.reports["page"].read_bytes(), "a failure is not remembered"
 

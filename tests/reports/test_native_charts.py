@@ -5,6 +5,7 @@ from __future__ import annotations
 from books import a_summary, rows_of, sheet_of
 from builders import a_plan, finished
 from mnist_sweep.journal.events import Curves
+from mnist_sweep.reports.tables import Table
 from mnist_sweep.reports.workbooks.native_charts import MOST_REPEATS, curves_sheet
 from mnist_sweep.reports.workbooks.sheets import Text
 from mnist_sweep.reports.workbooks.xlsx import best_xlsx
@@ -41,4 +42,7 @@ def test_many_repeats_are_cut_and_said_to_be() -> None:
     (text, _, table) = curves_sheet(a_summary(plan, *map(finished, plan.trials))).blocks
     assert isinstance(text, Text)
     assert "the first 10 of 12 repeats" in text.words
-    assert table
+    assert isinstance(table, Table)
+    assert {f"repeat {n}" for n in range(1, MOST_REPEATS + 1)} == {
+        header.rpartition(", ")[2] for header in table.headers[1:]
+    }

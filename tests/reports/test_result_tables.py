@@ -13,10 +13,11 @@ from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.events import Cause, Failed
 from mnist_sweep.plan.sweep_plan import confirmations
 from mnist_sweep.reports.charts.plot_library import Made
+from mnist_sweep.reports.columns import TEXT, Column
 from mnist_sweep.reports.page.page import report_html
 from mnist_sweep.reports.result_tables import confirmed_accuracies, incomplete_table, ranking_table
 from mnist_sweep.reports.step import renewed
-from mnist_sweep.reports.tables import TEXT, Column, Table, make_table
+from mnist_sweep.reports.tables import Table, make_table
 from mnist_sweep.reports.workbooks.xlsx import best_xlsx
 from mnist_sweep.terminal.results import print_report
 

@@ -203,13 +203,11 @@ def test_the_sweeps_in_a_folder_are_listed() -> None:
 def test_the_last_run_is_told_in_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """A journal has its times in UTC; a person reads them as the clock on the wall shows them."""
     _write_sweep("done")
-    monkeypatch.setenv("TZ", "JST-9")
-    time.tzset()
-    try:
-        shown = CliRunner().invoke(cli, ["list"], obj=Context(), catch_exceptions=False).stdout
-    finally:
-        monkeypatch.undo()
+    with monkeypatch.context() as zone:
+        zone.setenv("TZ", "JST-9")
         time.tzset()
+        shown = CliRunner().invoke(cli, ["list"], obj=Context(), catch_exceptions=False).stdout
+    time.tzset()
     assert "2026-01-02 12:04" in shown
 
 

@@ -9,7 +9,7 @@ import importlib
 import os
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,8 @@ from mnist_sweep.training.model import build_model
 from mnist_sweep.training.program import Backend, Program
 
 _SEEDS = Seeds(weights=7, split=100, order=9)
-_N, _SIZE = 130, 50  # images and those of a whole batch: two whole batches and a partial one
+_N, _SIZE = 150, 50  # images of an epoch and of a batch
+_N_PARTIAL = 130  # two whole batches and a partial one
 _STEPS = 3
 _N_MEMBERS = 4 if "jax" in os.environ["MNIST_SWEEP_BACKEND"] else 1  # on TensorFlow a program has one
 
@@ -80,7 +81,7 @@ def test_a_training_is_the_same_whatever_came_before(backend: Backend, optimizer
     assert _equal(kept, program.kept(0))
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "adamw", "lion"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop", "adamw"])
 def test_each_step_has_its_own_rate(backend: Backend, optimizer: str) -> None:
     """A step with a rate of 0 moves nothing, and one with a rate moves, wherever it is in the epoch."""
     program = backend.program(_shape(optimizer), 1)
@@ -96,12 +97,12 @@ def test_each_step_has_its_own_rate(backend: Backend, optimizer: str) -> None:
 
 def test_losses_of_training_and_evaluation_agree(backend: Backend, mnist: Mnist) -> None:
     """Where no step moves the weights, an epoch's loss and right answers are those of evaluating its images."""
-    program = backend.program(_shape(), 1)
+    program, order = backend.program(_shape(n_training=_N_PARTIAL), 1), _order(_N_PARTIAL)
     program.reset(0, _SEEDS)
-    ((loss, n_correct),) = program.train(_order(), _rates(0, 0, 0), [1])
-    (evaluation,) = program.validate(_order())
+    ((loss, n_correct),) = program.train(order, _rates(0, 0, 0), [1])
+    (evaluation,) = program.validate(order)
     assert pytest.approx(evaluation.loss, abs=1e-6) == loss
-    assert n_correct == (evaluation.predicted == mnist.y_train[_order()[0]]).sum()
+    assert n_correct == (evaluation.predicted == mnist.y_train[order[0]]).sum()
     assert (10_000,) == program.test(0).predicted.shape
 
 
@@ -138,11 +139,13 @@ def test_kept_weights_can_be_put_back(backend: Backend) -> None:
     assert program.test(0).loss == before.loss
 
 
-def test_compiled_once(make: Any) -> None:
+def test_compiled_once(backend: Backend) -> None:
     """A shape at hand is not compiled again."""
-    fresh = make()
-    assert [1, 1, 2] == [
-        (fresh.program(shape, 1), fresh.n_compiled)[1] for shape in (_shape(), _shape(), _shape("sgd"))
+    backend.program(_shape(), 1)
+    before = backend.n_compiled
+    new = _shape("sgd", n_training=_N - _SIZE)
+    assert [0, 1, 1, 1] == [
+        (backend.program(shape, 1), backend.n_compiled - before)[1] for shape in (_shape(), new, new, _shape())
     ]
 
 
@@ -179,7 +182,7 @@ def test_first_weights_are_those_of_the_classic_model(
 ) -> None:
     """They are what anyone gets by set_random_seed and building, whatever else draws from the global random."""
     expected = _classic(seed)
-    program = backend.program(_shape(widths=(20, 30)), 1)
+    program = backend.program(_shape("sgd", widths=(20, 30)), 1)
     request.getfixturevalue("busy")
     for _ in range(5):
         program.reset(0, Seeds(seed, 1, 1))
@@ -209,6 +212,13 @@ def test_a_member_that_begins_late_trains_as_it_does_alone(rich: Program, make_r
     assert all(np.allclose(a, b, atol=1e-4) for a, b in zip(weights, program.kept(n - 1), strict=True))
 
 
+def _of(build: Callable[[Recipe], Any], backend: Backend, shape: CompileKey, n_members: int) -> Program:
+    """The backend's program of a shape with another model than ours."""
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(f"{backend.__module__}.build_model", build)
+        return backend.program(shape, n_members)
+
+
 def _recording(keras: Any) -> Any:
     """A layer that keeps the last batch that it saw in training as state that is no weight."""
 
@@ -230,8 +240,8 @@ def _dense(keras: Any, width: int) -> Any:
     return keras.layers.Dense(width, kernel_initializer=kernels)
 
 
-@pytest.fixture
-def masks(make: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+@pytest.fixture(scope="module")
+def masks(make: Any) -> Any:
     """Trains epochs of some steps with these seeds; the masks that both dropout layers drew in the last step."""
     keras = importlib.import_module("keras")
 
@@ -242,11 +252,10 @@ def masks(make: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         parts = [ones, drop[0], records[0], keras.layers.Rescaling(0.0, 1.0), drop[1], records[1]]
         return keras.Sequential([keras.Input((784,)), *parts, _dense(keras, 10)])
 
-    monkeypatch.setattr(f"{make().__module__}.build_model", build)
     fresh = make()
 
     def draw(seeds: Seeds = _SEEDS, epochs: tuple[int, ...] = (1,), n_steps: int = 1) -> list[npt.NDArray[Any]]:
-        program = fresh.program(_shape("sgd", n_steps * _SIZE), 1)
+        program = _of(build, fresh, _shape("sgd", n_steps * _SIZE), 1)
         program.reset(0, seeds)
         for epoch in epochs:
             program.train(_order(n_steps * _SIZE), _rates(*[0.01] * n_steps), [epoch])
@@ -273,18 +282,17 @@ def test_draws_follow_from_seeds_epoch_and_step_alone(masks: Any) -> None:
     assert _equal(first, masks(Seeds(7, 1, 9), epochs=(2,)))
 
 
-@pytest.fixture
-def make_rich(make: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Makes programs of a small net with BatchNormalization and Dropout, for so many members."""
-    keras = importlib.import_module("keras")
+@pytest.fixture(scope="module")
+def make_rich(make: Any) -> Any:
+    """The program of a small net with BatchNormalization and Dropout, for so many members."""
+    keras, backend = importlib.import_module("keras"), make()
 
     def build(_recipe: Recipe) -> Any:
         layers = keras.layers
         hidden = [_dense(keras, 12), layers.BatchNormalization(momentum=0.5), layers.Dropout(0.2, seed=0)]
         return keras.Sequential([keras.Input((784,)), *hidden, _dense(keras, 10)])
 
-    monkeypatch.setattr(f"{make().__module__}.build_model", build)
-    return lambda n: make().program(_shape(), n)
+    return lambda n: _of(build, backend, _shape(), n)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from builders import a_recipe
 from mnist_sweep.mnist.images import Mnist
 from mnist_sweep.plan.axes import compile_key
+from mnist_sweep.plan.keras_names import ACTIVATIONS
 from mnist_sweep.plan.recipe import CompileKey, Seeds
 from mnist_sweep.training.model import build_model, build_optimizer, initialize, initializer_seeds
 from mnist_sweep.training.runtime import tensorflow
@@ -203,6 +204,26 @@ def test_layers_round_as_they_did_when_they_were_written_by_hand(
 
     labels, weights = tf.constant(mnist.y_test, tf.int32), [tf.constant(weight) for weight in program.kept(0)]
     assert float(by_hand(tf.constant(mnist.x_test), labels, weights)) == program.test(0).loss
+
+
+@pytest.mark.parametrize("func", ACTIVATIONS)
+def test_every_activation_trains(mnist: Mnist, backend: TensorFlowBackend, func: str) -> None:
+    """The loss falls and all weights move, those before the activation too; outputs are those of Keras's function."""
+    keras, order = importlib.import_module("keras"), _order(_N_20)
+    program, shape = backend.program(_shape(_N_20, hidden_widths=(16,), hidden_funcs=(func,)), 1), _shape(_N_20)
+    program.reset(0, Seeds(0, 0, 0))
+    before, start = program.test(0).loss, program.kept(0)
+    _train(program, shape, order, 0.001)
+    after, end = program.test(0), program.kept(0)
+    assert after.loss < before
+    assert min(_distance([a], [b]) for a, b in zip(start, end, strict=True)) > 1e-3
+    model = keras.Sequential([keras.Input((784,)), keras.layers.Dense(16), keras.layers.Dense(10)])
+    model.set_weights(end)
+    hidden, last = model.layers
+    activations = keras.activations.get(func)(hidden(mnist.x_test.astype("float32") / 255))
+    logits = last(activations)
+    losses = keras.losses.sparse_categorical_crossentropy(mnist.y_test, logits, from_logits=True)
+    assert pytest.approx(float(keras.ops.mean(losses)), abs=1e-5) == after.loss
 
 
 def test_models_side_by_side_are_refused(backend: TensorFlowBackend) -> None:

@@ -19,7 +19,7 @@ from builders import a_recipe
 from mnist_sweep.journal.events import Cause, Failed, Finished, Progress, Record, Started, record_to_dict
 from mnist_sweep.mnist.images import Mnist
 from mnist_sweep.plan.data_set import MNIST
-from mnist_sweep.plan.keras_names import ACTIVATIONS, OPTIMIZERS
+from mnist_sweep.plan.keras_names import OPTIMIZERS
 from mnist_sweep.plan.recipe import CompileKey, EarlyStopping, Seeds, Trial, loop_version
 from mnist_sweep.training.fingerprint import fingerprint
 from mnist_sweep.training.program import Evaluation
@@ -39,7 +39,8 @@ def trainer(mnist: Mnist) -> Trainer:
 
 
 def _trial(seeds: Seeds = _SEEDS, **changes: Any) -> Trial:
-    recipe = a_recipe(**{"hidden_widths": (16,), "hidden_funcs": ("relu",), "max_epochs": 2, **changes})
+    small = {"hidden_widths": (16,), "hidden_funcs": ("relu",), "max_epochs": 2, "validation_fraction": 0.9}
+    recipe = a_recipe(**{**small, **changes})
     return Trial(recipe, 1, seeds, MNIST.digest, loop_version(recipe, MNIST.n_train))
 
 
@@ -77,7 +78,7 @@ def test_every_epoch_has_a_fresh_order_of_the_training_images_alone() -> None:
 def test_no_validation_image_is_ever_trained_on(mnist: Mnist) -> None:
     """Replacing all held-out images by noise changes nothing of the training curves: they are never trained on."""
     trial = _trial(early_stopping=None)
-    _, held_out = split(60_000, 0.1, _SEEDS.split)
+    _, held_out = split(60_000, trial.recipe.validation_fraction, _SEEDS.split)
     images = mnist.x_train.copy()
     images[held_out] = np.random.default_rng(0).integers(0, 256, (len(held_out), 784), np.uint8)
     other = replace(mnist, x_train=images)
@@ -101,7 +102,7 @@ def test_equal_trials_give_equal_bits_whatever_came_before(mnist: Mnist, trainer
 def test_the_number_of_images_is_that_of_the_data() -> None:
     """On 2,500 images a trial holds out 250 of them, trains on the rest, and is tested on the 700 test images."""
     data = some_images(2_500, 700)
-    result = _finish(Trainer(data, TensorFlowBackend(data)), _trial(batch_size=100)).result
+    result = _finish(Trainer(data, TensorFlowBackend(data)), _trial(batch_size=100, validation_fraction=0.1)).result
     assert 700 == sum(map(sum, result.confusion))
     counts = [(result.curves.train_accuracy, 2_250), (result.curves.val_accuracy, 250), ((result.test_accuracy,), 700)]
     for accuracies, n in counts:
@@ -116,9 +117,10 @@ def test_each_seed_matters(trainer: Trainer, seeds: Seeds) -> None:
     )
 
 
+@pytest.mark.full_data
 def test_what_is_recorded_fits_together(mnist: Mnist, trainer: Trainer) -> None:
     """Scores, confusion matrix and wrong images of a result tell the same story."""
-    result = _finish(trainer, _trial()).result
+    result = _finish(trainer, _trial(validation_fraction=0.1)).result
     confusion = np.array(result.confusion)
     assert np.bincount(mnist.y_test).tolist() == confusion.sum(axis=1).tolist()
     assert result.test_accuracy == np.trace(confusion) / 10_000
@@ -162,27 +164,34 @@ def test_divergence_is_a_failure_with_its_curves(trainer: Trainer) -> None:
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_trains_the_same_twice(trainer: Trainer, optimizer: str) -> None:
     """Each optimizer that a sweep file may name trains, and starts anew when its compiled program is used again."""
-    trial = _trial(optimizer=optimizer, validation_fraction=0.95, max_epochs=1, batch_size=100)
-    assert _bits(_finish(trainer, trial)) == _bits(_finish(trainer, trial))
+    trial = _trial(optimizer=optimizer, validation_fraction=0.95, batch_size=100)
+    first = _finish(trainer, trial)
+    before, after = first.result.curves.train_loss
+    assert (after or 0) < (before or 0)
+    assert _bits(first) == _bits(_finish(trainer, trial))
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_every_activation_trains(trainer: Trainer, activation: str) -> None:
-    """Each activation that a sweep file may name gets through an epoch."""
-    trial = _trial(hidden_funcs=(activation,), validation_fraction=0.95, max_epochs=1, batch_size=100)
-    assert isinstance(list(trainer((trial,)))[-1], Finished)
-
-
+@pytest.mark.full_data
 def test_no_hidden_layer_is_a_model_too(trainer: Trainer) -> None:
     """Two layers are input and output alone: softmax regression."""
-    result = _finish(trainer, _trial(hidden_widths=(), hidden_funcs=())).result
+    result = _finish(trainer, _trial(hidden_widths=(), hidden_funcs=(), validation_fraction=0.1)).result
     assert 0.85 < result.test_accuracy < 0.94
 
 
-def test_a_batch_of_all_images(trainer: Trainer) -> None:
-    """The largest batch that a sweep file may ask for is one step an epoch."""
-    result = _finish(trainer, _trial(batch_size=54_000)).result
-    assert 2 == len(result.curves.train_loss)
+@pytest.mark.full_data
+def test_a_batch_of_all_images(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest batch that a sweep file may ask for is one step an epoch, on all images at once."""
+    train, seen = TensorFlowProgram.train, []
+
+    def watched(program: TensorFlowProgram, orders: Any, rates: Any, epochs: list[int]) -> Any:
+        seen.append((orders.shape, rates.shape))
+        return train(program, orders, rates, epochs)
+
+    monkeypatch.setattr(TensorFlowProgram, "train", watched)
+    result = _finish(trainer, _trial(batch_size=54_000, validation_fraction=0.1)).result
+    assert [((1, 54_000), (1, 1))] * 2 == seen
+    first, second = result.curves.train_loss
+    assert (second or 0) < (first or 0)
 
 
 def _of(trial: Trial, events: list[Any]) -> Finished:

@@ -1,14 +1,9 @@
-"""What to do next, as far as the numbers support it, with commands.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""What to do next, as far as the numbers support it, with commands."""
 
 from collections.abc import Iterator
 
-from mnist_sweep.analysis.summary import Status, Summary
-from mnist_sweep.plan.axes import axis_name_words, axis_value_words
+from mnist_sweep.analysis.combination import Status
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.plan.counts import counted
 
 
@@ -26,7 +21,7 @@ def next_steps(summary: Summary, folder: str) -> list[str]:
             "Set repeats to 3 and run again: what is trained is kept, and a difference can then be told from chance.",
         ]
     steps += _edges(summary)
-    confirmed = {one.combination.recipe for one in summary.confirmed if one.n_finished}
+    confirmed = {one.recipe for one in summary.confirmed if one.n_finished}
     if len(summary.ranked) > 1 and summary.ranked[0].recipe not in confirmed:
         top = min(5, len(summary.ranked))
         steps.append(
@@ -56,9 +51,8 @@ def _edges(summary: Summary) -> Iterator[str]:
         if effect.nested or len(levels) < len(effect.levels):
             continue
         levels.sort(key=lambda level: level.value)  # type: ignore[arg-type,return-value]
-        best, name = effect.best(), axis_name_words(effect.axis).capitalize()
-        value = axis_value_words(effect.axis, best.value)
+        best, what = effect.best(), f"{effect.name.capitalize()} {effect.value_words(effect.best())}"
         if best is levels[-1] and levels[-2].worse:
-            yield f"{name} {value} is the best and the largest that was tried: try larger ones."
+            yield f"{what} is the best and the largest that was tried: try larger ones."
         elif best is levels[0] and levels[1].worse:
-            yield f"{name} {value} is the best and the smallest that was tried: try smaller ones."
+            yield f"{what} is the best and the smallest that was tried: try smaller ones."

@@ -1,17 +1,13 @@
-"""Two sweeps side by side: the combinations that they share, with the difference and whether it can be chance.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""Two sweeps side by side: the combinations that they share, with the difference and whether it can be chance."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mnist_sweep.analysis.combination import Combination, Spread
 from mnist_sweep.analysis.metrics import CHOSEN_BY
 from mnist_sweep.analysis.noise import CONFIDENCE, Noise, pooled_noise
-from mnist_sweep.analysis.summary import Combination, Spread, Summary
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.plan.recipe import Recipe
 
 
@@ -43,17 +39,13 @@ class Shared:
         return known and abs(self.difference) > (self.margin or 0.0)
 
 
-def shared(first: Summary, second: Summary, metric: str = CHOSEN_BY) -> list[Shared]:
+def shared(first: Summary, second: Summary) -> list[Shared]:
     """The complete combinations of both sweeps, in the first's order by validation."""
     others = {combination.recipe: combination for combination in second.ranked}
     pairs = [(c, others[c.recipe]) for c in first.ranked if c.recipe in others]
-    noise = _together(_noise(first, metric), _noise(second, metric))
-    return list(_compared(pairs, noise, metric))
-
-
-def _noise(summary: Summary, metric: str) -> Noise | None:
-    """What single trainings spread by: what a repeat does to all alike does not cancel between sweeps."""
-    return pooled_noise([combination.values(metric) for combination in summary.leading], paired=False)
+    # What a repeat does to all alike does not cancel between sweeps: the noise is that of single trainings.
+    groups = ([combination.values(CHOSEN_BY) for combination in one.leading] for one in (first, second))
+    return list(_compared(pairs, _together(*(pooled_noise(results, paired=False) for results in groups))))
 
 
 def _together(a: Noise | None, b: Noise | None) -> Noise | None:
@@ -64,7 +56,7 @@ def _together(a: Noise | None, b: Noise | None) -> Noise | None:
     return Noise(math.sqrt((a.s**2 * a.df + b.s**2 * b.df) / df), df)
 
 
-def _compared(pairs: list[tuple[Combination, Combination]], noise: Noise | None, metric: str) -> Iterator[Shared]:
+def _compared(pairs: list[tuple[Combination, Combination]], noise: Noise | None) -> Iterator[Shared]:
     """Two-sample t intervals with the pooled noise, by Bonferroni's correction for as many pairs as there are.
 
     https://www.itl.nist.gov/div898/handbook/prc/section4/prc463.htm
@@ -73,7 +65,7 @@ def _compared(pairs: list[tuple[Combination, Combination]], noise: Noise | None,
 
     quantile = float(t.ppf(1 - (1 - CONFIDENCE) / 2 / len(pairs), noise.df)) if noise and pairs else 0.0
     for a, b in pairs:
-        first, second = a.spread(metric), b.spread(metric)
+        first, second = a.spread(CHOSEN_BY), b.spread(CHOSEN_BY)
         margin = quantile * noise.s * math.sqrt(1 / first.n + 1 / second.n) if noise else None
         same = [row.trial.key for row in a.rows] == [row.trial.key for row in b.rows]
         splits = [{row.trial.seeds.split for row in rows} for rows in (a.rows, b.rows)]

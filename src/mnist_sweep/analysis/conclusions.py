@@ -1,28 +1,17 @@
-"""What the numbers support, in sentences: the decision, what mattered, what to drop.
+"""What the numbers support, in sentences: the decision, what mattered, what to drop."""
 
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Iterator
-
+from mnist_sweep.analysis.combination import Confirmed, same_repeats
 from mnist_sweep.analysis.effects import AxisEffect, Level
-from mnist_sweep.analysis.metrics import CHOSEN_BY
+from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, Metric
 from mnist_sweep.analysis.noise import MOST_REPEATS, POWER, largest_tie, pooled_noise
-from mnist_sweep.analysis.summary import Confirmed, Ranking, Standing, Summary, known_values, same_repeats
-from mnist_sweep.analysis.wording import amount_words, complete_words, listed, metric_words, repeats_words
-from mnist_sweep.plan.axes import axis_name_words, axis_value, axis_value_words, recipe_words
+from mnist_sweep.analysis.summary import Ranking, Summary
+from mnist_sweep.analysis.wording import complete_words, listed, repeats_words
+from mnist_sweep.plan.axes import axis_value
 from mnist_sweep.plan.counts import counted
-from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.plan.sweep_plan import EACH_REPEAT
 
+_CHOICE = METRICS[CHOSEN_BY]
 _FEW = 3
-
-
-def model_words(summary: Summary, recipe: Recipe) -> str:
-    """A combination of this sweep in one short phrase."""
-    return recipe_words(recipe, summary.spec.varied)
 
 
 def decision(summary: Summary) -> str:
@@ -31,12 +20,9 @@ def decision(summary: Summary) -> str:
     if not ranking.standings:
         return "No decision yet: no combination has all its repeats."
     first = ranking.standings[0]
-    test = amount_words("test_accuracy", first.combination.spread("test_accuracy").mean)
-    n, n_all = len(summary.ranked), len(summary.combinations)
-    model, figures = (
-        model_words(summary, first.combination.recipe),
-        f"{interval_words(CHOSEN_BY, first)} (test {test}).",
-    )
+    test = METRICS["test_accuracy"].amount(first.combination.spread("test_accuracy").mean)
+    n, n_all, model = len(summary.ranked), len(summary.combinations), summary.model_words(first.combination.recipe)
+    figures = f"{_CHOICE.interval(first.spread.mean, first.half_width)} (test {test})."
     if summary.unfinished:
         return f"Leading so far ({complete_words(summary)}): {model}, validation accuracy {figures}"
     rest = f"Without those that failed ({n:,} of {counted(n_all, 'combination')}): " if summary.incomplete else ""
@@ -48,41 +34,29 @@ def decision(summary: Summary) -> str:
 def _chance_of_the_first(summary: Summary) -> str:
     """What became of the first when it was trained again, or that nobody has looked yet."""
     n = len(summary.ranked)
-    again = {one.combination.recipe: one for one in summary.confirmed if one.n_finished}
+    again = {one.recipe: one for one in summary.confirmed if one.n_finished}
     first = again.get(summary.ranked[0].recipe)
     if first is None:
         return f"The highest of {n} is likely rated too high: train it again (mnist-sweep confirm)." if n > 1 else ""
     best = max(again.values(), key=lambda one: one.spread(CHOSEN_BY).mean)
     times = "once" if first.n_finished == 1 else counted(first.n_finished, "time")
-    told = f"Trained again {times} it got {_confirmed_words(first)}"
+    told = f"Trained again {times} it got {_CHOICE.amount(first.spread(CHOSEN_BY).mean)}"
     if best is first:
         return f"{told}, the highest of the {len(again)} that were." if len(again) > 1 else f"{told}."
-    name = model_words(summary, best.combination.recipe)
-    return f"{told}, and {name} {_confirmed_words(best)}: {_verdict(summary, first, best)}"
+    other = f"{summary.model_words(best.recipe)} {_CHOICE.amount(best.spread(CHOSEN_BY).mean)}"
+    return f"{told}, and {other}: {_verdict(list(again.values()), first, best)}"
 
 
-def _confirmed_words(confirmed: Confirmed) -> str:
-    return amount_words(CHOSEN_BY, confirmed.spread(CHOSEN_BY).mean)
-
-
-def _verdict(summary: Summary, first: Confirmed, best: Confirmed) -> str:
+def _verdict(again: list[Confirmed], first: Confirmed, best: Confirmed) -> str:
     """Whether fresh trainings put another combination before the choice, by Tukey's test of all that were confirmed."""
-    fresh = [one.rows for one in summary.confirmed if one.n_finished]
-    groups = [known_values(rows, CHOSEN_BY) for rows in fresh]
-    noise = pooled_noise(groups, paired=same_repeats(fresh))
+    noise = pooled_noise([one.values(CHOSEN_BY) for one in again], paired=same_repeats(again))
     behind = best.spread(CHOSEN_BY).mean - first.spread(CHOSEN_BY).mean
     if noise is None:
         return "too few fresh trainings to tell."
-    margin = largest_tie(noise, len(groups), first.n_finished, best.n_finished)
+    margin = largest_tie(noise, len(again), first.n_finished, best.n_finished)
     if behind > margin:
-        return f"take that one, the difference is more than chance explains ({amount_words(CHOSEN_BY, margin)})."
-    return f"which of them is better is open: chance explains up to {amount_words(CHOSEN_BY, margin)}."
-
-
-def interval_words(metric: str, standing: Standing) -> str:
-    """A mean with half its 95% interval: 0.9807 ± 0.0021."""
-    mean = amount_words(metric, standing.spread.mean)
-    return mean if standing.half_width is None else f"{mean} ± {amount_words(metric, standing.half_width)}"
+        return f"take that one, the difference is more than chance explains ({_CHOICE.amount(margin)})."
+    return f"which of them is better is open: chance explains up to {_CHOICE.amount(margin)}."
 
 
 def _sureness(summary: Summary, ranking: Ranking) -> str:
@@ -93,15 +67,15 @@ def _sureness(summary: Summary, ranking: Ranking) -> str:
     limit = f"the seed noise of {repeats_words(summary.ranked)}"
     if len(ranking.tied) == 1:
         second = ranking.standings[1]
-        behind, margin = (amount_words(ranking.metric, amount or 0.0) for amount in (second.behind, second.margin))
+        behind, margin = (METRICS[ranking.metric].amount(amount or 0.0) for amount in (second.behind, second.margin))
         return f"Nothing else is as good: the next is behind by {behind}, more than {limit} ({margin})."
-    limit = f"{limit} ({amount_words(ranking.metric, ranking.telling)})"
+    limit = f"{limit} ({METRICS[ranking.metric].amount(ranking.telling)})"
     smallest = min(ranking.tied, key=lambda standing: standing.combination.recipe.n_parameters)
     sentence = f"{_tied_words(ranking)}: behind by no more than {limit}."
     if smallest.rank == 1:
         return f"{sentence} None of these is smaller."
     small = smallest.combination.recipe
-    return f"{sentence} The smallest of these is {model_words(summary, small)} ({small.n_parameters:,} parameters)."
+    return f"{sentence} The smallest of these is {summary.model_words(small)} ({small.n_parameters:,} parameters)."
 
 
 def _tied_words(ranking: Ranking) -> str:
@@ -119,25 +93,25 @@ def first_words(summary: Summary, metric: str) -> str:
     if len(ranking.standings) < 2:  # noqa: PLR2004  two are compared
         return ""
     first = ranking.standings[0]
-    name = model_words(summary, first.combination.recipe)
-    figures = interval_words(metric, first)
+    name = summary.model_words(first.combination.recipe)
+    figures = METRICS[metric].interval(first.spread.mean, first.half_width)
     if summary.unfinished:
-        return f"By {metric_words(metric)} {name} leads so far, {figures}."
+        return f"By {METRICS[metric].words} {name} leads so far, {figures}."
     tied = f" {_tied_words(ranking)}." if ranking.noise else ""
-    return f"By {metric_words(metric)} {name} is first, {figures}.{tied}"
+    return f"By {METRICS[metric].words} {name} is first, {figures}.{tied}"
 
 
-def noise_words(summary: Summary, metric: str = CHOSEN_BY) -> str:
+def noise_words(summary: Summary) -> str:
     """How large seed noise is here, and what that lets one tell."""
-    ranking = summary.ranking(metric)
+    ranking = summary.ranking()
     if ranking.noise is None or ranking.telling is None:
         return "One repeat, or one combination alone, tells nothing about how much noise there is between combinations."
     freedom = f"{counted(ranking.noise.df, 'degree')} of freedom"
     return (
-        f"Seed noise: trained with other seeds, a combination's {metric_words(metric)} differs by "
-        f"{amount_words(metric, ranking.noise.s)} (standard deviation, {freedom}). "
+        f"Seed noise: trained with other seeds, a combination's {_CHOICE.words} differs by "
+        f"{_CHOICE.amount(ranking.noise.s)} (standard deviation, {freedom}). "
         f"With {repeats_words(summary.ranked)} each, two of these {len(ranking.standings)} must differ by at "
-        f"least {amount_words(metric, ranking.telling)} for that to be more than chance."
+        f"least {_CHOICE.amount(ranking.telling)} for that to be more than chance."
     )
 
 
@@ -146,65 +120,47 @@ def power_words(summary: Summary) -> str:
     ranking = summary.ranking()
     if ranking.noise is None or len(ranking.standings) < 2 or summary.unfinished:  # noqa: PLR2004  two are compared
         return ""
-    if not ranking.standings[1].behind:
+    first, second, *_ = ranking.standings
+    if not second.behind:
         return "The first two have the same mean: no number of repeats is known to tell them apart."
-    needed, behind = ranking.repeats_needed, amount_words(CHOSEN_BY, ranking.standings[1].behind)
-    count = f"more than {MOST_REPEATS}" if needed is None else f"{needed}"
+    needed = ranking.repeats_needed
     sentence = (
-        f"To tell the first two apart in a test of their own takes {count} repeats of each, if their difference of "
-        f"{behind} is real (power {POWER:g})."
+        f"To tell the first two apart in a test of their own takes {needed or f'more than {MOST_REPEATS}'} repeats of "
+        f"each, if their difference of {_CHOICE.amount(second.behind)} is real (power {POWER:g})."
     )
-    few = (
-        needed is not None
-        and needed <= min(one.spread.n for one in ranking.standings[:2])
-        and ranking.standings[1].tied
-    )
-    return sentence + (f" The ranking asks for more, since it compares {len(ranking.standings)}." if few else "")
+    if needed and needed <= min(first.spread.n, second.spread.n) and second.tied:
+        sentence += f" The ranking asks for more, since it compares {len(ranking.standings)}."
+    return sentence
 
 
 def axis_sentences(summary: Summary, metric: str = CHOSEN_BY) -> list[str]:
     """For each axis that is varied, what its values did, as far as the repeats can tell."""
     if not summary.is_repeated:
         return []
-    found = summary.effects(metric)
-    return [
-        sentence
-        for effect in found.axes
-        for within in effect.groups
-        for sentence in _axis(summary, effect, within, metric)
-    ]
+    groups = [(effect, within) for effect in summary.effects(metric).axes for within in effect.groups]
+    return list(filter(None, (_axis(summary, effect, within, METRICS[metric]) for effect, within in groups)))
 
 
-def _axis(summary: Summary, effect: AxisEffect, within: int | None, metric: str) -> Iterator[str]:
+def _axis(summary: Summary, effect: AxisEffect, within: int | None, metric: Metric) -> str:
     levels = [level for level in effect.levels if level.within == within]
     if len(levels) == 1:
-        return
-    best, worse = effect.best(within), [level for level in levels if level.worse]
-    where = "" if within is None else f" with {within} layers"
-    name = axis_name_words(effect.axis)
-
-    def say(level: Level) -> str:
-        return axis_value_words(effect.axis, level.value)
-
+        return ""
+    best, worse = effect.best(within), sorted((one for one in levels if one.worse), key=lambda level: level.behind)
+    name, where, say = effect.name.capitalize(), best.where, effect.value_words
     if not all(level.alone for level in levels):
-        yield f"{name.capitalize()}{where} cannot be told apart from other axes: too many combinations are missing."
-        return
+        return f"{name}{where} cannot be told apart from other axes: too many combinations are missing."
     if not worse:
         largest = max(level.behind for level in levels)
-        yield (
-            f"{name.capitalize()}{where} made no difference that {repeats_words(summary.ranked)} can tell "
-            f"(at most {amount_words(metric, largest)} between {listed(map(say, levels))})."
+        return (
+            f"{name}{where} made no difference that {repeats_words(summary.ranked)} can tell "
+            f"(at most {metric.amount(largest)} between {listed(map(say, levels))})."
         )
-        return
-    compared = [
-        f"than {say(level)} by {amount_words(metric, level.behind)} ± {amount_words(metric, level.margin or 0.0)}"
-        for level in sorted(worse, key=lambda level: level.behind)
-    ]
+    compared = [f"than {say(level)} by {metric.interval(level.behind, level.margin)}" for level in worse]
     rest = f", and {len(compared) - _FEW} more" if len(compared) > _FEW else ""
-    better = "faster" if metric == "train_time" else "better"
+    better = "faster" if metric.unit else "better"
     tied = [say(level) for level in levels if not level.worse and level is not best]
     also = f"; {listed(tied)} may be as good" if tied else ""
-    yield f"{name.capitalize()} {say(best)}{where} is {better} {', '.join(compared[:_FEW])}{rest}{also}."
+    return f"{name} {say(best)}{where} is {better} {', '.join(compared[:_FEW])}{rest}{also}."
 
 
 def droppable(summary: Summary) -> list[tuple[AxisEffect, Level]]:
@@ -230,11 +186,7 @@ def drop_sentences(summary: Summary) -> list[str]:
     """Which values are safe to drop; nothing is while trials are left."""
     if not summary.is_repeated or summary.unfinished or not summary.effects().axes:
         return []
-    dropped = [
-        f"{axis_name_words(effect.axis)} {axis_value_words(effect.axis, level.value)}"
-        + ("" if level.within is None else f" with {level.within} layers")
-        for effect, level in droppable(summary)
-    ]
+    dropped = [f"{effect.name} {effect.value_words(level)}{level.where}" for effect, level in droppable(summary)]
     if not dropped:
         return ["No value is safe to drop: none is both worse on average and in no combination that may be the best."]
     return [f"Safe to drop: {'; '.join(dropped)}. On average worse, and in no combination that may be the best."]
@@ -255,27 +207,21 @@ def images_words(summary: Summary) -> list[str]:
     """What the test images can tell: their own chance, and the first against the second."""
     if not summary.ranked:
         return []
-    first = summary.ranked[0]
-    low, high = summary.images(first)
-    split = (
-        "the splits of these images" if summary.spec.seeds.split_seed == EACH_REPEAT else "this split of these images"
+    low, high = summary.images(summary.ranked[0])
+    split = "the splits" if summary.spec.seeds.split_seed == EACH_REPEAT else "this split"
+    chance = (
+        f"The intervals cover seeds on {split} of these images only. On all images of the test images' kind the "
+        f"first has an accuracy between {low:.4f} and {high:.4f} (Wilson, 95%)."
     )
-    other = (
-        f"On all images of the test images' kind the first has an accuracy between {low:.4f} and {high:.4f} "
-        "(Wilson, 95%)."
+    pairs = [
+        f"repeat {i}: {pair.only_first} and {pair.only_second}, p {_p_words(pair.p)}"
+        for i, pair in summary.first_against_second.items()
+    ]
+    compared = (
+        "Test images that only the first misreads, and that only the second does, which says how they compare in these "
+        f"very trainings: {'; '.join(pairs[:_FEW])} (McNemar, exact)."
     )
-    sentences = [f"The intervals cover seeds on {split} only. {other}"]
-    pairs = summary.first_against_second
-    if pairs:
-        told = "; ".join(
-            f"repeat {i}: {pair.only_first} and {pair.only_second}, p {_p_words(pair.p)}"
-            for i, pair in list(pairs.items())[:_FEW]
-        )
-        sentences.append(
-            "Test images that only the first misreads, and that only the second does, which says how they compare in "
-            f"these very trainings: {told} (McNemar, exact)."
-        )
-    return sentences
+    return [chance, compared] if pairs else [chance]
 
 
 def _p_words(p: float) -> str:

@@ -13,17 +13,15 @@ late.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations
 from typing import TYPE_CHECKING
 
+from mnist_sweep.analysis.design import Design
 from mnist_sweep.analysis.noise import ROUNDING, Noise, student, studentized_range
-from mnist_sweep.plan.axes import AXES, axis_value
-from mnist_sweep.plan.recipe import Recipe
-from mnist_sweep.plan.table import LAYERS
+from mnist_sweep.plan.axes import axis_name_words, axis_value_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,20 +29,16 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_PER_LAYER = ("hidden_width", "hidden_funcs")
 _ESTIMABLE = 1e-8
 """A mean is estimable if its weights lie in the row space of the design, up to rounding."""
-_MOST_COLUMNS = 600
-"""Of a design with pairs; larger ones take minutes, and their pairs are counted with the higher interactions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
     """A value of an axis: the mean over its combinations, all other axes alike.
 
-    `behind` is how far the mean is from that of the axis' best value, `margin` up to which distance that can be chance
-    (Tukey, 95%), `half_width` that of the mean's own 95% interval; None with one repeat. They are None too, and `alone`
-    is False, where so many combinations are missing that the value cannot be told apart from those of other axes.
+    `margin` and `half_width` (of the mean's 95% interval) are None with one repeat. They are None too, and `alone` is
+    False, where so many combinations are missing that the value cannot be told apart from those of other axes.
     """
 
     value: Hashable
@@ -52,9 +46,19 @@ class Level:
     n_combinations: int
     mean: float
     half_width: float | None
-    behind: float
-    margin: float | None
+    behind: float  # how far the mean is from that of the axis' best value
+    margin: float | None  # up to which distance that can be chance (Tukey, 95%)
     alone: bool = True
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Both ends of the interval of the mean; twice the mean where there is none."""
+        return self.mean - (self.half_width or 0.0), self.mean + (self.half_width or 0.0)
+
+    @property
+    def where(self) -> str:
+        """Behind its value, where it is nested: with 3 layers."""
+        return "" if self.within is None else f" with {self.within} layers"
 
     @property
     def worse(self) -> bool:
@@ -69,6 +73,15 @@ class AxisEffect:
     axis: str
     nested: bool  # within the number of layers
     levels: tuple[Level, ...]
+
+    @property
+    def name(self) -> str:
+        """The axis in words."""
+        return axis_name_words(self.axis)
+
+    def value_words(self, level: Level) -> str:
+        """The value of one of its levels in words."""
+        return axis_value_words(self.axis, level.value)
 
     def best(self, within: int | None = None) -> Level:
         """The value with the best mean, among those of one number of layers where the axis is nested."""
@@ -100,79 +113,8 @@ class Effects:
     axes: tuple[AxisEffect, ...]
     shares: tuple[Share, ...]
 
-    def axis(self, name: str) -> AxisEffect:
-        """The effect of the axis of that name."""
-        return next(effect for effect in self.axes if effect.axis == name)
 
-
-class Design:
-    """The combinations as rows of a factorial design; one design serves all metrics."""
-
-    def __init__(self, recipes: Sequence[Recipe]) -> None:
-        values = {axis: [axis_value(recipe, axis) for recipe in recipes] for axis in AXES}
-        layers = [recipe.num_layers for recipe in recipes]
-        self.factors = [axis for axis in AXES if len(set(values[axis])) > 1]
-        self.nested = {
-            axis for axis in self.factors if axis in _PER_LAYER and LAYERS in self.factors and _is_nested(values[axis])
-        }
-        self.levels: Mapping[str, list[tuple[int | None, Hashable]]] = {
-            axis: [
-                (layer if axis in self.nested else None, value)
-                for layer, value in zip(layers, values[axis], strict=True)
-            ]
-            for axis in self.factors
-        }
-        self._layers = layers
-
-    @property
-    def n(self) -> int:
-        """Combinations."""
-        return len(self._layers)
-
-    def contains(self, outer: frozenset[str], inner: frozenset[str]) -> bool:
-        """Whether the term `outer` takes in all that `inner` can say, so that inner is judged without it."""
-        return outer != inner and self._roots(inner) <= self._roots(outer)
-
-    def _roots(self, term: frozenset[str]) -> frozenset[str]:
-        return term | {LAYERS} if term & self.nested else term
-
-    def indicators(self, term: Iterable[str]) -> Floats:
-        """A column of 0 and 1 for each combination of the term's levels that occurs: (n, levels)."""
-        import numpy as np
-
-        cells = list(zip(*(self.levels[axis] for axis in sorted(term)), strict=True))
-        order = {cell: i for i, cell in enumerate(dict.fromkeys(cells))}
-        return np.eye(len(order))[[order[cell] for cell in cells]]
-
-    @cached_property
-    def mains(self) -> list[frozenset[str]]:
-        """The terms of one axis each."""
-        return [frozenset([axis]) for axis in self.factors]
-
-    @cached_property
-    def pairs(self) -> list[frozenset[str]]:
-        """The terms of two axes each; none where there are so many columns that they would take minutes."""
-        pairs = [
-            frozenset(pair)
-            for pair in combinations(self.factors, 2)
-            if not (LAYERS in pair and set(pair) & self.nested)  # a nested axis says that already
-        ]
-        n_columns = sum(len(set(zip(*(self.levels[axis] for axis in pair), strict=True))) for pair in pairs)
-        return pairs if n_columns <= _MOST_COLUMNS else []
-
-    def matrix(self, terms: Iterable[frozenset[str]]) -> Floats:
-        """The columns of several terms, behind that of the mean: (n, columns)."""
-        import numpy as np
-
-        return np.hstack([np.ones((self.n, 1)), *(self.indicators(term) for term in terms)])
-
-
-def _is_nested(values: Sequence[Hashable]) -> bool:
-    """Whether some value fits one number of layers alone: one a layer, or nothing where no layer is hidden."""
-    return any(isinstance(value, tuple) for value in values)
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Measured:
     """A metric of all combinations, each with its repeats, its noise, and whether more is better.
 
@@ -186,55 +128,51 @@ class Measured:
     noise: Noise | None
     higher: bool
 
+    @cached_property
+    def means(self) -> Floats:
+        """(n combinations,) float64."""
+        import numpy as np
+
+        return np.array([np.mean(values) for values in self.results])
+
+    @cached_property
+    def repeats(self) -> float:
+        """Their harmonic mean: what the usual formulas take where combinations have different numbers of them."""
+        return float(len(self.results) / sum(Fraction(1, len(values)) for values in self.results))
+
+    @cached_property
+    def weights(self) -> Floats:
+        """(n combinations,) float64; of each training, 1 with as many repeats each."""
+        import numpy as np
+
+        return self.repeats / np.array([len(values) for values in self.results])
+
+    @cached_property
+    def total(self) -> float:
+        """The weighted sum of squares of all trainings around their weighted mean."""
+        import numpy as np
+
+        each = np.repeat(self.weights, [len(values) for values in self.results])
+        values = np.concatenate([np.asarray(values) for values in self.results])
+        return float((each * (values - (each * values).sum() / each.sum()) ** 2).sum())
+
 
 def effects(design: Design, measured: Sequence[Measured]) -> list[Effects]:
     """What mattered for each of these metrics; together, since they share the design's decompositions."""
     import numpy as np
 
-    cells = [_Cells.of(one.results) for one in measured]
-    means = np.stack([one.means for one in cells], axis=1)
+    means = np.stack([one.means for one in measured], axis=1)
     sources = _sources(design, means) if any(one.noise for one in measured) else []
     return [
         Effects(
-            tuple(_axis_effect(design, axis, cells[i], one.noise, higher=one.higher) for axis in design.factors),
-            _shares([(names, label, float(ss[i]), df) for names, label, ss, df in sources], cells[i], one.noise)
-            if one.noise
-            else (),
+            tuple(_axis_effect(design, axis, one) for axis in design.factors),
+            _shares([(names, label, float(ss[i]), df) for names, label, ss, df in sources], one),
         )
         for i, one in enumerate(measured)
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Cells:
-    """The results of all combinations, weighted so that those of one count as much as those of another.
-
-    Attributes:
-        means: (n combinations,) float64.
-        weights: (n combinations,) float64; of each training, 1 with as many repeats each.
-        repeats: their harmonic mean: what the usual formulas take where combinations have different numbers of them.
-        total: the weighted sum of squares of all trainings around their weighted mean.
-    """
-
-    means: Floats
-    weights: Floats
-    repeats: float
-    total: float
-
-    @classmethod
-    def of(cls, results: Sequence[Sequence[float]]) -> _Cells:
-        """The results of each combination."""
-        import numpy as np
-
-        sizes = [len(values) for values in results]
-        repeats = float(len(sizes) / sum(Fraction(1, n) for n in sizes))
-        weights = repeats / np.array(sizes)
-        each, values = np.repeat(weights, sizes), np.concatenate([np.asarray(values) for values in results])
-        total = float((each * (values - (each * values).sum() / each.sum()) ** 2).sum())
-        return cls(np.array([np.mean(values) for values in results]), weights, repeats, total)
-
-
-def _axis_effect(design: Design, axis: str, cells: _Cells, noise: Noise | None, *, higher: bool) -> AxisEffect:
+def _axis_effect(design: Design, axis: str, measured: Measured) -> AxisEffect:
     """Adjusted means (least squares means) of an additive model: plain means where the grid has no holes."""
     import numpy as np
 
@@ -244,9 +182,9 @@ def _axis_effect(design: Design, axis: str, cells: _Cells, noise: Noise | None, 
     rest, own = design.matrix(others), np.eye(len(keys))[[keys.index(level) for level in levels]]
     x = np.hstack([rest, own])
     pseudo = np.linalg.pinv(x)
-    scaled = pseudo * np.sqrt(cells.weights)
+    scaled = pseudo * np.sqrt(measured.weights)
     inverse, estimable = scaled @ scaled.T, pseudo @ x
-    beta = pseudo @ cells.means
+    beta = pseudo @ measured.means
 
     def weights(i: int) -> Floats:  # what the adjusted mean of level i is made of
         within = keys[i][0]
@@ -254,7 +192,8 @@ def _axis_effect(design: Design, axis: str, cells: _Cells, noise: Noise | None, 
         return np.hstack([rest[rows].mean(axis=0), np.eye(len(keys))[i]])
 
     c = [weights(i) for i in range(len(keys))]
-    variance = noise.s**2 / cells.repeats if noise else 0.0
+    noise = measured.noise
+    variance = noise.s**2 / measured.repeats if noise else 0.0
 
     def error(contrast: Floats) -> float:
         return math.sqrt(max(0.0, variance * float(contrast @ inverse @ contrast)))
@@ -263,7 +202,7 @@ def _axis_effect(design: Design, axis: str, cells: _Cells, noise: Noise | None, 
 
     def level(i: int) -> Level:
         family = [j for j in range(len(keys)) if keys[j][0] == keys[i][0]]
-        best = (max if higher else min)(family, key=lambda j: means[j])
+        best = (max if measured.higher else min)(family, key=lambda j: means[j])
         behind, n = abs(means[best] - means[i]), levels.count(keys[i])
         alone = bool(np.abs(c[i] - c[i] @ estimable).max() < _ESTIMABLE)
         if not noise or not alone:
@@ -282,8 +221,7 @@ def _without_rounding(means: Sequence[float]) -> list[float]:
 def _sources(design: Design, means: Floats) -> list[tuple[tuple[str, ...], str, Floats, int]]:
     """Each source of variance between combinations with its sums of squares (of cell means) and degrees of freedom.
 
-    Args:
-        means: (n combinations, metrics); the sums of squares are one a metric.
+    The means are (n combinations, metrics); the sums of squares are one a metric.
     """
     import numpy as np
 
@@ -301,19 +239,19 @@ def _sources(design: Design, means: Floats) -> list[tuple[tuple[str, ...], str, 
     return [*sources, ((), SEEDS, between, design.n - 1)]
 
 
-def _shares(sources: list[tuple[tuple[str, ...], str, float, int]], cells: _Cells, noise: Noise) -> tuple[Share, ...]:
+def _shares(sources: list[tuple[tuple[str, ...], str, float, int]], measured: Measured) -> tuple[Share, ...]:
     """ω² = (SS − df·MSE) / (SS_total + MSE), https://en.wikipedia.org/wiki/Effect_size#Omega-squared_(%CF%892).
 
     η² = SS / SS_total would give an axis that does nothing its share of the noise; ω² takes that off, and is clipped at
     0. A repeat's seeds do something to all combinations alike: that counts as seed noise, which is what the model of
     all combinations leaves, so the shares add up to 1 where nothing is clipped and the grid has no holes.
     """
-    mse = noise.s**2
-    if not cells.total:
+    if not measured.noise or not measured.total:
         return ()
+    mse = measured.noise.s**2
     shares = []
     for names, label, ss, df in sources:
-        omega2 = (cells.repeats * ss - df * mse) / (cells.total + mse)
+        omega2 = (measured.repeats * ss - df * mse) / (measured.total + mse)
         omega2 = 1 - omega2 if label == SEEDS else omega2
         shares.append(Share(names, label, min(1.0, max(0.0, omega2))))
     return tuple(shares)

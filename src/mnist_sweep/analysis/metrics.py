@@ -1,9 +1,4 @@
-"""What finished trainings are measured by: one table of the curves, and one of the metrics.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""What finished trainings are measured by: one table of the curves, and one of the metrics."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -55,26 +50,16 @@ CURVES: Mapping[str, Curve] = {
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One number of each finished training.
+    """One number of each finished training."""
 
-    Attributes:
-        name: what programs call it.
-        words: what people call it.
-        header: its header in the workbooks.
-        note: what it is, as the beginning of a sentence.
-        of: reads it from a result; None where it was not finite.
-        n_images: accuracies are counts over so many images, for a recipe on a data set.
-        json_name: its key in JSON where that has a unit; empty: its name.
-    """
-
-    name: str
-    words: str
-    header: str
+    name: str  # what programs call it
+    words: str  # what people call it
+    header: str  # in the workbooks
     quantity: Quantity
-    note: str
-    of: Callable[[Result], float | None]
-    n_images: Callable[[Recipe, DataSet], int] | None = None
-    json_name: str = ""
+    note: str  # what it is, as the beginning of a sentence
+    of: Callable[[Result], float | None]  # None where it was not finite
+    n_images: Callable[[Recipe, DataSet], int] | None = None  # accuracies are counts over so many
+    json_name: str = ""  # its key in JSON where that has a unit; empty: its name
 
     @property
     def higher_is_better(self) -> bool:
@@ -103,6 +88,10 @@ class Metric:
     def amount(self, value: float) -> str:
         """A value, or a difference of two, with its unit: 0.9807, 12.3 s."""
         return f"{self.number(value)} {self.unit}".rstrip()
+
+    def interval(self, mean: float, half_width: float | None) -> str:
+        """A mean with half its interval, where that is known: 0.9807 ± 0.0021."""
+        return self.amount(mean) + ("" if half_width is None else f" ± {self.amount(half_width)}")
 
 
 def train_seconds(curves: Curves) -> float:

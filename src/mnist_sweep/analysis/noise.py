@@ -4,14 +4,11 @@ Law of the pure modules: no files, no clock, no environment; time and randomness
 late: commands that need no statistics start without it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import fmean
-from typing import NamedTuple
 
 CONFIDENCE = 0.95
 POWER = 0.8
@@ -33,13 +30,6 @@ class Noise:
     df: int
 
 
-class Interval(NamedTuple):
-    """A range that holds the true value in 95% of cases, of something that was named before it was measured."""
-
-    low: float
-    high: float
-
-
 @dataclass(frozen=True, slots=True)
 class Disagreement:
     """Images that only the first of two models misreads, that only the second does, and McNemar's exact p-value."""
@@ -57,11 +47,11 @@ def pooled_noise(groups: Sequence[Sequence[float]], *, paired: bool = True) -> N
     https://www.itl.nist.gov/div898/handbook/prc/section4/prc438.htm
     Else: the variance within the groups, https://www.itl.nist.gov/div898/handbook/prc/section4/prc432.htm
 
+    Between combinations that have the same repeats, what repeats do to all alike cancels. In a mean by itself, between
+    sweeps with other seeds, and between combinations of which one has repeats that the other lacks, it does not.
+
     Args:
         groups: for each combination its value in each repeat; paired, the same position is the same repeat.
-        paired: whether what repeats do to all alike is no noise: between combinations that have the same repeats it
-            cancels. In a mean by itself, between sweeps with other seeds, and between combinations of which one has
-            repeats that the other lacks, it does not.
     """
     k, sizes = len(groups), {len(group) for group in groups}
     shared = paired and k > 1 and len(sizes) == 1
@@ -74,8 +64,7 @@ def pooled_noise(groups: Sequence[Sequence[float]], *, paired: bool = True) -> N
 def own_spreads(groups: Sequence[Sequence[float]], reference: Sequence[Sequence[float]]) -> list[float]:
     """Each combination's own standard deviation, without what repeats do to all of the reference alike; 0 of one value.
 
-    Args:
-        reference: combinations with as many repeats each; none, or one alone, show nothing that repeats do.
+    The reference has as many repeats each; none, or one combination alone, shows nothing that repeats do.
     """
     n = {len(group) for group in (*reference, *groups)}
     shift = [0.0] * max(n, default=0)
@@ -142,7 +131,7 @@ def repeats_needed(difference: float, s: float) -> int | None:
     return int(n[enough[0]]) if enough.size else None
 
 
-def images_interval(accuracy: float, n_images: int) -> Interval:
+def images_interval(accuracy: float, n_images: int) -> tuple[float, float]:
     """Wilson's 95% interval of an accuracy: what it is on all images of this kind.
 
     https://docs.scipy.org/doc/scipy/reference/generated/scipy.stats._result_classes.BinomTestResult.proportion_ci.html
@@ -150,17 +139,13 @@ def images_interval(accuracy: float, n_images: int) -> Interval:
     from scipy.stats import binomtest
 
     interval = binomtest(round(accuracy * n_images), n_images).proportion_ci(CONFIDENCE, method="wilson")
-    return Interval(float(interval.low), float(interval.high))
+    return float(interval.low), float(interval.high)
 
 
 def disagreement(first: Collection[int], second: Collection[int]) -> Disagreement:
-    """McNemar's exact test of two models on the same images: of those that one alone misreads, is it a coin's toss?
+    """McNemar's exact test of two models by the indices of the images that they misread: is it a coin's toss?
 
     https://en.wikipedia.org/wiki/McNemar%27s_test
-
-    Args:
-        first: the indices of the images that the first model misreads.
-        second: those that the second misreads.
     """
     from scipy.stats import binomtest
 

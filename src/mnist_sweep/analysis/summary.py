@@ -1,190 +1,42 @@
-"""What the outcomes of a sweep say: which combination comes first, by how much, and whether that can be chance.
+"""What the outcomes of a sweep say: which combination comes first, by how much, and whether that can be chance."""
 
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean, stdev
 from typing import Any
 
-from mnist_sweep.analysis.effects import Design, Effects, Measured, effects
+from mnist_sweep.analysis import noise
+from mnist_sweep.analysis.combination import Combination, Confirmed, Row, Spread, Status, choice_order, same_repeats
+from mnist_sweep.analysis.design import Design
+from mnist_sweep.analysis.effects import Effects, Measured, effects
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
-from mnist_sweep.analysis.noise import (
-    ROUNDING,
-    UNSTABLE,
-    Disagreement,
-    Interval,
-    Noise,
-    disagreement,
-    half_width,
-    images_interval,
-    largest_tie,
-    own_spreads,
-    pooled_noise,
-    repeats_needed,
-)
-from mnist_sweep.journal.events import Curves, Failed, Finished, Result
-from mnist_sweep.journal.ledger import Ledger, Outcome, Run
-from mnist_sweep.plan.axes import AXES, axis_value
-from mnist_sweep.plan.data_set import DataSet
-from mnist_sweep.plan.recipe import Recipe, Trial
+from mnist_sweep.analysis.noise import ROUNDING, UNSTABLE, Disagreement, Noise, pooled_noise
+from mnist_sweep.journal.ledger import Ledger, Run
+from mnist_sweep.plan.axes import AXES, axis_value, recipe_words
+from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.plan.sweep_plan import EACH_REPEAT, Plan, SweepSpec, confirmation
-
-
-class Status(StrEnum):
-    """Where a trial stands."""
-
-    FINISHED = "finished"
-    FAILED = "failed"
-    PENDING = "pending"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A planned trial and what became of it so far."""
-
-    trial: Trial
-    outcome: Outcome | None
-    attempts: int = 0
-
-    @property
-    def status(self) -> Status:
-        """Finished, failed or still to be trained."""
-        match self.outcome:
-            case Finished():
-                return Status.FINISHED
-            case Failed():
-                return Status.FAILED
-        return Status.PENDING
-
-    @property
-    def result(self) -> Result | None:
-        """The result, if it finished."""
-        return self.outcome.result if isinstance(self.outcome, Finished) else None
-
-    @property
-    def curves(self) -> Curves:
-        """The epochs that it was trained for, also those before a failure."""
-        match self.outcome:
-            case Finished(_, result):
-                return result.curves
-            case Failed(curves=curves):
-                return curves
-        return Curves()
-
-    @property
-    def cut(self) -> bool:
-        """Whether max_epochs ended its training while early stopping was still waiting for an improvement."""
-        rule, result = self.trial.recipe.early_stopping, self.result
-        if rule is None or result is None:
-            return False
-        n_epochs = len(result.curves.seconds)
-        return n_epochs == self.trial.recipe.max_epochs and n_epochs - result.best_epoch < max(rule.patience, 1)
-
-    @property
-    def rising(self) -> bool:
-        """Whether it was cut right after its best epoch."""
-        return self.cut and self.result is not None and self.result.best_epoch == len(self.result.curves.seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """A metric over the finished repeats of a combination; one repeat has no standard deviation."""
-
-    mean: float
-    sd: float | None
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
-class Combination:
-    """A recipe with its repeats on a data set; another may have more of them or fewer."""
-
-    recipe: Recipe
-    rows: tuple[Row, ...]
-    data: DataSet
-
-    def n(self, status: Status) -> int:
-        """How many repeats have this status."""
-        return sum(row.status is status for row in self.rows)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every planned repeat finished; only then is it compared with others."""
-        return self.n(Status.FINISHED) == len(self.rows)
-
-    @property
-    def n_cut(self) -> int:
-        """How many repeats max_epochs ended before early stopping did."""
-        return sum(row.cut for row in self.rows)
-
-    def spread(self, metric: str) -> Spread:
-        """Mean and sample standard deviation of a metric; at least one repeat must have finished.
-
-        Raises:
-            statistics.StatisticsError: when none has.
-        """
-        return _spread_of(self.rows, metric, self.data)
-
-    def values(self, metric: str) -> list[float]:
-        """A metric in each finished repeat."""
-        return known_values(self.rows, metric)
-
-
-def known_values(rows: Iterable[Row], metric: str) -> list[float]:
-    """A metric in each of these rows that finished."""
-    values = (METRICS[metric].of(row.result) for row in rows if row.result)
-    return [value for value in values if value is not None]
-
-
-def same_repeats(combinations: Iterable[Iterable[Row]]) -> bool:
-    """Whether the same repeats finished in all of these combinations, given by their rows."""
-    return len({tuple(row.trial.repeat for row in rows if row.result) for rows in combinations}) <= 1
-
-
-def _spread_of(rows: Sequence[Row], metric: str, data: DataSet) -> Spread:
-    """Mean and sample standard deviation of a metric over the finished ones of these rows of one recipe."""
-    known = known_values(rows, metric)
-    mean = _mean(rows[0].trial.recipe, metric, known, data)
-    return Spread(mean, stdev(known) if len(known) > 1 else None, len(known))
-
-
-def _mean(recipe: Recipe, metric: str, values: Sequence[float], data: DataSet) -> float:
-    """The mean of a metric; of accuracies that of their counts, so that equal means are equal numbers.
-
-    The counts are whole numbers, and their quotient is rounded once: means can be compared as if they were exact.
-    """
-    counted_over = METRICS[metric].n_images
-    if counted_over is None or not values:
-        return fmean(values)
-    n_images = counted_over(recipe, data)
-    return sum(round(value * n_images) for value in values) / (n_images * len(values))
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A combination in the order by one metric.
 
-    Attributes:
-        behind: how far its mean is from that of the first, in the metric's unit; at least 0.
-        margin: up to how far behind can be chance; None with one repeat, where nothing can be told.
-        half_width: half of the 95% interval of its mean over seeds, by the pooled noise; None with one repeat. Where
-            each repeat holds out other images, they are in it too.
-        unstable: whether its own repeats spread far wider than the pooled noise.
+    `half_width` is half of the 95% interval of its mean over seeds, by the pooled noise; None with one repeat. Where
+    each repeat holds out other images, they are in it too.
     """
 
     combination: Combination
     rank: int
     spread: Spread
-    behind: float
-    margin: float | None
+    behind: float  # how far its mean is from that of the first, in the metric's unit; at least 0
+    margin: float | None  # up to how far behind can be chance; None with one repeat, where nothing can be told
     half_width: float | None
-    unstable: bool
+    unstable: bool  # its own repeats spread far wider than the pooled noise
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Both ends of that interval; twice the mean where there is none."""
+        return self.spread.mean - (self.half_width or 0.0), self.spread.mean + (self.half_width or 0.0)
 
     @property
     def tied(self) -> bool:
@@ -196,11 +48,9 @@ class Standing:
 class Ranking:
     """The complete combinations in the order by one metric, and the seed noise that they are judged by.
 
-    Attributes:
-        noise: pooled over the leading half by validation (at least 10 combinations, or all): hopeless combinations
-            spread far wider than good ones. None with one repeat.
-        telling: the smallest difference that these repeats can tell, for two combinations that have the fewest; None
-            with one repeat or one combination.
+    The noise is pooled over the leading half by validation (at least 10 combinations, or all): hopeless combinations
+    spread far wider than good ones. It is None with one repeat. `telling` is the smallest difference that these repeats
+    can tell, for two combinations that have the fewest; None with one repeat or one combination.
     """
 
     metric: str
@@ -220,38 +70,8 @@ class Ranking:
 
     @property
     def repeats_needed(self) -> int | None:
-        """Repeats that tell the first two apart with power 0.8, if their difference is real; None: more than 200.
-
-        Raises:
-            IndexError: when there is one combination alone.
-        """
-        return repeats_needed(self.standings[1].behind, self.noise.s) if self.noise else None
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """A combination that was trained again with fresh seeds after it was selected; never part of the ranking."""
-
-    combination: Combination
-    rows: tuple[Row, ...]
-
-    @property
-    def n_finished(self) -> int:
-        """How many of its confirmations finished."""
-        return sum(row.status is Status.FINISHED for row in self.rows)
-
-    def spread(self, metric: str) -> Spread:
-        """Mean and sample standard deviation of a metric over the fresh trainings; at least one must have finished.
-
-        Raises:
-            statistics.StatisticsError: when none has.
-        """
-        return _spread_of(self.rows, metric, self.combination.data)
-
-    def drop(self, metric: str) -> float:
-        """How much worse the fresh trainings are than the selected ones; negative where they are better."""
-        drop = self.combination.spread(metric).mean - self.spread(metric).mean
-        return drop if METRICS[metric].higher_is_better else -drop
+        """Repeats that tell the first two apart with power 0.8, if their difference is real; None: more than 200."""
+        return noise.repeats_needed(self.standings[1].behind, self.noise.s) if self.noise else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +83,7 @@ class Pick:
     combination: Combination
 
 
+CHOICE, LEADING = "CHOICE BY VALIDATION", "LEADING SO FAR"
 _LEADING_AT_LEAST = 10
 
 
@@ -273,11 +94,9 @@ class Summary:
     spec: SweepSpec
     combinations: tuple[Combination, ...]
     n_duplicates: int
-    picks: tuple[Pick, ...]
     runs: tuple[Run, ...]
     confirmed: tuple[Confirmed, ...] = ()
     executions: tuple[Mapping[str, Any], ...] = ()  # of all results, in the order of the journal
-    _rankings: dict[str, Ranking] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def rows(self) -> Iterable[Row]:
@@ -311,18 +130,17 @@ class Summary:
     @property
     def paired(self) -> bool:
         """Whether all that are compared have the same repeats: what a repeat does to all alike cancels then."""
-        return same_repeats(combination.rows for combination in self.ranked)
-
-    @property
-    def stops_early(self) -> bool:
-        """Whether early stopping is on in any combination."""
-        return any(combination.recipe.early_stopping for combination in self.combinations)
+        return same_repeats(self.ranked)
 
     @cached_property
     def varied(self) -> frozenset[str]:
         """The axes on which the combinations differ: each_layer and lists of widths are one choice with many values."""
         recipes = [combination.recipe for combination in self.combinations]
         return frozenset(axis for axis in AXES if len({axis_value(recipe, axis) for recipe in recipes}) > 1)
+
+    def model_words(self, recipe: Recipe) -> str:
+        """A combination of this sweep in one short phrase."""
+        return recipe_words(recipe, self.spec.varied)
 
     @property
     def seconds(self) -> float:
@@ -333,6 +151,26 @@ class Summary:
     def ranked(self) -> tuple[Combination, ...]:
         """The combinations whose planned repeats all finished, by validation, the choice first."""
         return tuple(sorted((c for c in self.combinations if c.complete), key=choice_order))
+
+    @cached_property
+    def picks(self) -> tuple[Pick, ...]:
+        """First by validation, which is the honest choice; then the three that look at the test images.
+
+        The order of the choice breaks the ties of the others.
+        """
+
+        def first(title: str, metric: str) -> Pick:
+            sign = -1 if METRICS[metric].higher_is_better else 1
+            return Pick(title, metric, min(self.ranked, key=lambda one: sign * one.spread(metric).mean))
+
+        if not self.ranked:
+            return ()
+        return (
+            Pick(LEADING if self.unfinished else CHOICE, CHOSEN_BY, self.ranked[0]),
+            first("TEST ACCURACY", "test_accuracy"),
+            first("TEST LOSS", "test_loss"),
+            first("TEST LOSS EFFICIENCY", "loss_time"),
+        )
 
     @property
     def incomplete(self) -> tuple[Combination, ...]:
@@ -346,32 +184,34 @@ class Summary:
 
     def ranking(self, metric: str = CHOSEN_BY) -> Ranking:
         """The complete combinations in the order by a metric of RANKED; ties of the order are broken by the choice."""
-        if metric not in self._rankings:
-            self._rankings[metric] = self._rank(metric)
         return self._rankings[metric]
+
+    @cached_property
+    def _rankings(self) -> Mapping[str, Ranking]:
+        return {metric: self._rank(metric) for metric in RANKED}
 
     def _rank(self, metric: str) -> Ranking:
         sign = -1 if METRICS[metric].higher_is_better else 1
-        ordered = sorted(self.ranked, key=lambda combination: sign * combination.spread(metric).mean)
-        if metric == CHOSEN_BY:
-            ordered = list(self.ranked)
+        ordered = list(self.ranked)
+        if metric != CHOSEN_BY:
+            ordered.sort(key=lambda combination: sign * combination.spread(metric).mean)
         leading = [combination.values(metric) for combination in self.leading]
-        noise = pooled_noise(leading, paired=self.paired)
-        alone = pooled_noise(leading, paired=False) if self.spec.seeds.split_seed == EACH_REPEAT else noise
-        own = own_spreads([combination.values(metric) for combination in ordered], leading if self.paired else ())
+        pooled = pooled_noise(leading, paired=self.paired)
+        alone = pooled_noise(leading, paired=False) if self.spec.seeds.split_seed == EACH_REPEAT else pooled
+        own = noise.own_spreads([combination.values(metric) for combination in ordered], leading if self.paired else ())
         spreads = [combination.spread(metric) for combination in ordered]
 
         def standing(i: int) -> Standing:
             spread, first = spreads[i], spreads[0]
             behind = sign * (spread.mean - first.mean) + 0.0  # no -0.0
-            margin = largest_tie(noise, len(ordered), first.n, spread.n) if noise else None
-            width = half_width(alone, spread.n) if alone else None
-            unstable = bool(noise and own[i] > UNSTABLE * noise.s + ROUNDING)
+            margin = noise.largest_tie(pooled, len(ordered), first.n, spread.n) if pooled else None
+            width = noise.half_width(alone, spread.n) if alone else None
+            unstable = bool(pooled and own[i] > UNSTABLE * pooled.s + ROUNDING)
             return Standing(ordered[i], i + 1, spread, behind, margin, width, unstable)
 
         fewest = min((spread.n for spread in spreads), default=0)
-        telling = largest_tie(noise, len(ordered), fewest, fewest) if noise and len(ordered) > 1 else None
-        return Ranking(metric, tuple(standing(i) for i in range(len(ordered))), noise, telling)
+        telling = noise.largest_tie(pooled, len(ordered), fewest, fewest) if pooled and len(ordered) > 1 else None
+        return Ranking(metric, tuple(map(standing, range(len(ordered)))), pooled, telling)
 
     def effects(self, metric: str = CHOSEN_BY) -> Effects:
         """What mattered for a metric of RANKED; without axes where nothing is varied."""
@@ -385,14 +225,14 @@ class Summary:
         measured = []
         for metric in RANKED:
             results = [combination.values(metric) for combination in complete]
-            noise = pooled_noise(results, paired=self.paired) if len(results) > 1 else None
-            measured.append(Measured(results, noise, METRICS[metric].higher_is_better))
+            pooled = pooled_noise(results, paired=self.paired) if len(results) > 1 else None
+            measured.append(Measured(results, pooled, METRICS[metric].higher_is_better))
         design = Design([combination.recipe for combination in complete])
         return dict(zip(RANKED, effects(design, measured), strict=True))
 
-    def images(self, combination: Combination) -> Interval:
+    def images(self, combination: Combination) -> tuple[float, float]:
         """A combination's accuracy on all images of this kind, 95%: Wilson's interval."""
-        return images_interval(combination.spread("test_accuracy").mean, combination.data.n_test)
+        return noise.images_interval(combination.spread("test_accuracy").mean, combination.data.n_test)
 
     @property
     def first_against_second(self) -> Mapping[int, Disagreement]:
@@ -403,10 +243,7 @@ class Summary:
             {row.trial.repeat: {i for i, _ in row.result.wrong} for row in combination.rows if row.result}
             for combination in self.ranked[:2]
         )
-        return {repeat: disagreement(first[repeat], second[repeat]) for repeat in first if repeat in second}
-
-
-CHOICE, LEADING = "CHOICE BY VALIDATION", "LEADING SO FAR"
+        return {repeat: noise.disagreement(first[repeat], second[repeat]) for repeat in first if repeat in second}
 
 
 def summarize(plan: Plan, ledger: Ledger) -> Summary:
@@ -415,10 +252,8 @@ def summarize(plan: Plan, ledger: Ledger) -> Summary:
     for trial in plan.trials:
         rows[trial.recipe].append(Row(trial, ledger.outcomes.get(trial.key), ledger.attempts[trial.key]))
     combinations = tuple(Combination(recipe, tuple(own), plan.data) for recipe, own in rows.items())
-    picks = _picks(combinations)
     confirmed = _confirmed(plan, combinations, ledger)
-    runs, executions = tuple(ledger.runs), tuple(ledger.executions)
-    return Summary(plan.spec, combinations, plan.n_duplicates, picks, runs, confirmed, executions)
+    return Summary(plan.spec, combinations, plan.n_duplicates, tuple(ledger.runs), confirmed, tuple(ledger.executions))
 
 
 def _confirmed(plan: Plan, combinations: Iterable[Combination], ledger: Ledger) -> tuple[Confirmed, ...]:
@@ -428,32 +263,6 @@ def _confirmed(plan: Plan, combinations: Iterable[Combination], ledger: Ledger) 
         trial = outcome.trial
         if trial.recipe in plan.first_trials and trial == confirmation(plan, trial.recipe, trial.repeat):
             rows.setdefault(trial.recipe, []).append(Row(trial, outcome, ledger.attempts[trial.key]))
+    by_repeat = {recipe: tuple(sorted(own, key=lambda row: row.trial.repeat)) for recipe, own in rows.items()}
     ordered = sorted((c for c in combinations if c.recipe in rows and c.complete), key=choice_order)
-    return tuple(Confirmed(c, tuple(sorted(rows[c.recipe], key=lambda row: row.trial.repeat))) for c in ordered)
-
-
-def _picks(combinations: tuple[Combination, ...]) -> tuple[Pick, ...]:
-    """First by validation, which is the honest choice; then the three that look at the test images.
-
-    The order of the choice breaks the ties of the others.
-    """
-    ranked = sorted((c for c in combinations if c.complete), key=choice_order)
-    title = LEADING if any(c.n(Status.PENDING) for c in combinations) else CHOICE
-    if not ranked:
-        return ()
-
-    def mean(metric: str) -> Callable[[Combination], float]:
-        return lambda combination: combination.spread(metric).mean
-
-    return (
-        Pick(title, "val_accuracy", ranked[0]),
-        Pick("TEST ACCURACY", "test_accuracy", max(ranked, key=mean("test_accuracy"))),
-        Pick("TEST LOSS", "test_loss", min(ranked, key=mean("test_loss"))),
-        Pick("TEST LOSS EFFICIENCY", "loss_time", min(ranked, key=mean("loss_time"))),
-    )
-
-
-def choice_order(combination: Combination) -> tuple[float, float, int]:
-    """Sorts the better first: higher mean validation accuracy, then lower mean loss there, then fewer parameters."""
-    accuracy, loss = combination.spread("val_accuracy").mean, combination.spread("val_loss").mean
-    return -accuracy, loss, combination.recipe.n_parameters
+    return tuple(Confirmed(c.recipe, by_repeat[c.recipe], c.data, c) for c in ordered)

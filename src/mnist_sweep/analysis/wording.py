@@ -1,39 +1,20 @@
-"""Trials, outcomes and sweeps in the words that people read on a terminal and in a log.
-
-Law of the pure modules: no files, no clock, no environment; time and randomness come in as values.
-"""
-
-from __future__ import annotations
+"""Trials, outcomes and sweeps in the words that people read on a terminal and in a log."""
 
 from collections import Counter
 from collections.abc import Collection, Container, Iterable
 from dataclasses import replace
 from typing import Any
 
+from mnist_sweep.analysis.combination import Combination, Spread, Status
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS
-from mnist_sweep.analysis.summary import Combination, Confirmed, Spread, Status, Summary
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.events import BFLOAT16, Failed, Finished
 from mnist_sweep.plan.axes import recipe_words
 from mnist_sweep.plan.choices import widths_words
 from mnist_sweep.plan.counts import counted
-from mnist_sweep.plan.recipe import Recipe, Trial
+from mnist_sweep.plan.recipe import Trial
 
 _FROM = 1.5  # a unit is used from this many of it
-
-
-def shape_words(recipe: Recipe) -> str:
-    """The hidden layers: 2×64, 300-100, or no hidden layer."""
-    return widths_words(recipe.hidden_widths)
-
-
-def metric_words(metric: str) -> str:
-    """A metric as people call it."""
-    return METRICS[metric].words
-
-
-def amount_words(metric: str, value: float) -> str:
-    """A value of a metric, or a difference of two, with the decimals that matter: 0.9807, 12.3 s."""
-    return METRICS[metric].amount(value)
 
 
 def trial_words(trial: Trial, varied: Container[str] = ()) -> str:
@@ -47,7 +28,7 @@ def outcome_words(outcome: Finished | Failed) -> str:
         return f"failed ({outcome.cause}): {outcome.reason.splitlines()[0] if outcome.reason else ''}"
     result = outcome.result
     validation, test, seconds = (
-        amount_words(name, METRICS[name].of(result) or 0.0) for name in (CHOSEN_BY, "test_accuracy", "train_time")
+        METRICS[name].amount(METRICS[name].of(result) or 0.0) for name in (CHOSEN_BY, "test_accuracy", "train_time")
     )
     return f"validation {validation}, test {test}, {counted(len(result.curves.seconds), 'epoch')}, {seconds}"
 
@@ -102,7 +83,13 @@ def best_words(summary: Summary) -> str:
     if not summary.picks:
         return f"{head}: none yet, no combination has all its repeats"
     of_how_many = f" ({complete_words(summary)})" if summary.incomplete else ""
-    return f"{head}{of_how_many}: {combination_words(summary.picks[0].combination, summary.spec.varied)}"
+    best = summary.picks[0].combination
+    validation, test = best.spread("val_accuracy"), best.spread("test_accuracy")
+    repeats = counted(test.n, "repeat") + (", mean ± sd" if test.n > 1 else "")
+    return (
+        f"{head}{of_how_many}: {summary.model_words(best.recipe)}: validation accuracy {spread_words(validation)}, "
+        f"test accuracy {spread_words(test)} ({repeats})"
+    )
 
 
 def complete_words(summary: Summary) -> str:
@@ -132,15 +119,15 @@ _CONFIRMING = 5
 def confirming_words(summary: Summary, trials: Collection[Trial]) -> str:
     """A line for each combination that these trials confirm: how many are done, their mean, and what it had before."""
     wanted, fresh = Counter(trial.recipe for trial in trials), frozenset(trials)
-    confirmed = {one.combination.recipe: one for one in summary.confirmed}
+    confirmed = {one.recipe: one for one in summary.confirmed}
     lines = []
     for combination in summary.ranked:
         n = wanted[combination.recipe]
-        known = confirmed.get(combination.recipe, Confirmed(combination, ()))
-        done = replace(known, rows=tuple(row for row in known.rows if row.trial in fresh and row.result))
+        known = confirmed[combination.recipe].rows if combination.recipe in confirmed else ()
+        done = replace(combination, rows=tuple(row for row in known if row.trial in fresh and row.result))
         now = f", validation {spread_words(done.spread(CHOSEN_BY))}" if done.rows else ""
         before = spread_words(combination.spread(CHOSEN_BY))
-        name = recipe_words(combination.recipe, summary.spec.varied)
+        name = summary.model_words(combination.recipe)
         lines += [f"confirming {len(done.rows)} of {n}{now} (was {before}): {name}"] if n else []
     more = [f"and {len(lines) - _CONFIRMING} more"] if len(lines) > _CONFIRMING else []
     return "\n".join([*lines[:_CONFIRMING], *more])
@@ -152,8 +139,9 @@ def cut_words(summary: Summary) -> str:
     if not cut:
         return ""
     rows = [row for combination in cut for row in combination.rows if row.cut]
-    n, n_rising, n_all = len(rows), sum(row.rising for row in rows), summary.n(Status.FINISHED)
-    models = (f"{recipe_words(c.recipe, summary.spec.varied)} ({c.n_cut} of {len(c.rows)})" for c in cut)
+    n, n_all = len(rows), summary.n(Status.FINISHED)
+    n_rising = sum(row.result.best_epoch == len(row.curves.seconds) for row in rows if row.result)
+    models = (f"{summary.model_words(c.recipe)} ({c.n_cut} of {len(c.rows)})" for c in cut)
     part = "all" if n_rising == n else f"{n_rising}" if n_rising else "none"
     last = (
         f"Its last epoch was {'' if n_rising else 'not '}its best."
@@ -168,13 +156,3 @@ def listed(words: Iterable[str], most: int = 8) -> str:
     """Words with commas between; of many the first ones, and how many more there are."""
     words = list(words)
     return ", ".join(words) if len(words) <= most else f"{', '.join(words[:most])} and {len(words) - most:,} more"
-
-
-def combination_words(combination: Combination, varied: Container[str] = ()) -> str:
-    """A combination with its accuracies."""
-    validation, test = combination.spread("val_accuracy"), combination.spread("test_accuracy")
-    repeats = counted(test.n, "repeat") + (", mean ± sd" if test.n > 1 else "")
-    return (
-        f"{recipe_words(combination.recipe, varied)}: validation accuracy {spread_words(validation)}, "
-        f"test accuracy {spread_words(test)} ({repeats})"
-    )

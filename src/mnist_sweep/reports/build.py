@@ -1,7 +1,5 @@
 """All reports of a folder, each written whole or not at all."""
 
-from __future__ import annotations
-
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +14,10 @@ from mnist_sweep.errors import StorageError
 from mnist_sweep.reports.charts.pictures import draw, figures
 from mnist_sweep.reports.charts.plot_library import Made, Plotter
 from mnist_sweep.reports.page.page import report_html, vega
-from mnist_sweep.reports.rows import epochs_csv, full_csv, full_json, ranking_csv, ranking_json
+from mnist_sweep.reports.result_tables import ranking_table
+from mnist_sweep.reports.rows import as_csv, as_json
+from mnist_sweep.reports.tables import varying_axes
+from mnist_sweep.reports.workbooks.full import epochs_table, full_table
 from mnist_sweep.reports.workbooks.xlsx import best_xlsx, full_xlsx, hyperparams_xlsx
 from mnist_sweep.system.files import write_whole
 
@@ -29,13 +30,12 @@ WORKBOOKS: Mapping[str, Renderer] = {
 RENDERERS: Mapping[str, Renderer] = {
     **WORKBOOKS,
     "page": report_html,
-    "full_csv": lambda summary, _folder: full_csv(summary),
-    "full_json": lambda summary, _folder: full_json(summary),
-    "ranking_csv": lambda summary, _folder: ranking_csv(summary),
-    "ranking_json": lambda summary, _folder: ranking_json(summary),
-    "epochs_csv": lambda summary, _folder: epochs_csv(summary),
+    "full_csv": lambda summary, _folder: as_csv(full_table(summary)),
+    "full_json": lambda summary, _folder: as_json(full_table(summary)),
+    "ranking_csv": lambda summary, _folder: as_csv(ranking_table(summary).without("Model")),
+    "ranking_json": lambda summary, _folder: as_json(ranking_table(summary).without("Model")),
+    "epochs_csv": lambda summary, _folder: as_csv(epochs_table(summary, varying_axes(summary))),
 }
-
 
 _loading = Lock()
 
@@ -63,16 +63,8 @@ def write_reports(
 ) -> tuple[dict[str, Path], list[str]]:
     """Render every report and put it in its place, or beside it while a spreadsheet program has it open.
 
-    A report that cannot be made or written is no reason for another to be missing.
-
-    Args:
-        folder: the sweep's folder, as commands in the reports name it.
-        paths: where each of RENDERERS goes, by its name.
-        plots: the folder of the pictures.
-        plotter: draws them; it may have been started.
-
-    Returns:
-        Where each of them went, and in words what is missing, or old, and why.
+    A report that cannot be made or written is no reason for another to be missing. Gives where each of RENDERERS went,
+    and in words what is missing, or old, and why. Commands in the reports name the folder; the plotter may be warm.
     """
     written: dict[str, Path] = {}
     missing: dict[str, list[Path]] = {}
@@ -85,27 +77,23 @@ def write_reports(
             drawing = beside.submit(draw, figures(summary), artist)
         renderers: Mapping[str, Renderer] = {**RENDERERS, "page": partial(report_html, script=script.result)}
         for name, render in renderers.items():
-            target = _beside(paths[name]) if _is_open(paths[name]) else paths[name]
+            target = paths[name]
+            # LibreOffice and Excel leave a mark of an open file: saving there would undo what is written now.
+            if any(target.with_name(mark).exists() for mark in (f".~lock.{target.name}#", f"~${target.name}")):
+                target = target.with_name(f"{target.stem}.new{target.suffix}")
             with _collecting(missing, target):
                 _write(target, render(summary, folder))
                 written[name] = target
         if drawing:
             with _collecting(missing, plots):
-                _write_plots(plots, drawing.result())
+                made = drawing.result()
+                for name, content in made.files.items():
+                    _write(plots / name, content)
+                if made.trouble:
+                    missing[f"missing or old: {made.trouble}"] = [plots]
     if "page" in written and script.result().trouble:
         missing[f"its charts are missing: {script.result().trouble}"] = [written["page"]]
     return written, [f"{', '.join(map(str, targets))}: {why}" for why, targets in missing.items()]
-
-
-def _write_plots(plots: Path, made: Made) -> None:
-    for name, content in made.files.items():
-        _write(plots / name, content)
-    if made.trouble:
-        raise _NotMadeError(made.trouble)
-
-
-class _NotMadeError(Exception):
-    """What stands in for a report, in words."""
 
 
 @contextmanager
@@ -115,8 +103,6 @@ def _collecting(missing: dict[str, list[Path]], path: Path) -> Iterator[None]:
         yield
     except StorageError as error:
         why = str(error).removeprefix(f"{path}: ")
-    except _NotMadeError as error:
-        why = f"missing or old: {error}"
     except Exception as error:  # noqa: BLE001  one report's bug must not cost the others
         place = traceback.extract_tb(error.__traceback__)[-1]
         why = f"missing or old: {type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
@@ -126,11 +112,7 @@ def _collecting(missing: dict[str, list[Path]], path: Path) -> Iterator[None]:
 
 
 def write_page(summary: Summary, folder: str, path: Path, *, refresh_s: int) -> None:
-    """Write report.html alone, as a page that reloads itself.
-
-    Raises:
-        StorageError: when it cannot be written.
-    """
+    """Write report.html alone, as a page that reloads itself."""
     _write(path, report_html(summary, folder, refresh_s=refresh_s))
 
 
@@ -142,12 +124,3 @@ def _write(path: Path, content: bytes) -> None:
             f"{path.parent}: cannot make this folder: {error.strerror}; correct that, then run report"
         ) from error
     write_whole(path, content)
-
-
-def _is_open(path: Path) -> bool:
-    """Whether LibreOffice or Excel has left its mark of an open file: saving there would undo what is written now."""
-    return any(path.with_name(mark).exists() for mark in (f".~lock.{path.name}#", f"~${path.name}"))
-
-
-def _beside(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.new{path.suffix}")

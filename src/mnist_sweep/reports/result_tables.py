@@ -3,36 +3,16 @@
 Each renderer shows the columns that it has room for.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from mnist_sweep.analysis.conclusions import interval_words
+from mnist_sweep.analysis.combination import Combination, Confirmed, Spread, Status
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS
-from mnist_sweep.analysis.summary import Combination, Confirmed, Spread, Standing, Status, Summary
-from mnist_sweep.analysis.wording import metric_words, spread_words
+from mnist_sweep.analysis.summary import Standing, Summary
+from mnist_sweep.analysis.wording import spread_words
 from mnist_sweep.journal.events import Failed
-from mnist_sweep.reports.tables import (
-    ACCURACY,
-    COMBINATION,
-    COUNT,
-    FORMATS,
-    NUMBER,
-    SCALES,
-    SHORT_FORMATS,
-    TEXT,
-    Cell,
-    Column,
-    Scale,
-    Table,
-    axis_columns,
-    make_table,
-    model_column,
-    numbers,
-    varying_axes,
-)
+from mnist_sweep.reports.columns import ACCURACY, COMBINATION, COUNT, NUMBER, TEXT, Cell, Column, Scale, mean_column
+from mnist_sweep.reports.tables import Table, axis_columns, make_table, model_column, numbers, varying_axes
 
 _TOP = 0.1
 
@@ -51,28 +31,15 @@ def ranking_table(summary: Summary) -> Table:
         *axis_columns(varying_axes(summary), lambda s: s.combination.recipe),
         *_VALIDATION,
         *_OTHERS,
-        *([_CUT] if summary.stops_early else []),
+        *([_CUT] if any(one.recipe.early_stopping for one in summary.combinations) else []),
         Column("Parameters", COUNT, "Weights and biases of the model.", lambda s: s.combination.recipe.n_parameters),
         Column("Combination", NUMBER, COMBINATION, lambda s: number[s.combination.recipe]),
     ]
     return make_table(columns, summary.ranking().standings, n_top(summary))
 
 
-def _mean(name: str, note: str) -> Column:
-    """The mean of a metric over the repeats."""
-    metric = METRICS[name]
-
-    def mean(standing: Standing) -> float:
-        return standing.combination.spread(name).mean
-
-    return Column(
-        metric.title,
-        SHORT_FORMATS[metric.quantity],
-        note,
-        mean,
-        SCALES.get(FORMATS[metric.quantity]),
-        lambda standing: metric.number(mean(standing)),
-    )
+def _mean(name: str, note: str, words: Callable[[Standing], str] | None = None) -> Column:
+    return mean_column(METRICS[name], note, lambda standing: standing.combination.spread(name).mean, words)
 
 
 def _tied(standing: Standing) -> Cell:
@@ -82,9 +49,10 @@ def _tied(standing: Standing) -> Cell:
 
 
 _VALIDATION = (
-    replace(
-        _mean(CHOSEN_BY, "Mean over the repeats, of the kept weights."),
-        words=lambda s: interval_words(CHOSEN_BY, s),
+    _mean(
+        CHOSEN_BY,
+        "Mean over the repeats, of the kept weights.",
+        lambda s: METRICS[CHOSEN_BY].interval(s.spread.mean, s.half_width),
     ),
     Column(
         "± (95%)",
@@ -111,10 +79,7 @@ _VALIDATION = (
 )
 _OTHERS = (
     _mean("val_loss", "Mean over the repeats, of the kept weights."),
-    _mean(
-        "test_accuracy",
-        "Mean over the repeats. Shown, not chosen by: the highest of many looks better than it is.",
-    ),
+    _mean("test_accuracy", "Mean over the repeats. Shown, not chosen by: the highest of many looks better than it is."),
     _mean("test_loss", "Mean over the repeats. Shown, not chosen by."),
     _mean("train_time", "Mean seconds of the epochs with their validation."),
     _mean("epochs", "Mean number of epochs that were run."),
@@ -138,25 +103,27 @@ def incomplete_table(summary: Summary) -> Table:
         Column("Finished", NUMBER, "Repeats with a result.", lambda c: c.n(Status.FINISHED)),
         Column("Failed", NUMBER, "Repeats that failed.", lambda c: c.n(Status.FAILED)),
         Column("Not trained", NUMBER, "Repeats that are still to be trained.", lambda c: c.n(Status.PENDING)),
-        Column("Reason", TEXT, "Why the first of them failed.", _first_reason, words=_reasons, spills=True),
+        Column(
+            "Reason",
+            TEXT,
+            "Why the first of them failed.",
+            _first_reason,
+            words=lambda c: "; ".join(_failures(c)),
+            spills=True,
+        ),
     ]
     return make_table(columns, summary.incomplete)
 
 
-def _failures(combination: Combination) -> list[Failed]:
-    return [row.outcome for row in combination.rows if isinstance(row.outcome, Failed)]
+def _failures(combination: Combination) -> list[str]:
+    """Each reason once, in full."""
+    outcomes = [row.outcome for row in combination.rows]
+    return list(dict.fromkeys(f"{one.cause}: {one.reason}" for one in outcomes if isinstance(one, Failed)))
 
 
 def _first_reason(combination: Combination) -> Cell:
     """The first failure in one line; full.xlsx has all of them in full."""
-    for failure in _failures(combination):
-        return f"{failure.cause}: {next(iter(failure.reason.splitlines()), '')}"
-    return None
-
-
-def _reasons(combination: Combination) -> str:
-    """Each reason once, in full."""
-    return "; ".join(dict.fromkeys(f"{failure.cause}: {failure.reason}" for failure in _failures(combination)))
+    return next((reason.splitlines()[0] for reason in _failures(combination)), None)
 
 
 _CONFIRMED = ("val_accuracy", "test_accuracy", "val_loss", "test_loss")
@@ -165,23 +132,23 @@ _CONFIRMED = ("val_accuracy", "test_accuracy", "val_loss", "test_loss")
 class _Compared(NamedTuple):
     """A combination that was trained again, by one metric; `after` is None while no fresh training has finished."""
 
-    confirmed: Confirmed
+    fresh: Confirmed
     metric: str
     before: Spread
     after: Spread | None
-
-    @property
-    def drop(self) -> float | None:
-        return self.confirmed.drop(self.metric) if self.after else None
 
 
 def confirmed_table(summary: Summary, metrics: Iterable[str] = _CONFIRMED) -> Table:
     """For each combination that was trained again, a row a metric: as selected, confirmed, and the drop."""
     ranks = {standing.combination.recipe: standing.rank for standing in summary.ranking().standings}
+
+    def drop(of: _Compared) -> float | None:
+        return of.fresh.drop(of.metric) if of.after else None
+
     columns = [
-        Column("Rank", NUMBER, "In the ranking by validation.", lambda of: ranks[of.confirmed.combination.recipe]),
-        model_column(summary, lambda of: of.confirmed.combination.recipe),
-        Column("Metric", TEXT, "What is compared.", lambda of: metric_words(of.metric)),
+        Column("Rank", NUMBER, "In the ranking by validation.", lambda of: ranks[of.fresh.recipe]),
+        model_column(summary, lambda of: of.fresh.recipe),
+        Column("Metric", TEXT, "What is compared.", lambda of: METRICS[of.metric].words),
         Column(
             "Selected",
             ACCURACY,
@@ -201,29 +168,24 @@ def confirmed_table(summary: Summary, metrics: Iterable[str] = _CONFIRMED) -> Ta
             "Finished",
             NUMBER,
             "Fresh trainings that finished.",
-            lambda of: of.confirmed.n_finished,
-            words=lambda of: f"{of.confirmed.n_finished} of {len(of.confirmed.rows)}",
+            lambda of: of.fresh.n_finished,
+            words=lambda of: f"{of.fresh.n_finished} of {len(of.fresh.rows)}",
         ),
-        Column(
-            "Failed",
-            NUMBER,
-            "Fresh trainings that failed.",
-            lambda of: len(of.confirmed.rows) - of.confirmed.n_finished,
-        ),
+        Column("Failed", NUMBER, "Fresh trainings that failed.", lambda of: of.fresh.n(Status.FAILED)),
         Column(
             "Drop",
             ACCURACY,
             "How much worse the fresh ones are; negative: better.",
-            lambda of: of.drop,
-            words=lambda of: "" if of.drop is None else f"{of.drop:+.4f}",
+            drop,
+            words=lambda of: f"{drop(of):+.4f}" if of.after else "",
         ),
     ]
-    return make_table(columns, [_compared(one, metric) for one in summary.confirmed for metric in metrics])
-
-
-def _compared(one: Confirmed, metric: str) -> _Compared:
-    after = one.spread(metric) if one.n_finished else None
-    return _Compared(one, metric, one.combination.spread(metric), after)
+    compared = [
+        _Compared(one, metric, one.selected.spread(metric), one.spread(metric) if one.n_finished else None)
+        for one in summary.confirmed
+        for metric in metrics
+    ]
+    return make_table(columns, compared)
 
 
 def confirmed_accuracies(summary: Summary) -> Table:

@@ -1,27 +1,22 @@
 """A sweep's section in the story of the investigation: plain Markdown, in which a person's notes stay."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from mnist_sweep.analysis.advice import next_steps
-from mnist_sweep.analysis.conclusions import (
-    decision,
-    how_sure,
-    what_mattered,
-)
-from mnist_sweep.analysis.effects import Level
+from mnist_sweep.analysis.conclusions import decision, how_sure, what_mattered
+from mnist_sweep.analysis.metrics import METRICS
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.analysis.wording import amount_words, cut_words, duration_words, repeats_words
+from mnist_sweep.analysis.wording import cut_words, duration_words, repeats_words
 from mnist_sweep.errors import StorageError, UsageError
 from mnist_sweep.journal.folder import SweepFolder
-from mnist_sweep.plan.axes import axis_name_words, axis_value_words
+from mnist_sweep.plan.axes import axis_name_words
 from mnist_sweep.plan.counts import counted
+from mnist_sweep.reports.columns import TEXT
 from mnist_sweep.reports.result_tables import confirmed_accuracies, ranking_table
-from mnist_sweep.reports.tables import TEXT, Table, axis_words
+from mnist_sweep.reports.tables import Table, axis_words
 from mnist_sweep.system.files import read_file, write_whole
 from mnist_sweep.system.locks import in_turn
 from mnist_sweep.system.streams import path_words
@@ -65,7 +60,7 @@ def renewed(text: str, summary: Summary, files: str, where: str) -> str:
     name = summary.spec.name
     begin, end = f"<!-- mnist-sweep: step {name} begins -->", f"<!-- mnist-sweep: step {name} ends -->"
     before, old, after = _cut(text, begin, end, where)
-    begin_notes, end_notes = _notes_marks(name)
+    begin_notes, end_notes = f"<!-- notes on {name}: kept -->", f"<!-- notes on {name} end -->"
     notes = _cut(old or "", begin_notes, end_notes, where)[1]
     if old is not None and notes is None:
         raise UsageError(
@@ -79,10 +74,6 @@ def renewed(text: str, summary: Summary, files: str, where: str) -> str:
         return f"{before}{section}{after}"
     n_ends = before[len(before.rstrip("\r\n")) :].count("\n") if before else 2
     return f"{before}{newline * (2 - n_ends)}{section}{newline}"
-
-
-def _notes_marks(name: str) -> tuple[str, str]:
-    return f"<!-- notes on {name}: kept -->", f"<!-- notes on {name} end -->"
 
 
 def _cut(text: str, begin: str, end: str, where: str) -> tuple[str, str | None, str]:
@@ -169,30 +160,22 @@ def _markdown(table: Table) -> Iterator[str]:
     yield ""
 
 
+_MEANS = ("val_accuracy", "test_accuracy", "train_time")
+
+
 def _by_axis(summary: Summary) -> Iterator[str]:
     """The mean of each value of each axis."""
-    effects = [(effect, level) for effect in summary.effects().axes for level in effect.levels]
-    if not effects:
+    if not summary.effects().axes:
         return
-    yield "| Axis | Value | Mean validation accuracy | Mean test accuracy | Mean training time |"
-    yield "|---|---|--:|--:|--:|"
-    others = [summary.effects(metric) for metric in ("test_accuracy", "train_time")]
-    for effect, level in effects:
-        i = effect.levels.index(level)
-        means = [_level_words("val_accuracy", level)]
-        means += [
-            _level_words(metric, other.axis(effect.axis).levels[i])
-            for metric, other in zip(("test_accuracy", "train_time"), others, strict=True)
-        ]
-        within = "" if level.within is None else f" ({level.within} layers)"
-        value = axis_value_words(effect.axis, level.value)
-        yield f"| {axis_name_words(effect.axis)} | {value}{within} | {' | '.join(means)} |"
+    yield f"| Axis | Value | {' | '.join(f'Mean {METRICS[metric].words}' for metric in _MEANS)} |"
+    yield f"|---|---|{'|'.join('--:' for _ in _MEANS)}|"
+    for effect, *others in zip(*(summary.effects(metric).axes for metric in _MEANS), strict=True):
+        for level, *more in zip(effect.levels, *(other.levels for other in others), strict=True):
+            means = zip(_MEANS, (level, *more), strict=True)
+            words = [METRICS[metric].interval(mean.mean, mean.half_width) for metric, mean in means]
+            within = "" if level.within is None else f" ({level.within} layers)"
+            yield f"| {effect.name} | {effect.value_words(level)}{within} | {' | '.join(words)} |"
     yield ""
-
-
-def _level_words(metric: str, level: Level) -> str:
-    mean = amount_words(metric, level.mean)
-    return mean if level.half_width is None else f"{mean} ± {amount_words(metric, level.half_width)}"
 
 
 def _confirmed(summary: Summary) -> Iterator[str]:

@@ -2,66 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from mnist_sweep.analysis.conclusions import model_words
-from mnist_sweep.analysis.metrics import Quantity
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.plan.axes import axis_name_words, axis_value, axis_value_words, facets, setting, tried_facets
 from mnist_sweep.plan.choices import Choice
-from mnist_sweep.plan.recipe import Recipe, Seeds
+from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.plan.setting import Facet, Format
 from mnist_sweep.plan.sweep_plan import SweepSpec
 from mnist_sweep.plan.table import LAYERS
-
-Cell = str | int | float | bool | datetime | None
-
-COUNT = "#,##0"
-NUMBER = "0"
-ACCURACY = "0.0000"
-LOSS = "0.00000"
-SECONDS = "0.000"
-TENTHS = "0.0"
-PERCENT = "0.0%"
-TEXT = "@"
-DATE = "yyyy-mm-dd hh:mm"
-COMBINATION = "The number of the combination in the order of the grid: the same in every sheet and file."
-AS_WRITTEN = "as written"  # each number with just the decimals that it has
-
-
-class Scale(StrEnum):
-    """How a column is coloured by its values."""
-
-    HIGH_IS_GOOD = "high is good"
-    LOW_IS_GOOD = "low is good"
-    BARS = "bars"  # of parts of 1
-    YES = "yes"  # what says yes stands out
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: its header, its number format, what it holds in words, and where a cell comes from.
-
-    Attributes:
-        words: what people read in a text, where that is not the cell by its format.
-        width: in characters; None: as wide as what it holds, up to a limit from which on text is wrapped.
-        spills: text may run on over the empty cells to its right, and makes the column no wider.
-    """
-
-    header: str
-    format: str
-    note: str
-    cell: Callable[[Any], Cell]
-    scale: Scale | None = None
-    words: Callable[[Any], str] | None = None
-    width: float | None = None
-    spills: bool = False
+from mnist_sweep.reports.columns import AS_WRITTEN, COUNT, NUMBER, TEXT, Cell, Column
 
 
 @dataclass(frozen=True)
@@ -79,7 +32,7 @@ class Table:
 
     def cells(self) -> Iterator[tuple[Cell, ...]]:
         """The rows as values, one after the other."""
-        return (tuple(_tidy(column, column.cell(source)) for column in self.columns) for source in self.sources)
+        return (tuple(column.value(source) for column in self.columns) for source in self.sources)
 
     @cached_property
     def rows(self) -> tuple[tuple[Cell, ...], ...]:
@@ -88,7 +41,7 @@ class Table:
 
     def words(self) -> Iterator[list[str]]:
         """The rows as people read them in a text."""
-        return ([_in_words(column, source) for column in self.columns] for source in self.sources)
+        return ([column.in_words(source) for column in self.columns] for source in self.sources)
 
     def only(self, *headers: str) -> Table:
         """The columns with these headers, in this order."""
@@ -109,45 +62,6 @@ def make_table(columns: Iterable[Column], sources: Iterable[Any], n_marked: int 
     return Table(tuple(columns), tuple(sources), n_marked)
 
 
-def _in_words(column: Column, source: Any) -> str:
-    """A cell as text: as the column says it, else by its format."""
-    if column.words:
-        return column.words(source)
-    match _tidy(column, column.cell(source)):
-        case None:
-            return ""
-        case float(value):
-            return f"{value:.{len(column.format.partition('.')[2])}f}"
-        case value:
-            return f"{value:,}" if column.format == COUNT else str(value)
-
-
-def _tidy(column: Column, value: Cell) -> Cell:
-    """Numbers without tails behind the decimals that matter, so that a filter on 0.9847 finds 0.9847."""
-    if not isinstance(value, float):
-        return value
-    if not math.isfinite(value):
-        return None  # neither a workbook nor JSON has a number for it
-    return value if column.format == AS_WRITTEN else round(value, 3 if column.format == SECONDS else 6)
-
-
-FORMATS = {
-    Quantity.ACCURACY: ACCURACY,
-    Quantity.LOSS: LOSS,
-    Quantity.SECONDS: SECONDS,
-    Quantity.COUNT: TENTHS,
-}
-"""How workbooks show a metric."""
-SHORT_FORMATS = {**FORMATS, Quantity.SECONDS: TENTHS}
-"""How tables that compare combinations or values show its means."""
-SCALES = {ACCURACY: Scale.HIGH_IS_GOOD, LOSS: Scale.LOW_IS_GOOD, SECONDS: Scale.LOW_IS_GOOD}
-
-
-def coloured(columns: Iterable[Column]) -> list[Column]:
-    """These columns, with accuracies, losses and times coloured from good to bad."""
-    return [replace(column, scale=SCALES.get(column.format)) for column in columns]
-
-
 def legend_table(tables: Mapping[str, Table]) -> Table:
     """What each column of these tables means, by the title of their sheet."""
     columns = (
@@ -160,8 +74,7 @@ def legend_table(tables: Mapping[str, Table]) -> Table:
 
 def varying_axes(summary: Summary) -> list[str]:
     """The axes on which the combinations differ, in the order of the sweep file."""
-    names = [axis.name for axis in summary.spec.axes]
-    return [name for name in names if len({axis_value(c.recipe, name) for c in summary.combinations}) > 1]
+    return [axis.name for axis in summary.spec.axes if axis.name in summary.varied]
 
 
 def axis_cell(axis: str, value: Any) -> Cell:
@@ -173,7 +86,7 @@ def axis_cell(axis: str, value: Any) -> Cell:
 
 def model_column(summary: Summary, get: Callable[[Any], Recipe]) -> Column:
     """The combination in one short phrase."""
-    return Column("Model", TEXT, "The combination in short.", lambda source: model_words(summary, get(source)))
+    return Column("Model", TEXT, "The combination in short.", lambda source: summary.model_words(get(source)))
 
 
 def axis_columns(axes: Iterable[str], get: Callable[[Any], Recipe]) -> list[Column]:
@@ -199,11 +112,7 @@ _FORMATS = {Format.WHOLE: NUMBER, Format.WRITTEN: AS_WRITTEN, Format.TEXT: TEXT}
 
 
 def recipe_columns(get: Callable[[Any], Recipe], *, old: bool) -> list[Column]:
-    """The columns that describe a combination.
-
-    Args:
-        old: those that the old workbooks had, or those that they lacked.
-    """
+    """The columns that describe a combination: those that the old workbooks had, or those that they lacked."""
 
     def column(facet: Facet) -> Column:
         return Column(facet.header, _FORMATS[facet.format], facet.note, lambda source: facet.of(get(source)))
@@ -218,10 +127,7 @@ def tried_columns() -> list[Column]:
 
     def column(axis: str, facet: Facet) -> Column:
         return Column(
-            facet.plural,
-            _FORMATS[facet.format],
-            facet.note,
-            lambda summary: facet.tried(_choices(summary, axis)),
+            facet.plural, _FORMATS[facet.format], facet.note, lambda summary: facet.tried(_choices(summary, axis))
         )
 
     return [column(*pair) for pair in tried_facets()]
@@ -233,9 +139,9 @@ def _choices(summary: Summary, axis: str) -> Iterable[Choice]:
     return choices if choices != (None,) or axis != LAYERS else [c.recipe.num_layers for c in summary.combinations]
 
 
-def shuffle_seed(seeds: Seeds) -> Cell:
+def shuffle_seed(split: int | str, order: int | str) -> Cell:
     """The seed of the split and the order: one number where they are the same."""
-    return seeds.split if seeds.split == seeds.order else f"split {seeds.split}, order {seeds.order}"
+    return split if split == order else f"split {split}, order {order}"
 
 
 def axis_words(spec: SweepSpec, name: str) -> Cell:

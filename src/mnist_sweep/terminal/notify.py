@@ -1,7 +1,5 @@
 """Telling somebody, or some program, how a sweep ended."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from typing import Any

@@ -1,19 +1,18 @@
 """A sweep at a glance: what is planned, and how it stands."""
 
-from __future__ import annotations
-
 import os
 import time
 from dataclasses import astuple
 from datetime import UTC, datetime
 
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.analysis.wording import best_words, cut_words, duration_words, outcome_words, shape_words, trial_words
+from mnist_sweep.analysis.wording import best_words, cut_words, duration_words, outcome_words, trial_words
 from mnist_sweep.execution.machine import devices_words, emulates_bfloat16, n_workers_for, others_load, visible_gpus
 from mnist_sweep.execution.time_left import Estimate, is_measured, time_left
 from mnist_sweep.journal.events import Failed
 from mnist_sweep.journal.ledger import Ledger, pending
 from mnist_sweep.plan.axes import compile_key
+from mnist_sweep.plan.choices import widths_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.networks import N_PIXELS
 from mnist_sweep.plan.recipe import BACKENDS, JAX, TENSORFLOW
@@ -25,11 +24,7 @@ _SHOWN_SHAPES = 8
 
 
 def print_plan(plan: Plan, ledger: Ledger, folder: str, backend_why: str) -> None:
-    """What a sweep will train, as tables on stdout.
-
-    Args:
-        backend_why: why its backend was chosen.
-    """
+    """What a sweep will train, and why with this backend, as tables on stdout."""
     from mnist_sweep.reports.tables import axis_words
 
     show(plan.spec.name, style="bold")
@@ -37,28 +32,28 @@ def print_plan(plan: Plan, ledger: Ledger, folder: str, backend_why: str) -> Non
     for axis in plan.spec.axes:
         table.add_row(axis.name, str(axis_words(plan.spec, axis.name)), style="bold" if len(axis.choices) > 1 else "")
     show(table)
-    facts = _facts(plan, ledger) | {"backend": f"{BACKENDS[plan.backend]}, {backend_why}"}
-    for name, text in {**facts, "devices": devices_words(), "folder": folder}.items():
-        show(f"{name:13} {text}", indent=14)
-
-
-def _facts(plan: Plan, ledger: Ledger) -> dict[str, str]:
     n_trials, n_left = len(plan.trials), len(pending(plan.trials, ledger))
     removed = f" ({counted(plan.n_duplicates, 'duplicate')} removed)" if plan.n_duplicates else ""
-    return {
+    facts = {
         "combinations": f"{len(plan.combinations):,}{removed}",
         "repeats": f"{plan.spec.repeats}",
         "trials": f"{n_trials:,} ({n_trials - n_left:,} done, {n_left:,} to train)",
         "parameters": _parameters(plan),
         "time": _time(plan, ledger),
-        **_precision(plan),
-        "memory": _memory(plan),
+        "precision": _precision(plan),
+        "memory": f"about {worker_bytes(plan) / 2**30:.1f} GiB for each worker",
+        "backend": f"{BACKENDS[plan.backend]}, {backend_why}",
+        "devices": devices_words(),
+        "folder": folder,
     }
+    for name, text in facts.items():
+        if text:
+            show(f"{name:13} {text}", indent=14)
 
 
 def _parameters(plan: Plan) -> str:
     """The parameters of each model, smallest first; of many models the smallest and the largest."""
-    by_shape = {shape_words(recipe): recipe.n_parameters for recipe in plan.combinations}
+    by_shape = {widths_words(recipe.hidden_widths): recipe.n_parameters for recipe in plan.combinations}
     models = [f"{n:,} ({shape})" for shape, n in sorted(by_shape.items(), key=lambda item: item[1])]
     if len(models) > _SHOWN_SHAPES:
         return f"{models[0]} to {models[-1]}, {len(models)} sizes"
@@ -89,21 +84,19 @@ def _time(plan: Plan, ledger: Ledger) -> str:
     return f"about {likely} on {devices} ({low} to {high}), by {basis}"
 
 
-def _precision(plan: Plan) -> dict[str, str]:
+def _precision(plan: Plan) -> str:
     """A word on bfloat16 where it would be slower than float32."""
     asked = any(recipe.precision == "mixed_bfloat16" for recipe in plan.combinations)
     if not asked or visible_gpus() or not emulates_bfloat16():
-        return {}
-    text = "mixed_bfloat16 is emulated here, which can take several times as long as float32"
-    return {"precision": f"{text}: this processor has no instructions for it; run says how much longer"}
+        return ""
+    return (
+        "mixed_bfloat16 is emulated here, which can take several times as long as float32: this processor has no "
+        "instructions for it; run says how much longer"
+    )
 
 
 def planned_time(plan: Plan, ledger: Ledger) -> Estimate | None:
-    """Seconds that `run` would take for what is left on a machine that does nothing else.
-
-    Returns:
-        None where nothing is left, or nothing tells yet how fast a GPU trains.
-    """
+    """Seconds that `run` would take on an idle machine; None where nothing is left, or tells how fast a GPU trains."""
     trials, gpus = pending(plan.trials, ledger), visible_gpus()
     if not trials or (gpus and not is_measured(ledger)):
         return None
@@ -114,13 +107,7 @@ def planned_time(plan: Plan, ledger: Ledger) -> Estimate | None:
 
 
 def busy_words(load: float, n_workers: int, n_cpus: int) -> str:
-    """That the machine is busy, and how much longer everything takes while it is; empty when it is not.
-
-    Args:
-        load: the processes that want a core before the sweep is there.
-        n_workers: those that the sweep adds.
-        n_cpus: the machine's cores.
-    """
+    """That the machine is busy, by the processes that want a core before the sweep adds its workers; else empty."""
     slower = (load + n_workers) / n_cpus
     if slower < _BUSY:
         return ""
@@ -143,10 +130,6 @@ def _calibrate() -> float:
             a @ a
             least = min(least, time.perf_counter() - began)
     return _RATE_OF_PROBES * least / _SIDE**3
-
-
-def _memory(plan: Plan) -> str:
-    return f"about {worker_bytes(plan) / 2**30:.1f} GiB for each worker"
 
 
 def worker_bytes(plan: Plan) -> int:

@@ -12,16 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mnist_sweep.analysis import wording
 from mnist_sweep.analysis.summary import summarize
-from mnist_sweep.analysis.wording import (
-    confirming_words,
-    duration_words,
-    emulation_words,
-    leader_words,
-    outcome_words,
-    trial_facts,
-    trial_words,
-)
 from mnist_sweep.execution.executor import TrialEvent
 from mnist_sweep.execution.run_sweep import Listener
 from mnist_sweep.execution.time_left import time_left
@@ -56,17 +48,11 @@ class Pace:
     n_done: int
     retry_failed: bool
     began: float = 0.0
-    n_failed: int = 0
     running: dict[Trial, str] = field(default_factory=dict)
     ended: set[Trial] = field(default_factory=set)  # since this run began
     news: str = ""  # who leads by validation, or how far each confirmation is
     left: str = ""  # how long it will still take; empty before anything was measured
     _looked: float = float("-inf")
-
-    @property
-    def n_trials(self) -> int:
-        """All trials that are to have an outcome in the end."""
-        return len(self.trials)
 
     def see(self, event: TrialEvent) -> None:
         """Take in an event; the clock begins with the first one, when the workers are up."""
@@ -80,20 +66,20 @@ class Pace:
                 self.running.pop(trial, None)
                 self.ended.add(trial)
                 self.n_done += 1
-                self.n_failed += isinstance(event, Failed)
                 self.look()
 
     def look(self) -> None:
         """Find the news and the time left anew, now and then: in a large sweep each look takes long."""
-        if time.monotonic() - self._looked < _LOOK_S and self.n_done < self.n_trials:
+        if time.monotonic() - self._looked < _LOOK_S and self.n_done < len(self.trials):
             return
         summary = summarize(self.plan, self.ledger)
-        self.news = confirming_words(summary, self.trials) if self.trials[0].confirms else leader_words(summary)
-        left = pending(self.trials, self.ledger, retry_failed=self.retry_failed)
-        trials = [trial for trial in left if trial not in self.ended]
-        ledger, data = self.ledger, self.plan.data
-        likely = time_left(trials, ledger, data, ledger.n_workers, 0.0, spent=ledger.spent()).likely
-        self.left = f"left {duration_words(likely)}" if likely else ""
+        self.news = (
+            wording.confirming_words(summary, self.trials) if self.trials[0].confirms else wording.leader_words(summary)
+        )
+        ledger = self.ledger
+        left = [t for t in pending(self.trials, ledger, retry_failed=self.retry_failed) if t not in self.ended]
+        likely = time_left(left, ledger, self.plan.data, ledger.n_workers, 0.0, spent=ledger.spent()).likely
+        self.left = f"left {wording.duration_words(likely)}" if likely else ""
         self._looked = time.monotonic()
 
 
@@ -120,21 +106,17 @@ def _say_json(facts: Mapping[str, Any]) -> None:
 
 @contextmanager
 def progress(plan: Plan, look: Look, stop: Stop, confirmations: tuple[Trial, ...] = ()) -> Iterator[list[Listener]]:
-    """Listeners that show how the sweep goes on stderr: live on a terminal, a line for each trial elsewhere.
-
-    Args:
-        confirmations: the trials to count, instead of the plan's.
-    """
+    """Listeners that show how the plan or its confirmations go on stderr: live on a terminal, lines elsewhere."""
     trials = confirmations or plan.trials
     if look.quiet:
         yield []
     elif look.log_format == "json":
-        yield [_json_lines(plan, trials, look)]
+        yield [_listener(plan, trials, look, _json_line)]
     elif sys.stderr.isatty():
         with _live(plan, trials, look, stop) as listener:
             yield [listener]
     else:
-        yield [_plain_lines(plan, trials, look)]
+        yield [_listener(plan, trials, look, _plain_line)]
 
 
 def tell_emulation(tell: Callable[[str], None]) -> Listener:
@@ -143,7 +125,7 @@ def tell_emulation(tell: Callable[[str], None]) -> Listener:
 
     def hear(event: TrialEvent, _ledger: Ledger) -> None:
         nonlocal told
-        words = "" if told or not isinstance(event, Finished) else emulation_words(event)
+        words = "" if told or not isinstance(event, Finished) else wording.emulation_words(event)
         if words:
             tell(words)
             told = True
@@ -151,42 +133,38 @@ def tell_emulation(tell: Callable[[str], None]) -> Listener:
     return hear
 
 
-def _pace(plan: Plan, trials: tuple[Trial, ...], ledger: Ledger, event: TrialEvent, look: Look) -> Pace:
-    """The pace before the first event, which the ledger has seen already."""
-    n_done = len(trials) - len(pending(trials, ledger, retry_failed=look.retry_failed))
-    pace = Pace(plan, trials, ledger, n_done - isinstance(event, Finished | Failed), look.retry_failed)
-    pace.look()
-    return pace
-
-
-def _plain_lines(plan: Plan, trials: tuple[Trial, ...], look: Look) -> Listener:
+def _listener(plan: Plan, trials: tuple[Trial, ...], look: Look, show: Callable[[Pace, TrialEvent], None]) -> Listener:
+    """Keeps the pace from the first event on, and shows each event with it."""
     pace: Pace | None = None
 
     def hear(event: TrialEvent, ledger: Ledger) -> None:
         nonlocal pace
-        pace = pace or _pace(plan, trials, ledger, event, look)
+        if pace is None:  # the ledger has seen the event already
+            n_done = len(trials) - len(pending(trials, ledger, retry_failed=look.retry_failed))
+            pace = Pace(plan, trials, ledger, n_done - isinstance(event, Finished | Failed), look.retry_failed)
+            pace.look()
         pace.see(event)
-        if isinstance(event, Finished | Failed):
-            rest = f" ({pace.left})" if pace.left else ""
-            head = f"[{pace.n_done}/{pace.n_trials}]"
-            say(f"{head} {trial_words(event.trial, plan.spec.varied)}: {outcome_words(event)}{rest}", err=True)
+        show(pace, event)
 
     return hear
 
 
-def _json_lines(plan: Plan, trials: tuple[Trial, ...], look: Look) -> Listener:
+def _plain_line(pace: Pace, event: TrialEvent) -> None:
+    """A line of text for each trial that ends."""
+    if isinstance(event, Finished | Failed):
+        rest = f" ({pace.left})" if pace.left else ""
+        say(f"[{pace.n_done}/{len(pace.trials)}] {_ended_words(pace, event)}{rest}", err=True)
+
+
+def _json_line(pace: Pace, event: TrialEvent) -> None:
     """A line of JSON for each trial that ends, without its curves and lists."""
-    pace: Pace | None = None
+    if isinstance(event, Finished | Failed):
+        kind, facts = type(event).__name__.lower(), wording.trial_facts(event, pace.plan.spec.varied)
+        _say_json({"event": kind, **facts, "done": pace.n_done, "trials": len(pace.trials)})
 
-    def hear(event: TrialEvent, ledger: Ledger) -> None:
-        nonlocal pace
-        pace = pace or _pace(plan, trials, ledger, event, look)
-        pace.see(event)
-        if isinstance(event, Finished | Failed):
-            kind, facts = type(event).__name__.lower(), trial_facts(event, plan.spec.varied)
-            _say_json({"event": kind, **facts, "done": pace.n_done, "trials": pace.n_trials})
 
-    return hear
+def _ended_words(pace: Pace, event: Finished | Failed) -> str:
+    return f"{wording.trial_words(event.trial, pace.plan.spec.varied)}: {wording.outcome_words(event)}"
 
 
 @contextmanager
@@ -202,26 +180,23 @@ def _live(plan: Plan, trials: tuple[Trial, ...], look: Look, stop: Stop) -> Iter
     from rich.text import Text
 
     console = Console(stderr=True)
-    pace: Pace | None = None
+    seen: Pace | None = None
     picture: RenderableType = Text("starting the workers")
 
     def drawn() -> RenderableType:
-        lines = [picture, Text(_stopping_words(pace, stop), style="bold")] if stop() else [picture]
+        lines = [picture, Text(_stopping_words(seen, stop), style="bold")] if stop() else [picture]
         return Group(*lines, Text())
 
     live = Live(get_renderable=drawn, console=console, transient=True, refresh_per_second=8)
+
+    def show(pace: Pace, event: TrialEvent) -> None:
+        nonlocal seen, picture
+        if isinstance(event, Finished | Failed):
+            console.print(fitted(_ended_words(pace, event), sys.stderr), markup=False, highlight=False, soft_wrap=True)
+        seen, picture = pace, _picture(pace, console.width)
+
     with _shown(stop), live:
-
-        def hear(event: TrialEvent, ledger: Ledger) -> None:
-            nonlocal pace, picture
-            pace = pace or _pace(plan, trials, ledger, event, look)
-            pace.see(event)
-            if isinstance(event, Finished | Failed):
-                line = f"{trial_words(event.trial, plan.spec.varied)}: {outcome_words(event)}"
-                console.print(fitted(line, sys.stderr), markup=False, highlight=False, soft_wrap=True)
-            picture = _picture(pace, console.width)
-
-        yield hear
+        yield _listener(plan, trials, look, show)
 
 
 @contextmanager
@@ -247,13 +222,18 @@ def _picture(pace: Pace, columns: int) -> RenderableType:
     from rich.text import Text
 
     head = Table.grid(padding=(0, 1))
-    spent = duration_words(running_s() - pace.began)
-    bar = ProgressBar(total=pace.n_trials, completed=pace.n_done, width=min(24, columns // 5))
+    spent = wording.duration_words(running_s() - pace.began)
+    bar = ProgressBar(total=len(pace.trials), completed=pace.n_done, width=min(24, columns // 5))
     head.add_row(
-        bar, Text(f"{pace.n_done}/{pace.n_trials} trials", no_wrap=True), Text(f"{spent} so far"), Text(pace.left)
+        bar, Text(f"{pace.n_done}/{len(pace.trials)} trials", no_wrap=True), Text(f"{spent} so far"), Text(pace.left)
     )
     lines = [
-        Text(f"  {state}: {trial_words(trial, pace.plan.spec.varied)}", no_wrap=True, overflow="ellipsis", style="dim")
+        Text(
+            f"  {state}: {wording.trial_words(trial, pace.plan.spec.varied)}",
+            no_wrap=True,
+            overflow="ellipsis",
+            style="dim",
+        )
         for trial, state in pace.running.items()
     ]
     news = [Text(f"  {line}", no_wrap=True, overflow="ellipsis") for line in pace.news.splitlines()]

@@ -1,21 +1,13 @@
 """What a sweep has shown, on a terminal: the decision, the ranking, what mattered; and sweeps side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from mnist_sweep.analysis.advice import next_steps
 from mnist_sweep.analysis.comparison import Shared, shared
-from mnist_sweep.analysis.conclusions import (
-    decision,
-    how_sure,
-    interval_words,
-    model_words,
-    what_mattered,
-)
-from mnist_sweep.analysis.metrics import CHOSEN_BY
+from mnist_sweep.analysis.conclusions import decision, how_sure, what_mattered
+from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.analysis.wording import amount_words, counts_words, cut_words, spread_words
+from mnist_sweep.analysis.wording import counts_words, cut_words, spread_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.result_tables import confirmed_accuracies, incomplete_table, ranking_table
 from mnist_sweep.terminal.screen import make_table, show
@@ -48,14 +40,7 @@ def _show_sentences(title: str, sentences: list[str]) -> None:
             show(f"- {sentence}")
 
 
-_RANKING = (
-    "Rank",
-    "Model",
-    "Validation accuracy",
-    "Behind the first",
-    "Test accuracy",
-    "Training time (seconds)",
-)
+_RANKING = ("Rank", "Model", "Validation accuracy", "Behind the first", "Test accuracy", "Training time (seconds)")
 
 
 def _show_ranking(summary: Summary) -> None:
@@ -79,10 +64,7 @@ def _show_incomplete(summary: Summary) -> None:
     """The combinations that are not in the ranking, and what became of their repeats."""
     show("\nNot compared", style="bold")
     found = incomplete_table(summary).only("Model", "Finished", "Failed", "Not trained")
-    table = make_table(found.headers, 1)
-    for row in found.first(_SHOWN_RANKS).words():
-        table.add_row(*row)
-    show(table)
+    show(make_table(found.headers, 1, found.first(_SHOWN_RANKS).words()))
     if len(found.sources) > _SHOWN_RANKS:
         show(f"and {len(found.sources) - _SHOWN_RANKS:,} more")
 
@@ -103,22 +85,21 @@ def print_confirmed(summary: Summary) -> None:
 def print_comparison(summaries: Mapping[str, Summary]) -> None:
     """The best of each sweep, and what the others do with the combinations that they share with the first."""
     show("Best of each, by validation", style="bold")
-    table = make_table(("folder", "model", "validation ±95%", "test", "n"), 2)
-    for folder, summary in summaries.items():
-        if summary.ranked:
-            first = summary.ranking().standings[0]
-            test = f"{first.combination.spread('test_accuracy').mean:.4f}"
-            model = (
-                f"{model_words(summary, first.combination.recipe)}{', leading so far' if summary.unfinished else ''}"
-            )
-            table.add_row(folder, model, interval_words(CHOSEN_BY, first), test, f"{first.spread.n}")
-        else:
-            table.add_row(folder, "none has all its repeats yet", "", "", "")
-    show(table)
+    rows = [(folder, *_best_of(summary)) for folder, summary in summaries.items()]
+    show(make_table(("folder", "model", "validation ±95%", "test", "n"), 2, rows))
     (base_folder, base), *others = summaries.items()
     for folder, summary in others:
         show()
         _show_shared(base, summary, (base_folder, folder))
+
+
+def _best_of(summary: Summary) -> tuple[str, ...]:
+    if not summary.ranked:
+        return "none has all its repeats yet", "", "", ""
+    first = summary.ranking().standings[0]
+    model = f"{summary.model_words(first.combination.recipe)}{', leading so far' if summary.unfinished else ''}"
+    validation = METRICS[CHOSEN_BY].interval(first.spread.mean, first.half_width)
+    return model, validation, f"{first.combination.spread('test_accuracy').mean:.4f}", f"{first.spread.n}"
 
 
 def _show_shared(base: Summary, other: Summary, names: tuple[str, str]) -> None:
@@ -132,7 +113,7 @@ def _show_shared(base: Summary, other: Summary, names: tuple[str, str]) -> None:
     table = make_table(("model", "first", "second", "difference", "chance up to", "verdict"), 1)
     for pair in pairs[:_SHOWN_RANKS]:
         table.add_row(
-            model_words(base, pair.recipe),
+            base.model_words(pair.recipe),
             spread_words(pair.first),
             spread_words(pair.second),
             f"{pair.difference:+.4f}",
@@ -148,7 +129,7 @@ def _nothing_shared(base: Summary, other: Summary, names: tuple[str, str]) -> st
         if not summary.ranked:
             return f"{' and '.join(names)} cannot be compared: no combination of {name} has all its repeats yet."
     first, second = (summary.ranking().standings[0].spread.mean for summary in (base, other))
-    behind = amount_words(CHOSEN_BY, abs(first - second))
+    behind = METRICS[CHOSEN_BY].amount(abs(first - second))
     ahead = f"that of {names[first < second]} is ahead by {behind}" if first != second else "both have the same mean"
     return (
         f"{' and '.join(names)} have no complete combination in common, so a difference between them cannot be "

@@ -21,10 +21,8 @@ _SPACE = "\N{NO-BREAK SPACE}"
 def fitted(text: str, stream: TextIO | None, *, indent: int | None = None) -> str:
     """The text with each line broken at words for the terminal that the stream writes to; elsewhere as it is.
 
-    A command at the end of a line stays whole, so that it can be copied.
-
-    Args:
-        indent: blanks before what follows the first line; None: as many as the line's own blanks or dash take.
+    A command at the end of a line stays whole, so that it can be copied. Before what follows the first line stand
+    `indent` blanks; None: as many as the line's own blanks or dash take.
     """
     columns = _columns(stream)
     return "\n".join(_broken(line, columns, indent) for line in text.split("\n")) if columns else text
@@ -53,27 +51,21 @@ def _broken(line: str, columns: int, indent: int | None) -> str:
     return "\n".join(lines).replace(_SPACE, " ")
 
 
-def make_table(headers: Iterable[str], numbers_from: int) -> Table:
-    """A table without lines around it; columns of numbers stand to the right.
-
-    Args:
-        numbers_from: the first column of numbers, from 0.
-    """
+def make_table(headers: Iterable[str], numbers_from: int, rows: Iterable[Iterable[str]] = ()) -> Table:
+    """A table without lines around it; columns of numbers, from `numbers_from` on, stand to the right."""
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for i, header in enumerate(headers):
         table.add_column(header, justify="right" if i >= numbers_from else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
 def show(part: str | Table = "", *, style: str = "", indent: int | None = None) -> None:
-    """Print a text or a table to standard output: as wide as the terminal, in a pipe as wide as it needs.
-
-    Args:
-        indent: of a text, as in `fitted`.
-    """
+    """Print a text, as `fitted`, or a table: as wide as the terminal, in a pipe as wide as it needs."""
     from rich.console import Console
 
     columns, is_text = _columns(sys.stdout), isinstance(part, str)

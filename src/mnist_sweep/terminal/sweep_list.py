@@ -1,7 +1,5 @@
 """The sweeps that lie in a folder, a line each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,10 +30,7 @@ class Listed:
 
 
 def sweeps_in(folder: Path, read: Callable[[Path], Summary]) -> list[Listed]:
-    """What lies in each folder of a folder, by name; a damaged one is told and does no harm to the others.
-
-    Args:
-        read: gives the summary of the sweep in a folder.
+    """What `read` finds in each folder of a folder, by name; a damaged one is told and does no harm to the others.
 
     Raises:
         UsageError: when there is no such folder, or it may not be looked into.

@@ -5,8 +5,6 @@ specification}} or {"script": code}, and writes each file that it has made as a 
 bytes, what went wrong].
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import os

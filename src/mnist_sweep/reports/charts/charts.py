@@ -3,29 +3,18 @@
 https://vega.github.io/vega-lite/docs/
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
-from mnist_sweep.analysis.conclusions import interval_words, model_words
-from mnist_sweep.analysis.effects import AxisEffect, Effects
-from mnist_sweep.analysis.metrics import CHOSEN_BY, CURVES, Curve, Quantity
+from mnist_sweep.analysis.effects import AxisEffect
+from mnist_sweep.analysis.metrics import CHOSEN_BY, CURVES, METRICS, Curve, Metric, Quantity
 from mnist_sweep.analysis.summary import Standing, Summary
-from mnist_sweep.analysis.wording import metric_words
-from mnist_sweep.plan.axes import axis_name_words, axis_value_words
+from mnist_sweep.plan.axes import axis_name_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.networks import N_CLASSES
-from mnist_sweep.reports.charts.drawing import (
-    DASHES,
-    Spec,
-    accuracy_channel,
-    error_of,
-    figure,
-    log_channel,
-    readable_on,
-)
+from mnist_sweep.reports.charts import drawing
+from mnist_sweep.reports.charts.drawing import Spec, figure, layer
 
-FEW = len(DASHES)
+FEW = len(drawing.DASHES)
 DRAWN = [CURVES[name] for name in ("train_accuracy", "val_accuracy", "train_loss", "val_loss")]
 MOST_EPOCHS, MOST_REPEATS_DRAWN = 100, 10
 _SHARE_WORTH_DRAWING = 0.01
@@ -33,6 +22,13 @@ _MOST_DOTS = 20
 _LEVEL_LETTERS = 30  # so many letters of an axis' values stand side by side on a phone
 GROUPS = {"the first": "var(--choice)", "may be as good": "var(--mark)", "behind": "var(--soft)"}
 """How a combination stands, in words, and its colour."""
+BY_GROUP: Spec = {
+    "field": "group",
+    "type": "nominal",
+    "scale": {"domain": list(GROUPS), "range": list(GROUPS.values())},
+    "legend": {"orient": "bottom", "title": None},
+}
+"""The colour channel of charts that show how combinations stand."""
 
 
 def group_of(standing: Standing) -> str:
@@ -53,14 +49,14 @@ def thinned(n_epochs: int, kept: int) -> list[int]:
 
 def curves(summary: Summary, curve: Curve, *, legend: bool = False) -> Spec:
     """Learning curves, one line a repeat; a dot where the weights are kept."""
-    names = [_ranked_words(summary, standing) for standing in shown_standings(summary)]
+    names = [ranked_words(summary, standing) for standing in shown_standings(summary)]
     rows, title = list(_epochs(summary, curve)), curve.words.capitalize()
-    channel = accuracy_channel if curve.quantity is Quantity.ACCURACY else log_channel
+    channel = drawing.accuracy_channel if curve.quantity is Quantity.ACCURACY else drawing.log_channel
     y = channel("value", title, [row["value"] for row in rows])
     scale = {"domain": names, "range": [f"var(--series{i + 1})" for i in range(len(names))]}
     guide = {"orient": "bottom", "columns": 1, "title": None, "symbolType": "stroke"} if legend else None
     colour = {"field": "model", "type": "nominal", "scale": scale, "legend": guide}
-    dash = {**colour, "scale": {"domain": names, "range": [list(dash) for dash in DASHES[: len(names)]]}}
+    dash = {**colour, "scale": {"domain": names, "range": [list(dash) for dash in drawing.DASHES[: len(names)]]}}
     n_steps = max((row["epoch"] for row in rows), default=2) - 1
     axis = {"tickCount": max(1, min(6, n_steps)), "format": "d", "grid": False}
     x = {"field": "epoch", "type": "quantitative", "title": "Epoch", "axis": axis}
@@ -71,20 +67,18 @@ def curves(summary: Summary, curve: Curve, *, legend: bool = False) -> Spec:
         data={"values": rows},
         encoding=order,
         layer=[
-            {
-                "mark": {"type": "line", "strokeWidth": 1.3, "opacity": 1, "strokeOpacity": 0.85},
-                "encoding": {"strokeDash": dash},
-            },
+            layer("line", {"strokeDash": dash}, strokeWidth=1.3, opacity=1, strokeOpacity=0.85),
             {
                 "transform": [{"filter": "datum.kept"}],
-                "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1, "tooltip": {"content": "data"}},
+                **layer("point", filled=True, size=36, opacity=1, tooltip={"content": "data"}),
             },
         ],
     )
 
 
-def _ranked_words(summary: Summary, standing: Standing) -> str:
-    return f"{standing.rank}. {model_words(summary, standing.combination.recipe)}"
+def ranked_words(summary: Summary, standing: Standing) -> str:
+    """A combination with its rank."""
+    return f"{standing.rank}. {summary.model_words(standing.combination.recipe)}"
 
 
 def _epochs(summary: Summary, curve: Curve) -> Iterable[Spec]:
@@ -95,40 +89,35 @@ def _epochs(summary: Summary, curve: Curve) -> Iterable[Spec]:
             for epoch in thinned(len(values), kept):
                 value = values[epoch - 1]
                 if value is not None:
-                    placed = error_of(value) if curve.quantity is Quantity.ACCURACY else max(round(value, 6), 1e-6)
-                    point = {"model": _ranked_words(summary, standing), "repeat": row.trial.repeat, "epoch": epoch}
+                    placed = (
+                        drawing.error_of(value) if curve.quantity is Quantity.ACCURACY else max(round(value, 6), 1e-6)
+                    )
+                    point = {"model": ranked_words(summary, standing), "repeat": row.trial.repeat, "epoch": epoch}
                     yield {**point, "value": placed, **({"kept": True} if epoch == kept else {})}
 
 
 def effect_plots(summary: Summary, metric: str = CHOSEN_BY) -> dict[str, Spec]:
     """For each varied axis the mean at each of its values with its 95% interval, all on one scale."""
-    found = summary.effects(metric)
-    domain = _range_of_means(found)
-    return {effect.axis: _effect_plot(effect, metric, domain) for effect in found.axes}
+    axes = summary.effects(metric).axes
+    ends = [end for effect in axes for level in effect.levels for end in level.ends]
+    return {effect.axis: _effect_plot(effect, METRICS[metric], [min(ends), max(ends)]) for effect in axes}
 
 
-def _range_of_means(found: Effects) -> list[float]:
-    levels = [level for effect in found.axes for level in effect.levels]
-    low = min((level.mean - (level.half_width or 0.0) for level in levels), default=0.0)
-    high = max((level.mean + (level.half_width or 0.0) for level in levels), default=1.0)
-    return [low, high]
-
-
-def _effect_plot(effect: AxisEffect, metric: str, domain: list[float]) -> Spec:
-    words = [axis_value_words(effect.axis, level.value) for level in effect.levels]
+def _effect_plot(effect: AxisEffect, metric: Metric, domain: list[float]) -> Spec:
+    words = list(map(effect.value_words, effect.levels))
     rows = [
         {
             "value": level_words,
             "layers": f"{level.within} layers" if effect.nested else "",
             "mean": level.mean,
-            "low": level.mean - (level.half_width or 0.0),
-            "high": level.mean + (level.half_width or 0.0),
+            "low": level.ends[0],
+            "high": level.ends[1],
             "combinations": level.n_combinations,
         }
         for level_words, level in zip(words, effect.levels, strict=True)
     ]
-    y = {"field": "mean", "type": "quantitative", "title": f"Mean {metric_words(metric)}"}
-    x = {"field": "value", "type": "nominal", "sort": None, "title": axis_name_words(effect.axis).capitalize()}
+    y = {"field": "mean", "type": "quantitative", "title": f"Mean {metric.words}"}
+    x = {"field": "value", "type": "nominal", "sort": None, "title": effect.name.capitalize()}
     angle = 0 if sum(len(level_words) for level_words in words) < _LEVEL_LETTERS else -40
     encoding: Spec = {
         "x": {**x, "axis": {"labelAngle": angle, "grid": False}, "scale": {"paddingOuter": 0.3}},
@@ -141,14 +130,13 @@ def _effect_plot(effect: AxisEffect, metric: str, domain: list[float]) -> Spec:
         encoding["color"] = {"field": "layers", "type": "nominal", "scale": scale, "sort": None, "legend": legend}
         encoding["xOffset"] = {"field": "layers", "type": "nominal", "sort": None}
     ends = {"y": {**encoding["y"], "field": "low"}, "y2": {"field": "high"}}
-    bar = {"mark": {"type": "rule", "strokeWidth": 2}, "encoding": ends}
-    dot = {"mark": {"type": "point", "filled": True, "size": 70, "opacity": 1, "tooltip": {"content": "data"}}}
+    dots = layer("point", filled=True, size=70, opacity=1, tooltip={"content": "data"})
     return figure(
-        f"Mean {metric_words(metric)} by {axis_name_words(effect.axis)}, with 95% intervals.",
+        f"Mean {metric.words} by {effect.name}, with 95% intervals.",
         200,
         data={"values": rows},
         encoding=encoding,
-        layer=[bar, dot],
+        layer=[layer("rule", ends, strokeWidth=2), dots],
     )
 
 
@@ -159,45 +147,39 @@ def shares(summary: Summary, metric: str = CHOSEN_BY) -> Spec:
         for share in sorted(summary.effects(metric).shares, key=lambda share: -share.omega2)
         if len(share.sources) < 2 or share.omega2 >= _SHARE_WORTH_DRAWING  # noqa: PLR2004  two are a pair
     ]
+    share, axis = {"field": "share", "type": "quantitative"}, {"format": ".0%", "tickCount": 5}
+    scale = {"domain": [0, 1.25 * max((row["share"] for row in rows), default=1.0)], "nice": False}
     return figure(
-        f"Part of the variance of {metric_words(metric)} that each axis explains: "
+        f"Part of the variance of {METRICS[metric].words} that each axis explains: "
         + "; ".join(f"{row['source']} {row['share']:.0%}" for row in rows),
         24 * len(rows),
         data={"values": rows},
         encoding={
             "y": {"field": "source", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 190}},
-            "x": {
-                "field": "share",
-                "type": "quantitative",
-                "title": "Part of the variance (ω²)",
-                "axis": {"format": ".0%", "tickCount": 5},
-                "scale": {"domain": [0, 1.25 * max((row["share"] for row in rows), default=1.0)], "nice": False},
-            },
+            "x": {**share, "title": "Part of the variance (ω²)", "axis": axis, "scale": scale},
         },
         layer=[
-            {"mark": {"type": "bar", "color": "var(--mark)", "height": 14}},
-            {
-                "mark": {"type": "text", "align": "left", "dx": 4, "color": "var(--ink)"},
-                "encoding": {"text": {"field": "share", "type": "quantitative", "format": ".1%"}},
-            },
+            layer("bar", color="var(--mark)", height=14),
+            layer("text", {"text": {**share, "format": ".1%"}}, align="left", dx=4, color="var(--ink)"),
         ],
     )
 
 
 def confusion(summary: Summary) -> Spec:
     """How often the choice took one digit for another on the test images, summed over its repeats; rows are labels."""
-    results = [row.result for row in summary.ranked[0].rows if row.result]
+    choice = summary.ranked[0]
     rows = [
-        {"label": i, "prediction": j, "images": sum(result.confusion[i][j] for result in results)}
-        for i in range(N_CLASSES)
-        for j in range(N_CLASSES)
+        {"label": i, "prediction": j, "images": n} for i, row in enumerate(choice.confusion) for j, n in enumerate(row)
     ]
     worst = max(rows, key=lambda row: row["images"] if row["label"] != row["prediction"] else 0)
-    text = {"text": {"field": "images"}, "color": {"value": "var(--soft)"}}
+    wrong, right = ({"transform": [{"filter": f"datum.label {sign} datum.prediction"}]} for sign in ("!=", "=="))
+    scale = {"range": ["#fde8d3", "#f5a35c", "#b83c00"], "domainMin": 0}
+    colour = {"field": "images", "type": "quantitative", "scale": scale, "legend": None}
+    text = {"text": {"field": "images"}}
     axis = {"orient": "top", "labelAngle": 0, "grid": False}
     digits = {"type": "ordinal", "scale": {"domain": list(range(N_CLASSES))}}
     return figure(
-        f"Confusion matrix of {model_words(summary, summary.ranked[0].recipe)} on the test images: most often, "
+        f"Confusion matrix of {summary.model_words(choice.recipe)} on the test images: most often, "
         f"{counted(worst['images'], 'time')}, a {worst['label']} was read as a {worst['prediction']}.",
         330,
         data={"values": [row for row in rows if row["images"]]},
@@ -206,28 +188,9 @@ def confusion(summary: Summary) -> Spec:
             "y": {**digits, "field": "label", "title": "Is a", "axis": {"grid": False}},
         },
         layer=[
-            {
-                "transform": [{"filter": "datum.label != datum.prediction"}],
-                "mark": {"type": "rect", "tooltip": {"content": "data"}, "cornerRadius": 2},
-                "encoding": {
-                    "color": {
-                        "field": "images",
-                        "type": "quantitative",
-                        "scale": {"range": ["#fde8d3", "#f5a35c", "#b83c00"], "domainMin": 0},
-                        "legend": None,
-                    }
-                },
-            },
-            {
-                "transform": [{"filter": "datum.label == datum.prediction"}],
-                "mark": {"type": "text", "fontSize": 10},
-                "encoding": text,
-            },
-            {
-                "transform": [{"filter": "datum.label != datum.prediction"}],
-                "mark": {"type": "text", "fontSize": 10, "color": {"expr": readable_on("images")}},
-                "encoding": {"text": {"field": "images"}},
-            },
+            {**wrong, **layer("rect", {"color": colour}, tooltip={"content": "data"}, cornerRadius=2)},
+            {**right, **layer("text", {**text, "color": {"value": "var(--soft)"}}, fontSize=10)},
+            {**wrong, **layer("text", text, fontSize=10, color={"expr": drawing.readable_on("images")})},
         ],
     )
 
@@ -237,40 +200,29 @@ def ranking_dots(summary: Summary) -> Spec:
     standings = summary.ranking().standings[:_MOST_DOTS]
     rows = [
         {
-            "model": f"{standing.rank}. {model_words(summary, standing.combination.recipe)}",
+            "model": ranked_words(summary, standing),
             "mean": standing.spread.mean,
-            "low": standing.spread.mean - (standing.half_width or 0.0),
-            "high": standing.spread.mean + (standing.half_width or 0.0),
+            "low": standing.ends[0],
+            "high": standing.ends[1],
             "test": standing.combination.spread("test_accuracy").mean,
-            "words": interval_words(CHOSEN_BY, standing),
+            "words": METRICS[CHOSEN_BY].interval(standing.spread.mean, standing.half_width),
             "group": group_of(standing),
         }
         for standing in standings
     ]
-    scale = {"domain": list(GROUPS), "range": list(GROUPS.values())}
-    x = {
-        "type": "quantitative",
-        "scale": {"zero": False},
-        "title": "Accuracy: validation with its 95% interval; hollow: test",
-    }
-    legend = {"orient": "bottom", "title": None}
+    title = "Accuracy: validation with its 95% interval; hollow: test"
+    x = {"type": "quantitative", "scale": {"zero": False}, "title": title}
     return figure(
         f"Validation accuracy with 95% intervals of the best {counted(len(rows), 'combination')}.",
         22 * len(rows),
         data={"values": rows},
         encoding={
             "y": {"field": "model", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 320}},
-            "color": {"field": "group", "type": "nominal", "scale": scale, "legend": legend},
+            "color": BY_GROUP,
         },
         layer=[
-            {
-                "mark": {"type": "rule", "strokeWidth": 2},
-                "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
-                "encoding": {"x": {**x, "field": "mean"}},
-            },
-            {"mark": {"type": "point", "shape": "diamond", "size": 50}, "encoding": {"x": {**x, "field": "test"}}},
+            layer("rule", {"x": {**x, "field": "low"}, "x2": {"field": "high"}}, strokeWidth=2),
+            layer("point", {"x": {**x, "field": "mean"}}, filled=True, size=70, opacity=1),
+            layer("point", {"x": {**x, "field": "test"}}, shape="diamond", size=50),
         ],
     )

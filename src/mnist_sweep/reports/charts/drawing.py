@@ -5,8 +5,6 @@ Colours are written as CSS variables, `var(--ink)`: the page says what they are 
 far as from 0.9 to 0.95, both halve the errors.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -38,9 +36,9 @@ _SMALLEST_ERROR = 1e-4
 _TICKS_AT_LEAST = 3
 
 
-def in_colours(spec: Any, *, night: bool = False) -> Any:
-    """A specification with colours in place of their names."""
-    return json.loads(re.sub(r"var\(--(\w+)\)", lambda name: COLOURS[name[1]][night], json.dumps(spec)))
+def in_colours(spec: Any) -> Any:
+    """A specification with the colours by day in place of their names."""
+    return json.loads(re.sub(r"var\(--(\w+)\)", lambda name: COLOURS[name[1]][0], json.dumps(spec)))
 
 
 def figure(description: str, height: int, **parts: Any) -> Spec:
@@ -52,6 +50,11 @@ def figure(description: str, height: int, **parts: Any) -> Spec:
         "autosize": {"type": "fit-x", "contains": "padding"},
         **parts,
     }
+
+
+def layer(kind: str, encoding: Spec | None = None, **look: Any) -> Spec:
+    """Marks of one kind: what places and colours them, and how they look."""
+    return {"mark": {"type": kind, **look}, **({"encoding": encoding} if encoding else {})}
 
 
 CONFIG: Spec = {

@@ -3,27 +3,16 @@
 They share one table, a row a combination, that a page carries once: their data is named, not included.
 """
 
-from __future__ import annotations
-
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
-from mnist_sweep.analysis.conclusions import model_words
-from mnist_sweep.analysis.effects import AxisEffect
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
 from mnist_sweep.analysis.summary import Standing, Summary
-from mnist_sweep.analysis.wording import amount_words, metric_words
 from mnist_sweep.plan.axes import axis_name_words, axis_value, axis_value_words
-from mnist_sweep.reports.charts.charts import GROUPS, group_of
-from mnist_sweep.reports.charts.drawing import (
-    RISING,
-    Spec,
-    accuracy_channel,
-    error_of,
-    figure,
-    log_channel,
-    readable_on,
-)
+from mnist_sweep.reports.charts import drawing
+from mnist_sweep.reports.charts.charts import BY_GROUP, GROUPS, group_of
+from mnist_sweep.reports.charts.drawing import Spec, figure, layer
 
 COMBINATIONS = "combinations"
 MOST_LINES = 300
@@ -39,9 +28,9 @@ def combination_rows(summary: Summary) -> list[Spec]:
     rows: list[Spec] = [
         {
             "rank": standing.rank,
-            "model": model_words(summary, standing.combination.recipe),
+            "model": summary.model_words(standing.combination.recipe),
             "group": group_of(standing),
-            "error": error_of(standing.spread.mean),
+            "error": drawing.error_of(standing.spread.mean),
             "parameters": standing.combination.recipe.n_parameters,
             **{axis: axis_value_words(axis, axis_value(standing.combination.recipe, axis)) for axis in axes},
             **{metric: standing.combination.spread(metric).mean for metric in RANKED},
@@ -62,73 +51,56 @@ def frontier(rows: Sequence[Spec], cost: str) -> list[int]:
 
 
 def trade(rows: Sequence[Spec], cost: str) -> Spec:
-    """Validation accuracy against a cost of COSTS; the line joins those that nothing beats in both.
-
-    Args:
-        rows: from `combination_rows`.
-    """
-    x = log_channel(cost, COSTS[cost], [row[cost] for row in rows])
-    y = accuracy_channel("error", "Validation accuracy", [row["error"] for row in rows])
+    """Validation accuracy against a cost of COSTS, from `combination_rows`; a line joins what nothing beats in both."""
+    x = drawing.log_channel(cost, COSTS[cost], [row[cost] for row in rows])
+    y = drawing.accuracy_channel("error", "Validation accuracy", [row["error"] for row in rows])
     on = {"transform": [{"filter": f"datum.{cost}_frontier"}]}
-    line = {"type": "line", "interpolate": "step-after", "color": "var(--soft)", "strokeWidth": 1, "strokeDash": [4, 3]}
+    line = layer("line", interpolate="step-after", color="var(--soft)", strokeWidth=1, strokeDash=[4, 3])
     numbers = "~g" if cost == "train_time" else "~s"
-    ring = {"type": "point", "size": 130, "color": "var(--ink)", "strokeWidth": 1.2}
+    ring = layer("point", size=130, color="var(--ink)", strokeWidth=1.2)
     return figure(
         f"Validation accuracy against {COSTS[cost].lower()}, one mark a combination; the line is the Pareto frontier.",
         280,
         data={"name": COMBINATIONS},
         transform=[{"filter": f"datum.{cost} > 0"}],
         encoding={"x": {**x, "axis": {**x["axis"], "format": numbers, "grid": False}}, "y": y},
-        layer=[{**on, "mark": line}, _dots(cost), {**on, "mark": ring}],
+        layer=[{**on, **line}, _dots(cost), {**on, **ring}],
     )
 
 
 def _dots(cost: str) -> Spec:
-    colour = {
-        "field": "group",
-        "type": "nominal",
-        "scale": {"domain": list(GROUPS), "range": list(GROUPS.values())},
-        "legend": {"orient": "bottom", "title": None},
-    }
-    shape = {**colour, "scale": {"domain": list(GROUPS), "range": ["diamond", "circle", "circle"]}}
+    shape = {**BY_GROUP, "scale": {"domain": list(GROUPS), "range": ["diamond", "circle", "circle"]}}
     tooltip = [
         {"field": "model", "title": "model"},
-        {"field": CHOSEN_BY, "title": metric_words(CHOSEN_BY)},
+        {"field": CHOSEN_BY, "title": METRICS[CHOSEN_BY].words},
         {"field": cost, "title": COSTS[cost], "type": "quantitative", "format": ",.4~r"},
     ]
-    return {
-        "mark": {"type": "point", "filled": True, "size": 55, "opacity": 0.85},
-        "encoding": {"color": colour, "shape": shape, "tooltip": tooltip},
-    }
+    return layer("point", {"color": BY_GROUP, "shape": shape, "tooltip": tooltip}, filled=True, size=55, opacity=0.85)
 
 
 def heat_axes(summary: Summary) -> dict[str, Spec]:
     """For each varied axis what it is as a direction of the heat map, those that explain most first."""
     found = summary.effects()
     weight = {share.sources: share.omega2 for share in found.shares}
-    ordered = sorted(found.axes, key=lambda effect: -weight.get((effect.axis,), 0.0))
-    return {
-        effect.axis: {
+    axes = {}
+    for effect in sorted(found.axes, key=lambda effect: -weight.get((effect.axis,), 0.0)):
+        words = list(dict.fromkeys(map(effect.value_words, effect.levels)))
+        axes[effect.axis] = {
             "field": effect.axis,
-            "title": axis_name_words(effect.axis).capitalize(),
-            "sort": _values_in_words(effect),
-            "height": _CELL * max(2, len(_values_in_words(effect))),
+            "title": effect.name.capitalize(),
+            "sort": words,
+            "height": _CELL * max(2, len(words)),
         }
-        for effect in ordered
-    }
-
-
-def _values_in_words(effect: AxisEffect) -> list[str]:
-    return list(dict.fromkeys(axis_value_words(effect.axis, level.value) for level in effect.levels))
+    return axes
 
 
 def heat_metrics() -> dict[str, Spec]:
     """For each metric what its colour says: the darker the better."""
     return {
         metric: {
-            "title": metric_words(metric).capitalize(),
+            "title": METRICS[metric].words.capitalize(),
             "format": f".{METRICS[metric].decimals}f",
-            "scale": {"range": list(RISING if METRICS[metric].higher_is_better else reversed(RISING))},
+            "scale": {"range": list(drawing.RISING if METRICS[metric].higher_is_better else reversed(drawing.RISING))},
         }
         for metric in RANKED
     }
@@ -140,21 +112,21 @@ def heat_map(summary: Summary, x: str, y: str, metric: str = CHOSEN_BY) -> Spec:
     means = [{"op": "mean", "field": metric, "as": "mean"}, {"op": "count", "as": "combinations"}]
     legend = {"orient": "top", "gradientLength": 200, "direction": "horizontal", "format": by["format"], "tickCount": 3}
     mean = {"field": "mean", "type": "quantitative"}
+    colour = {**mean, "legend": legend, "title": by["title"], "scale": by["scale"]}
     return figure(
-        f"Mean {metric_words(metric)} by {axis_name_words(x)} and {axis_name_words(y)}.",
+        f"Mean {METRICS[metric].words} by {axis_name_words(x)} and {axis_name_words(y)}.",
         axes[y]["height"],
         data={"name": COMBINATIONS},
         transform=[{"aggregate": means, "groupby": [x, y]}],
         encoding={"x": _direction(axes[x]), "y": _direction(axes[y])},
         layer=[
-            {
-                "mark": {"type": "rect", "cornerRadius": 2, "tooltip": {"content": "data"}},
-                "encoding": {"color": {**mean, "legend": legend, "title": by["title"], "scale": by["scale"]}},
-            },
-            {
-                "mark": {"type": "text", "fontSize": 11, "color": {"expr": readable_on("mean")}},
-                "encoding": {"text": {**mean, "format": by["format"]}},
-            },
+            layer("rect", {"color": colour}, cornerRadius=2, tooltip={"content": "data"}),
+            layer(
+                "text",
+                {"text": {**mean, "format": by["format"]}},
+                fontSize=11,
+                color={"expr": drawing.readable_on("mean")},
+            ),
         ],
     )
 
@@ -171,7 +143,7 @@ def parallel(summary: Summary) -> Spec:
     """
     standings = summary.ranking().standings[:MOST_LINES]
     axes = {name: axis["sort"] for name, axis in heat_axes(summary).items()}
-    names = [*map(axis_name_words, axes), metric_words(CHOSEN_BY)]
+    names = [*map(axis_name_words, axes), METRICS[CHOSEN_BY].words]
     # On a phone the names of the axes break into lines of a word each.
     axis = {"orient": "top", "labelAngle": 0, "grid": True, "domain": False, "ticks": False}
     axis["labelExpr"] = "width < 500 ? split(datum.label, ' ') : datum.label"
@@ -191,7 +163,7 @@ def parallel(summary: Summary) -> Spec:
 
 def _crossings(standings: Sequence[Standing], axes: Mapping[str, list[str]]) -> list[Spec]:
     """Where the line of each combination crosses each axis, from 0 (below) to 1; `axes` has their values in words."""
-    heights = _heights([error_of(standing.spread.mean) for standing in standings])
+    heights = _heights([drawing.error_of(standing.spread.mean) for standing in standings])
     rows = []
     for standing, height in zip(standings, heights, strict=True):
         aside = (0.5 - (standing.rank - 1) / max(1, len(standings) - 1)) * _SPREAD_OF_A_BUNDLE
@@ -199,7 +171,7 @@ def _crossings(standings: Sequence[Standing], axes: Mapping[str, list[str]]) -> 
         for axis, values in axes.items():
             word = axis_value_words(axis, axis_value(standing.combination.recipe, axis))
             places[axis_name_words(axis)] = _place(values.index(word), len(values)) + aside
-        for name, at in {**places, metric_words(CHOSEN_BY): height}.items():
+        for name, at in {**places, METRICS[CHOSEN_BY].words: height}.items():
             rows.append({"rank": standing.rank, "axis": name, "at": round(at, 4), "height": round(height, 4)})
     return rows
 
@@ -212,7 +184,7 @@ def _values_on_axes(standings: Sequence[Standing], axes: Mapping[str, list[str]]
     ]
     ends = {1.0: standings[0], 0.0: standings[-1]}
     accuracies = [
-        {"axis": metric_words(CHOSEN_BY), "at": at, "label": amount_words(CHOSEN_BY, standing.spread.mean)}
+        {"axis": METRICS[CHOSEN_BY].words, "at": at, "label": METRICS[CHOSEN_BY].amount(standing.spread.mean)}
         for at, standing in ends.items()
     ]
     return [*labels, *accuracies]
@@ -224,34 +196,26 @@ def _place(i: int, n: int) -> float:
 
 def _heights(errors: Sequence[float]) -> list[float]:
     """Accuracies from 0 (the worst) to 1 (the best), by the logarithm of their errors."""
-    from math import log
-
-    logs = [log(error) for error in errors]
+    logs = [math.log(error) for error in errors]
     worst, best = max(logs), min(logs)
     return [(worst - value) / (worst - best) if worst > best else 1.0 for value in logs]
 
 
 def _lines(rows: Iterable[Spec]) -> list[Spec]:
-    colour = {
-        "field": "height",
-        "type": "quantitative",
-        "scale": {"domain": [0, 1], "range": ["#b9c0c7", "#7fa9cc", "#0072b2"]},
-        "legend": None,
-    }
-    line: Spec = {"type": "line", "interpolate": "monotone"}
+    scale = {"domain": [0, 1], "range": ["#b9c0c7", "#7fa9cc", "#0072b2"]}
+    colour = {"field": "height", "type": "quantitative", "scale": scale, "legend": None}
+    drawn = {"detail": {"field": "rank"}, "color": colour}
     others, first = [row for row in rows if row["rank"] > 1], [row for row in rows if row["rank"] == 1]
-    return [
-        {
-            "data": {"values": others},
-            "mark": {**line, "strokeWidth": 1.2, "opacity": 1, "strokeOpacity": 0.65},
-            "encoding": {"detail": {"field": "rank"}, "color": colour},
-        },
-        {"data": {"values": first}, "mark": {**line, "strokeWidth": 3, "color": "var(--choice)"}},
-    ]
+    thin = layer("line", drawn, interpolate="monotone", strokeWidth=1.2, opacity=1, strokeOpacity=0.65)
+    thick = layer("line", interpolate="monotone", strokeWidth=3, color="var(--choice)")
+    return [{"data": {"values": others}, **thin}, {"data": {"values": first}, **thick}]
 
 
 def _labels(labels: list[Spec]) -> Spec:
-    mark = {"type": "text", "fontSize": 11, "align": "left", "dx": 6, "color": "var(--ink)"}
-    halo = {**mark, "stroke": "var(--paper)", "strokeWidth": 4, "strokeJoin": "round"}
-    text = {"text": {"field": "label"}}
-    return {"data": {"values": labels}, "encoding": text, "layer": [{"mark": halo}, {"mark": mark}]}
+    mark: Spec = {"fontSize": 11, "align": "left", "dx": 6, "color": "var(--ink)"}
+    halo = layer("text", **mark, stroke="var(--paper)", strokeWidth=4, strokeJoin="round")
+    return {
+        "data": {"values": labels},
+        "encoding": {"text": {"field": "label"}},
+        "layer": [halo, layer("text", **mark)],
+    }

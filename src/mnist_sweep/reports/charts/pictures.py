@@ -1,36 +1,20 @@
 """The charts as pictures, for papers and slides: SVG, and PNG at twice the size, on white."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.reports.charts.charts import DRAWN, confusion, curves, effect_plots, ranking_dots, shares
+from mnist_sweep.reports.charts import charts, landscapes
 from mnist_sweep.reports.charts.drawing import CONFIG, Spec, in_colours
-from mnist_sweep.reports.charts.landscapes import (
-    COMBINATIONS,
-    COSTS,
-    combination_rows,
-    heat_axes,
-    heat_map,
-    parallel,
-    trade,
-)
 from mnist_sweep.reports.charts.plot_library import Made, Plotter
 
 _WIDTH, _HALF, _THIRD = 640, 340, 220
 _TWO = 2
 
 
-def pictures(summary: Summary) -> Made:
-    """Every chart that the results allow, as NAME.png and NAME.svg."""
-    return draw(figures(summary), Plotter())
-
-
-def draw(charts: Mapping[str, Spec], plotter: Plotter) -> Made:
+def draw(specs: Mapping[str, Spec], plotter: Plotter) -> Made:
     """These charts as NAME.png and NAME.svg, on white."""
     config = {**CONFIG, "background": "var(--paper)", "padding": 12}
-    drawn = {name: in_colours({**spec, "config": config}) for name, spec in charts.items()}
+    drawn = {name: in_colours({**spec, "config": config}) for name, spec in specs.items()}
     return plotter.make({"charts": drawn}) if drawn else Made({})
 
 
@@ -38,27 +22,29 @@ def figures(summary: Summary) -> dict[str, Spec]:
     """Specifications of a fixed size that carry all their data; empty before a combination is complete."""
     if not summary.ranked:
         return {}
-    rows = combination_rows(summary)
-    data = {"datasets": {COMBINATIONS: rows}}
-    figures = {
-        "ranking": _sized(ranking_dots(summary), _WIDTH),
-        "curves": {
-            "columns": 2,
-            "concat": [_sized(curves(summary, curve, legend=True), _HALF) for curve in DRAWN],
-        },
-        "frontier": {"columns": 2, "concat": [_sized(trade(rows, cost), _HALF) for cost in COSTS], **data},
-        "confusion": _sized(confusion(summary), _WIDTH * 2 // 3),
+    rows, effects = landscapes.combination_rows(summary), charts.effect_plots(summary)
+    data = {"datasets": {landscapes.COMBINATIONS: rows}}
+    curves = [charts.curves(summary, curve, legend=True) for curve in charts.DRAWN]
+    trades = [landscapes.trade(rows, cost) for cost in landscapes.COSTS]
+    made = {
+        "ranking": _sized(charts.ranking_dots(summary), _WIDTH),
+        "curves": _beside(curves, 2, _HALF),
+        "frontier": {**_beside(trades, 2, _HALF), **data},
+        "confusion": _sized(charts.confusion(summary), _WIDTH * 2 // 3),
     }
-    effects = effect_plots(summary)
     if effects:
-        figures["effects"] = {"columns": 3, "concat": [_sized(plot, _THIRD) for plot in effects.values()]}
+        made["effects"] = _beside(effects.values(), 3, _THIRD)
     if summary.effects().shares:
-        figures["shares"] = _sized(shares(summary), _WIDTH)
+        made["shares"] = _sized(charts.shares(summary), _WIDTH)
     if len(effects) >= _TWO:
-        x, y, *_ = heat_axes(summary)
-        figures["heatmap"] = {**_sized(heat_map(summary, x, y), _WIDTH * 2 // 3), **data}
-        figures["parallel"] = _sized(parallel(summary), _WIDTH)
-    return figures
+        x, y, *_ = landscapes.heat_axes(summary)
+        made["heatmap"] = {**_sized(landscapes.heat_map(summary, x, y), _WIDTH * 2 // 3), **data}
+        made["parallel"] = _sized(landscapes.parallel(summary), _WIDTH)
+    return made
+
+
+def _beside(specs: Iterable[Spec], columns: int, width: int) -> Spec:
+    return {"columns": columns, "concat": [_sized(spec, width) for spec in specs]}
 
 
 def _sized(spec: Spec, width: int) -> Spec:

@@ -1,7 +1,5 @@
 """The plot library at work in a process of its own: whatever happens there, its absence is all that is noticed here."""
 
-from __future__ import annotations
-
 import base64
 import json
 import resource
@@ -23,15 +21,10 @@ class Made:
 
 @dataclass(slots=True)
 class Plotter:
-    """The process that does one task of the artist; started early, it is warm when the task is there.
-
-    Args:
-        artist: the module that does it.
-        patience_s: after so many seconds it is given up.
-    """
+    """The process that does one task of the artist; started early, it is warm when the task is there."""
 
     artist: str = "mnist_sweep.reports.charts.artist"
-    patience_s: float = 300.0
+    patience_s: float = 300.0  # after so long it is given up
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self) -> None:

@@ -1,7 +1,5 @@
 """The page: one file that opens from a disk, without a network, and says what the sweep has found."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable
@@ -14,16 +12,13 @@ from typing import Any
 
 from mnist_sweep.analysis import conclusions
 from mnist_sweep.analysis.advice import next_steps
-from mnist_sweep.analysis.summary import Status, Summary
+from mnist_sweep.analysis.combination import Status
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.analysis.wording import cut_words, duration_words, repeats_words
 from mnist_sweep.errors import StorageError
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.charts.drawing import COLOURS, CONFIG
-from mnist_sweep.reports.charts.landscapes import (
-    COMBINATIONS,
-    heat_axes,
-    heat_metrics,
-)
+from mnist_sweep.reports.charts.landscapes import COMBINATIONS, heat_axes, heat_metrics
 from mnist_sweep.reports.charts.plot_library import Made, Plotter
 from mnist_sweep.reports.page.page_sections import SECTIONS, Page, bullets, section
 from mnist_sweep.system.files import read_file, write_whole
@@ -32,12 +27,9 @@ from mnist_sweep.system.files import read_file, write_whole
 def report_html(
     summary: Summary, folder: str, script: Callable[[], Made] | None = None, *, refresh_s: int | None = None
 ) -> bytes:
-    """The whole report as one file.
+    """The whole report as one file, which loads itself again after `refresh_s` seconds.
 
-    Args:
-        folder: the sweep's folder as the reader writes it in commands.
-        script: gives what draws the charts, when there are some; otherwise it is `vega`.
-        refresh_s: after how many seconds the page loads itself again; None: it does not.
+    Commands name the folder. What draws the charts, when there are some, comes from `script`, else from `vega`.
     """
     page = Page(summary)
     main = "\n".join(part for write in SECTIONS for part in write(page))
@@ -114,9 +106,7 @@ def _bundle() -> Made:
     if "script" not in made.files:
         return made
     bundle = made.files["script"].replace(b"</script", b"<\\/script").replace(b"<!--", b"<\\!--")
-    return Made(
-        {"script": b"(()=>{" + bundle + b"})();"}
-    )  # a function, so that its many short names are not the page's
+    return Made({"script": b"(()=>{" + bundle + b"})();"})  # a function: its many short names are not the page's
 
 
 def _text(name: str) -> str:

@@ -1,37 +1,15 @@
 """The sections of the page, as HTML; what there is nothing to say about is left out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from html import escape
 
 from mnist_sweep.analysis import conclusions
-from mnist_sweep.analysis.conclusions import model_words
-from mnist_sweep.analysis.metrics import CHOSEN_BY, RANKED
+from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.analysis.wording import amount_words, metric_words
 from mnist_sweep.journal.provenance import rounding_words
 from mnist_sweep.plan.counts import counted
-from mnist_sweep.reports.charts.charts import (
-    DRAWN,
-    MOST_EPOCHS,
-    MOST_REPEATS_DRAWN,
-    confusion,
-    curves,
-    effect_plots,
-    shares,
-    shown_standings,
-)
+from mnist_sweep.reports.charts import charts, landscapes
 from mnist_sweep.reports.charts.drawing import DASHES, Spec
-from mnist_sweep.reports.charts.landscapes import (
-    COSTS,
-    MOST_LINES,
-    combination_rows,
-    heat_axes,
-    heat_map,
-    parallel,
-    trade,
-)
 from mnist_sweep.reports.page.page_tables import ROWS_AT_FIRST, ranking_html, table_html
 from mnist_sweep.reports.result_tables import confirmed_accuracies, incomplete_table
 
@@ -44,7 +22,7 @@ class Page:
     def __init__(self, summary: Summary) -> None:
         self.summary = summary
         self.specs: dict[str, Spec] = {}
-        self.rows = combination_rows(summary)
+        self.rows = landscapes.combination_rows(summary)
 
     def figure(self, name: str, spec: Spec, caption: str = "") -> str:
         """The place of a chart, as high as the chart will be, so that nothing jumps."""
@@ -113,19 +91,20 @@ def _learning(page: Page) -> Iterator[str]:
     items = "".join(
         f'<li><svg width="36" height="10" aria-hidden="true"><line x1="0" x2="36" y1="5" y2="5" '
         f'stroke="var(--series{i + 1})" stroke-width="2" stroke-dasharray="{" ".join(map(str, DASHES[i]))}"/></svg> '
-        f"{standing.rank}. {escape(model_words(summary, standing.combination.recipe))}</li>"
-        for i, standing in enumerate(shown_standings(summary))
+        f"{escape(charts.ranked_words(summary, standing))}</li>"
+        for i, standing in enumerate(charts.shown_standings(summary))
     )
-    drawn = [row for standing in shown_standings(summary) for row in standing.combination.rows]
+    shown = charts.shown_standings(summary)
+    drawn = [row for standing in shown for row in standing.combination.rows]
     thin = (
-        f" Of each curve about {MOST_EPOCHS} epochs are drawn."
-        if any(len(row.curves.seconds) > MOST_EPOCHS for row in drawn)
+        f" Of each curve about {charts.MOST_EPOCHS} epochs are drawn."
+        if any(len(row.curves.seconds) > charts.MOST_EPOCHS for row in drawn)
         else ""
     )
-    most = max(len(standing.combination.rows) for standing in shown_standings(summary))
-    fewer = f" The first {MOST_REPEATS_DRAWN} repeats are drawn." if most > MOST_REPEATS_DRAWN else ""
+    most = max(len(standing.combination.rows) for standing in shown)
+    fewer = f" The first {charts.MOST_REPEATS_DRAWN} repeats are drawn." if most > charts.MOST_REPEATS_DRAWN else ""
     note = f"One line a repeat; the dot is the epoch whose weights are kept. Scales are logarithmic.{thin}{fewer}"
-    plots = "".join(page.figure(f"curves-{curve.name}", curves(summary, curve)) for curve in DRAWN)
+    plots = "".join(page.figure(f"curves-{curve.name}", charts.curves(summary, curve)) for curve in charts.DRAWN)
     legend = f'<ul class="legend">{items}</ul>'
     yield section("curves", "Learning curves", legend, f'<div class="two">{plots}</div>', _paragraphs(note))
 
@@ -134,7 +113,7 @@ def _effects(page: Page) -> Iterator[str]:
     summary = page.summary
     if not summary.effects().axes:
         return
-    choice = _select("metric", "Judged by", {metric: metric_words(metric) for metric in RANKED}, CHOSEN_BY)
+    choice = _select("metric", "Judged by", {metric: METRICS[metric].words for metric in RANKED}, CHOSEN_BY)
     parts = "".join(
         f'<div class="by-metric" data-metric="{metric}"{"" if metric == CHOSEN_BY else " hidden"}>'
         f"{_effects_by(page, metric)}</div>"
@@ -146,7 +125,7 @@ def _effects(page: Page) -> Iterator[str]:
 def _effects_by(page: Page, metric: str) -> str:
     summary = page.summary
     plots = "".join(
-        page.figure(f"effect-{metric}-{axis}", plot) for axis, plot in effect_plots(summary, metric).items()
+        page.figure(f"effect-{metric}-{axis}", plot) for axis, plot in charts.effect_plots(summary, metric).items()
     )
     bars = "Dots are means over all combinations with that value, lines their 95% intervals."
     words = [*conclusions.axis_sentences(summary, metric), conclusions.first_words(summary, metric)]
@@ -156,13 +135,13 @@ def _effects_by(page: Page, metric: str) -> str:
             f"{bars} Below, how much of the differences between single trainings each axis explains; × means two axes "
             "that act together. Pairs below 1% are left out."
         )
-        found += [_paragraphs(caption), page.figure(f"shares-{metric}", shares(summary, metric))]
+        found += [_paragraphs(caption), page.figure(f"shares-{metric}", charts.shares(summary, metric))]
     return "".join(found)
 
 
 def _heat_map(page: Page) -> Iterator[str]:
     summary = page.summary
-    axes = heat_axes(summary)
+    axes = landscapes.heat_axes(summary)
     if len(axes) < _TWO:
         return
     x, y, *_ = axes
@@ -170,10 +149,10 @@ def _heat_map(page: Page) -> Iterator[str]:
     selects = [
         _select("heat-x", "Across", titles, x),
         _select("heat-y", "Down", titles, y),
-        _select("heat-metric", "Colour", {metric: metric_words(metric) for metric in RANKED}, CHOSEN_BY),
+        _select("heat-metric", "Colour", {metric: METRICS[metric].words for metric in RANKED}, CHOSEN_BY),
     ]
     caption = "Means over all other axes. The darker the better."
-    plot = f'<div class="middling">{page.figure("heat", heat_map(summary, x, y), caption)}</div>'
+    plot = f'<div class="middling">{page.figure("heat", landscapes.heat_map(summary, x, y), caption)}</div>'
     yield section("heat-map", "Two axes at a time", f'<p class="selects">{" ".join(selects)}</p>', plot)
 
 
@@ -182,16 +161,17 @@ def _parallel(page: Page) -> Iterator[str]:
     n = len(summary.ranked)
     if n < _TWO or not summary.effects().axes:
         return
-    which = f"The first {MOST_LINES} of {n:,} combinations" if n > MOST_LINES else f"All {n} combinations"
+    most = landscapes.MOST_LINES
+    which = f"The first {most} of {n:,} combinations" if n > most else f"All {n} combinations"
     caption = f"{which}, a line each; the first is the thick one. The bluer, the higher its validation accuracy."
-    yield section("all-axes", "All axes at once", page.figure("parallel", parallel(summary), caption))
+    yield section("all-axes", "All axes at once", page.figure("parallel", landscapes.parallel(summary), caption))
 
 
 def _trades(page: Page) -> Iterator[str]:
     summary = page.summary
     if len(summary.ranked) < _TWO:
         return
-    plots = "".join(page.figure(f"trade-{cost}", trade(page.rows, cost)) for cost in COSTS)
+    plots = "".join(page.figure(f"trade-{cost}", landscapes.trade(page.rows, cost)) for cost in landscapes.COSTS)
     note = "Ringed and joined by the line: what no combination beats in both at once (the Pareto frontier)."
     yield section("trades", "What accuracy costs", f'<div class="two">{plots}</div>', _paragraphs(note))
 
@@ -204,7 +184,7 @@ def _confusion(page: Page) -> Iterator[str]:
     caption = (
         f"Test images that the first by validation reads{over}. Rightly read images stand uncoloured on the diagonal."
     )
-    figure = page.figure("confusion", confusion(page.summary), caption)
+    figure = page.figure("confusion", charts.confusion(page.summary), caption)
     yield section("confusion-matrix", "Which digits it confuses", f'<div class="narrow">{figure}</div>')
 
 
@@ -234,26 +214,21 @@ def _missing(page: Page) -> Iterator[str]:
 
 
 def _how_to_read(page: Page) -> Iterator[str]:
+    """What the ranking rests on."""
     rounding = rounding_words(page.summary.executions)
-    sentences = [*_reading(page.summary), f"{rounding}." if rounding else ""]
+    sentences = [*(_reading(page.summary) if page.summary.ranked else []), f"{rounding}." if rounding else ""]
     if any(sentences):
         yield section("reading", "How to read this", bullets(list(filter(None, sentences))))
 
 
 def _reading(summary: Summary) -> list[str]:
-    """What the ranking rests on; some sentences may be empty."""
-    if not summary.ranked:
-        return []
-    ranking = summary.ranking()
-    more = " (less where there are more repeats)" if ranking.tie is None else ""
-    tied = (
-        ""
-        if ranking.telling is None
-        else (
-            f"“Tied” means: behind the first by less than {amount_words(CHOSEN_BY, ranking.telling)}{more}, which so "
+    ranking, tied = summary.ranking(), ""
+    if ranking.telling is not None:
+        more = " (less where there are more repeats)" if ranking.tie is None else ""
+        tied = (
+            f"“Tied” means: behind the first by less than {METRICS[CHOSEN_BY].amount(ranking.telling)}{more}, which so "
             "many combinations of equal worth would often show (Tukey's test, 95% for all of them together)."
         )
-    )
     return [
         "The choice is made by the validation images alone: the best test accuracy out of many is partly chance.",
         conclusions.noise_words(summary),

@@ -1,17 +1,14 @@
 """Tables of the page, as HTML: the ranking with its intervals, and any other as it is."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import chain
 
 from mnist_sweep.analysis.summary import Standing, Summary
 from mnist_sweep.reports.result_tables import ranking_table
 from mnist_sweep.reports.tables import Table
 
 ROWS_AT_FIRST = 50
-_LEADING_AT_LEAST = 10
 _SQUEEZED = 2.5
 
 
@@ -28,21 +25,13 @@ class Scale:
         return round(100 * min(1.0, max(0.0, place)), 1)
 
 
-def bar_scale(standings: Sequence[Standing]) -> Scale:
+def bar_scale(summary: Summary) -> Scale:
     """A scale that holds all, or the leading half where hopeless combinations would squeeze it into a corner."""
-    leading = _scale_of(standings[: max(_LEADING_AT_LEAST, -(-len(standings) // 2))])
-    whole = _scale_of(standings)
-    return leading if whole.high - whole.low > _SQUEEZED * (leading.high - leading.low) else whole
-
-
-def _scale_of(standings: Sequence[Standing]) -> Scale:
-    ends = [end for standing in standings for end in (*_interval(standing), _test(standing))]
-    return Scale(min(ends), max(ends))
-
-
-def _interval(standing: Standing) -> tuple[float, float]:
-    width = standing.half_width or 0.0
-    return standing.spread.mean - width, standing.spread.mean + width
+    standings = summary.ranking().standings
+    ends = [(*standing.ends, _test(standing)) for standing in standings]
+    whole, leading = (list(chain(*some)) for some in (ends, ends[: len(summary.leading)]))
+    squeezed = max(whole) - min(whole) > _SQUEEZED * (max(leading) - min(leading))
+    return Scale(min(leading), max(leading)) if squeezed else Scale(min(whole), max(whole))
 
 
 def _test(standing: Standing) -> float:
@@ -65,7 +54,7 @@ _BAR = 3  # the column of intervals is the fourth
 def ranking_html(summary: Summary) -> str:
     """All complete combinations in the order of the choice; a script sorts them, and shows the first 50 at first."""
     ranking, table = summary.ranking(), ranking_table(summary).only(*_SHOWN)
-    scale = bar_scale(ranking.standings)
+    scale = bar_scale(summary)
     tie = "" if ranking.tie is None else f"--tie:{scale.at(ranking.standings[0].spread.mean - ranking.tie)}%"
     ends = f'<span class="ends"><span>{scale.low:.4f}</span><span>{scale.high:.4f}</span></span>'
     heads = [f'<th scope="col"><button type="button">{escape(header)}</button></th>' for header in table.headers]
@@ -100,7 +89,7 @@ def _ranking_row(standing: Standing, words: list[str], scale: Scale) -> str:
 
 
 def _bar(standing: Standing, scale: Scale) -> str:
-    low, high = (scale.at(end) for end in _interval(standing))
+    low, high = (scale.at(end) for end in standing.ends)
     off = " off" if standing.spread.mean < scale.low else ""
     return (
         f'<i class="bar{off}" style="--a:{low}%;--b:{round(high - low, 1)}%;'

@@ -1,29 +1,26 @@
 """The sheet Best: the choice by validation, the rows that look at the test images, and how sure the choice is."""
 
-from __future__ import annotations
+from typing import NamedTuple
 
-from collections.abc import Callable
-
+from mnist_sweep.analysis.combination import Spread, Status
 from mnist_sweep.analysis.conclusions import decision
 from mnist_sweep.analysis.metrics import METRICS, RANKED, Metric
-from mnist_sweep.analysis.summary import Pick, Standing, Status, Summary
+from mnist_sweep.analysis.summary import Pick, Ranking, Standing, Summary
 from mnist_sweep.analysis.wording import cut_words
 from mnist_sweep.plan.counts import counted
+from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.plan.sweep_plan import EACH_REPEAT
-from mnist_sweep.reports.tables import (
-    FORMATS,
-    LOSS,
-    NUMBER,
-    TEXT,
-    Cell,
-    Column,
-    Table,
-    make_table,
-    model_column,
-    recipe_columns,
-    shuffle_seed,
-)
+from mnist_sweep.reports.columns import FORMATS, LOSS, NUMBER, TEXT, Cell, Column
+from mnist_sweep.reports.tables import Table, make_table, model_column, recipe_columns, shuffle_seed
 from mnist_sweep.reports.workbooks.sheets import Sheet, Text
+
+
+class _Row(NamedTuple):
+    """A pick with its place in the ranking by its own metric, where there is one."""
+
+    pick: Pick
+    ranking: Ranking | None
+    standing: Standing | None
 
 
 def best_sheet(summary: Summary) -> Sheet:
@@ -34,7 +31,12 @@ def best_sheet(summary: Summary) -> Sheet:
 
 def best_table(summary: Summary) -> Table:
     """The choice by validation, then the three rows that look at the test images."""
-    return make_table(_columns(summary), summary.picks)
+    rows = []
+    for pick in summary.picks:
+        ranking = summary.ranking(pick.metric) if pick.metric in RANKED else None
+        standings = ranking.standings if ranking else ()
+        rows.append(_Row(pick, ranking, next((one for one in standings if one.combination is pick.combination), None)))
+    return make_table(_columns(summary), rows)
 
 
 def missing_words(summary: Summary) -> list[str]:
@@ -51,15 +53,8 @@ def missing_words(summary: Summary) -> list[str]:
 
 
 _METRICS = (
-    "val_accuracy",
-    "val_loss",
-    "test_accuracy",
-    "test_loss",
-    "train_time",
-    "loss_time",
-    "train_accuracy",
-    "train_loss",
-    "epochs",
+    *("val_accuracy", "val_loss", "test_accuracy", "test_loss", "train_time", "loss_time"),
+    *("train_accuracy", "train_loss", "epochs"),
 )
 
 
@@ -71,78 +66,66 @@ def _columns(summary: Summary) -> list[Column]:
             "By what this combination comes first, among those that have all their repeats. Validation decides: a "
             "combination that was picked by its test result looks better than it is. Efficiency: smallest Test Loss * "
             "Train Time.",
-            lambda pick: pick.title,
+            lambda row: row.pick.title,
         ),
-        model_column(summary, lambda pick: pick.combination.recipe),
+        model_column(summary, _recipe),
         Column(
             "Average loop result",
             LOSS,
             "What the row's rule looks at, as the mean over the repeats: an accuracy, a loss, or loss times seconds.",
-            lambda pick: pick.combination.spread(pick.metric).mean,
+            lambda row: row.pick.combination.spread(row.pick.metric).mean,
         ),
         Column(
             "Standard deviation",
             LOSS,
             "Spread of that over the repeats of this combination alone. Empty with one repeat.",
-            lambda pick: pick.combination.spread(pick.metric).sd,
+            lambda row: row.pick.combination.spread(row.pick.metric).sd,
         ),
-        Column("Repeats", NUMBER, "Trainings that the means are over.", lambda pick: len(pick.combination.rows)),
-        *_chance_columns(summary),
-        *(column for metric in _METRICS for column in _mean_and_sd(METRICS[metric])),
-        *recipe_columns(lambda pick: pick.combination.recipe, old=True),
-        Column(
-            "Shuffle seed", NUMBER, "Decides which images are held out, and the order of the batches.", _seeds_of_pick
-        ),
-        *recipe_columns(lambda pick: pick.combination.recipe, old=False),
-    ]
-
-
-def _chance_columns(summary: Summary) -> list[Column]:
-    """How much of a row is chance, by the row's own metric."""
-
-    def standing(pick: Pick) -> Standing | None:
-        standings = summary.ranking(pick.metric).standings if pick.metric in RANKED else ()
-        return next((standing for standing in standings if standing.combination is pick.combination), None)
-
-    def half_width(pick: Pick) -> Cell:
-        found = standing(pick)
-        return found.half_width if found else None
-
-    def n_tied(pick: Pick) -> Cell:
-        found = standing(pick)
-        if found is None:
-            return None
-        return "unknown" if found.margin is None else len(summary.ranking(pick.metric).tied) - 1
-
-    return [
+        Column("Repeats", NUMBER, "Trainings that the means are over.", lambda row: len(row.pick.combination.rows)),
         Column(
             "± (95%)",
             LOSS,
             "Half of the 95% interval of the average over seeds, by the noise of all leading combinations together. "
             "Empty with one repeat, and for Loss * Time.",
-            half_width,
+            lambda row: row.standing and row.standing.half_width,
         ),
         Column(
             "Tied with",
             NUMBER,
             "How many other combinations may be as good by what this row looks at (Tukey, 95%). Empty for Loss * Time.",
-            n_tied,
+            _n_tied,
         ),
+        *(column for metric in _METRICS for column in _mean_and_sd(METRICS[metric])),
+        *recipe_columns(_recipe, old=True),
+        Column("Shuffle seed", NUMBER, "Decides which images are held out, and the order of the batches.", _seeds),
+        *recipe_columns(_recipe, old=False),
     ]
+
+
+def _recipe(row: _Row) -> Recipe:
+    return row.pick.combination.recipe
+
+
+def _n_tied(row: _Row) -> Cell:
+    if row.ranking is None or row.standing is None:
+        return None
+    return "unknown" if row.standing.margin is None else len(row.ranking.tied) - 1
 
 
 def _mean_and_sd(metric: Metric) -> tuple[Column, Column]:
     format_, note = FORMATS[metric.quantity], f"{metric.note}:"
+
+    def spread(row: _Row) -> Spread:
+        return row.pick.combination.spread(metric.name)
+
     return (
-        Column(f"{metric.header} mean", format_, f"{note} mean over the repeats.", _of_pick(metric, "mean")),
-        Column(f"{metric.header} sd", format_, f"{note} standard deviation over the repeats.", _of_pick(metric, "sd")),
+        Column(f"{metric.header} mean", format_, f"{note} mean over the repeats.", lambda row: spread(row).mean),
+        Column(
+            f"{metric.header} sd", format_, f"{note} standard deviation over the repeats.", lambda row: spread(row).sd
+        ),
     )
 
 
-def _of_pick(metric: Metric, what: str) -> Callable[[Pick], Cell]:
-    return lambda pick: getattr(pick.combination.spread(metric.name), what)
-
-
-def _seeds_of_pick(pick: Pick) -> Cell:
-    seeds = {shuffle_seed(row.trial.seeds) for row in pick.combination.rows}
+def _seeds(row: _Row) -> Cell:
+    seeds = {shuffle_seed(one.trial.seeds.split, one.trial.seeds.order) for one in row.pick.combination.rows}
     return seeds.pop() if len(seeds) == 1 else EACH_REPEAT

@@ -1,50 +1,31 @@
 """full.xlsx: every repeat of every combination, and every epoch of every one of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
 
+from mnist_sweep.analysis.combination import Row
 from mnist_sweep.analysis.metrics import CURVES, METRICS, train_seconds
-from mnist_sweep.analysis.summary import Row, Summary
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.events import Failed
 from mnist_sweep.plan.sweep_plan import EACH_REPEAT
-from mnist_sweep.reports.tables import (
-    COMBINATION,
-    FORMATS,
-    NUMBER,
-    SECONDS,
-    TEXT,
-    Cell,
-    Column,
-    Table,
-    axis_columns,
-    coloured,
-    make_table,
-    numbers,
-    recipe_columns,
-    shuffle_seed,
-)
+from mnist_sweep.reports.columns import COMBINATION, FORMATS, NUMBER, SCALES, SECONDS, TEXT, Cell, Column
+from mnist_sweep.reports.tables import Table, axis_columns, make_table, numbers, recipe_columns, shuffle_seed
 
 
 def full_table(summary: Summary) -> Table:
-    """Every repeat of every combination, in plan order."""
+    """Every repeat of every combination, in plan order; accuracies, losses and times coloured from good to bad."""
     number = numbers(summary)
     columns = _full_columns(summary.spec.seeds.shuffle_seed)
     last = Column("Combination", NUMBER, COMBINATION, lambda row: number[row.trial.recipe])
-    return make_table(coloured([*columns, last]), summary.rows)
+    return make_table((replace(column, scale=SCALES.get(column.format)) for column in [*columns, last]), summary.rows)
 
 
 def _metric(name: str) -> Column:
     metric = METRICS[name]
-    return Column(
-        metric.header,
-        FORMATS[metric.quantity],
-        f"{metric.note}.",
-        lambda row: metric.of(row.result) if row.result else None,
-    )
+    note = f"{metric.note}."
+    return Column(metric.header, FORMATS[metric.quantity], note, lambda row: row.result and metric.of(row.result))
 
 
 def _last(name: str) -> Column:
@@ -63,63 +44,52 @@ def _train_time(row: Row) -> Cell:
     return train_seconds(row.curves) if row.curves.seconds else None
 
 
+def _average_epoch(row: Row) -> Cell:
+    n = len(row.curves.seconds)
+    return train_seconds(row.curves) / n if n else None
+
+
+def _reason(row: Row) -> Cell:
+    return f"{row.outcome.cause}: {row.outcome.reason}" if isinstance(row.outcome, Failed) else None
+
+
 def _full_columns(seed: int | str) -> list[Column]:
     own = " (each repeat has its own)" if seed == EACH_REPEAT else ""
+    kept = ("val_accuracy", "train_accuracy", "val_loss", "train_loss")
     return [
         *recipe_columns(lambda row: row.trial.recipe, old=True),
         Column(
             "Shuffle seed",
             NUMBER,
             f"Decides which images are held out, and the order of the batches{own}.",
-            lambda row: shuffle_seed(row.trial.seeds),
+            lambda row: shuffle_seed(row.trial.seeds.split, row.trial.seeds.order),
         ),
         Column("Repeat", NUMBER, "Which training of the combination this is.", lambda row: row.trial.repeat),
         Column("Seed", NUMBER, "Decides the initial weights.", lambda row: row.trial.seeds.weights),
         *recipe_columns(lambda row: row.trial.recipe, old=False),
-        _metric("test_accuracy"),
-        _metric("test_loss"),
+        *map(_metric, ("test_accuracy", "test_loss")),
         replace(_metric("train_time"), cell=_train_time),
         _metric("loss_time"),
-        *_epoch_columns(),
-        Column("Status", TEXT, "finished, failed, or pending: not trained yet.", lambda row: row.status.value),
-        Column("Reason", TEXT, "Why a training failed.", _reason),
-        Column("Attempts", NUMBER, "How often it was begun: more than once after a stop or a crash.", _attempts),
-        Column(
-            "Device",
-            TEXT,
-            "What the training ran on.",
-            lambda row: row.result.execution["device"] if row.result else None,
-        ),
-    ]
-
-
-def _epoch_columns() -> list[Column]:
-    """The last epoch as in the old workbooks, and the epoch whose weights are kept."""
-    return [
-        *map(_last, ("val_accuracy", "train_accuracy", "val_loss", "train_loss")),
+        *map(_last, kept),
         Column("Num epochs", NUMBER, "Epochs that were run.", lambda row: len(row.curves.seconds) or None),
         Column("Average epoch time", SECONDS, "Train Time by Num epochs, in seconds.", _average_epoch),
         Column(
             "Best epoch",
             NUMBER,
             "The best epoch by early stopping, or of the lowest validation loss where that is off.",
-            lambda row: row.result.best_epoch if row.result else None,
+            lambda row: row.result and row.result.best_epoch,
         ),
-        *map(_metric, ("val_accuracy", "train_accuracy", "val_loss", "train_loss")),
+        *map(_metric, kept),
+        Column("Status", TEXT, "finished, failed, or pending: not trained yet.", lambda row: row.status.value),
+        Column("Reason", TEXT, "Why a training failed.", _reason),
+        Column(
+            "Attempts",
+            NUMBER,
+            "How often it was begun: more than once after a stop or a crash.",
+            lambda row: row.attempts or None,
+        ),
+        Column("Device", TEXT, "What the training ran on.", lambda row: row.result and row.result.execution["device"]),
     ]
-
-
-def _average_epoch(row: Row) -> Cell:
-    n_epochs = len(row.curves.seconds)
-    return train_seconds(row.curves) / n_epochs if n_epochs else None
-
-
-def _attempts(row: Row) -> Cell:
-    return row.attempts or None
-
-
-def _reason(row: Row) -> Cell:
-    return f"{row.outcome.cause}: {row.outcome.reason}" if isinstance(row.outcome, Failed) else None
 
 
 def n_epochs(summary: Summary) -> int:
@@ -128,17 +98,13 @@ def n_epochs(summary: Summary) -> int:
 
 
 def epochs_table(summary: Summary, axes: list[str], most: int | None = None) -> Table:
-    """A row for each epoch of each trial, in plan order.
-
-    Args:
-        axes: the axes that get a column each.
-        most: rows at most; None: all of them.
-    """
+    """A row for each epoch of each trial in plan order, or the first of these, with a column for each of the axes."""
     of_recipe = axis_columns(axes, lambda recipe: recipe)
     axis_parts = [(column.header, column.format, column.note) for column in of_recipe]
     parts = [("Combination", NUMBER, COMBINATION), *axis_parts, *_EPOCHS]
-    columns = [Column(*part, itemgetter(i)) for i, part in enumerate(parts)]
-    return make_table(columns, islice(_epochs(summary, of_recipe), most))
+    return make_table(
+        (Column(*of, itemgetter(i)) for i, of in enumerate(parts)), islice(_epochs(summary, of_recipe), most)
+    )
 
 
 _EPOCHS = (

@@ -1,7 +1,5 @@
 """The sheet How to read this: one page of plain words with the sweep's own numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from operator import itemgetter
 
@@ -9,7 +7,8 @@ from mnist_sweep.analysis.advice import next_steps
 from mnist_sweep.analysis.conclusions import decision, images_words, noise_words, power_words
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.analysis.wording import cut_words, repeats_words
-from mnist_sweep.reports.tables import TEXT, Column, make_table
+from mnist_sweep.reports.columns import TEXT, Column
+from mnist_sweep.reports.tables import make_table
 from mnist_sweep.reports.workbooks.best import missing_words
 from mnist_sweep.reports.workbooks.sheets import Sheet
 
@@ -17,11 +16,7 @@ _HEAD_WIDTH, _WORDS_WIDTH = 24.0, 100.0
 
 
 def guide_sheet(summary: Summary, folder: str) -> Sheet:
-    """What the numbers say, how they came about, and what they cannot tell.
-
-    Args:
-        folder: the folder of the sweep as the user named it, for commands.
-    """
+    """What the numbers say, how they came about, and what they cannot tell; commands name the folder."""
     columns = (
         Column("About", TEXT, "What this is about.", itemgetter(0), width=_HEAD_WIDTH),
         Column(f"The sweep {summary.spec.name}", TEXT, "In words.", itemgetter(1), width=_WORDS_WIDTH),

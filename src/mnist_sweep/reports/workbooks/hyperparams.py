@@ -1,26 +1,14 @@
 """hyperparams.xlsx: one row that says what was tried, how long it took, with what."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 
-from mnist_sweep.analysis.summary import Status, Summary
+from mnist_sweep.analysis.combination import Status
+from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.provenance import differences, rounding_words
 from mnist_sweep.plan.recipe import BACKENDS, TENSORFLOW
-from mnist_sweep.reports.tables import (
-    AS_WRITTEN,
-    COUNT,
-    DATE,
-    NUMBER,
-    SECONDS,
-    TEXT,
-    Cell,
-    Column,
-    Table,
-    make_table,
-    tried_columns,
-)
+from mnist_sweep.reports.columns import AS_WRITTEN, COUNT, DATE, NUMBER, SECONDS, TEXT, Cell, Column
+from mnist_sweep.reports.tables import Table, make_table, shuffle_seed, tried_columns
 
 
 def hyperparams_table(summary: Summary) -> Table:
@@ -32,11 +20,9 @@ def _trained(summary: Summary) -> int:
     return summary.n(Status.FINISHED) + summary.n(Status.FAILED)
 
 
-def _last_run(summary: Summary, *path: str) -> Any:
-    tree: Any = summary.runs[-1].environment if summary.runs else {}
-    for part in path:
-        tree = tree.get(part, {})
-    return tree
+def _last_run(summary: Summary, part: str) -> Any:
+    environment: Any = summary.runs[-1].environment if summary.runs else {}
+    return environment.get(part, {})
 
 
 def _versions(summary: Summary) -> Cell:
@@ -60,11 +46,8 @@ def _when(summary: Summary) -> Cell:
     return datetime.fromisoformat(summary.runs[0].started_at).replace(tzinfo=None)  # a spreadsheet has no time zones
 
 
-def _seed_words(summary: Summary) -> Cell:
-    seeds = summary.spec.seeds
-    if seeds.split_seed == seeds.order_seed:
-        return seeds.split_seed
-    return f"split {seeds.split_seed}, order {seeds.order_seed}"
+def _seeds(summary: Summary) -> Cell:
+    return shuffle_seed(summary.spec.seeds.split_seed, summary.spec.seeds.order_seed)
 
 
 _HYPERPARAMS = (
@@ -82,7 +65,7 @@ _HYPERPARAMS = (
     Column(
         "Validation fraction", AS_WRITTEN, "Part of the training images held out.", lambda s: s.spec.validation_fraction
     ),
-    Column("Shuffle seed", NUMBER, "Decides which images are held out, and the order of the batches.", _seed_words),
+    Column("Shuffle seed", NUMBER, "Decides which images are held out, and the order of the batches.", _seeds),
     Column("Versions", TEXT, "Of the last run of the command.", _versions),
     Column("Machine", TEXT, "Of the last run of the command.", _machine),
     Column("When", DATE, "Start of the first run of the command, in UTC.", _when),

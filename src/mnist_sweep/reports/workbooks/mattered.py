@@ -1,29 +1,15 @@
 """The sheet What mattered: what each value of each axis did, and how much of the variance each axis explains."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
-from mnist_sweep.analysis.conclusions import axis_sentences, drop_sentences, model_words
+from mnist_sweep.analysis.conclusions import axis_sentences, drop_sentences
 from mnist_sweep.analysis.effects import SEEDS, AxisEffect, Level, Share
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
 from mnist_sweep.analysis.noise import MOST_REPEATS
 from mnist_sweep.analysis.summary import Ranking, Summary
-from mnist_sweep.analysis.wording import metric_words
 from mnist_sweep.plan.axes import axis_name_words
-from mnist_sweep.reports.tables import (
-    ACCURACY,
-    AS_WRITTEN,
-    NUMBER,
-    PERCENT,
-    SHORT_FORMATS,
-    TEXT,
-    Cell,
-    Column,
-    Scale,
-    axis_cell,
-    make_table,
-)
+from mnist_sweep.reports.columns import ACCURACY, AS_WRITTEN, NUMBER, PERCENT, SHORT_FORMATS, TEXT, Cell, Column, Scale
+from mnist_sweep.reports.tables import axis_cell, make_table
 from mnist_sweep.reports.workbooks.sheets import Block, Heading, Sheet, Text
 
 TITLE = "What mattered"
@@ -56,8 +42,8 @@ def _firsts(summary: Summary) -> Iterator[Block]:
     yield Text("The choice goes by validation accuracy; what the others would choose is shown, and how sure that were.")
     yield make_table(
         [
-            Column("Metric", TEXT, "What is ranked by.", lambda r: metric_words(r.metric), width=_SOURCE_WIDTH),
-            Column("First", TEXT, "The first.", lambda r: model_words(summary, r.standings[0].combination.recipe)),
+            Column("Metric", TEXT, "What is ranked by.", lambda r: METRICS[r.metric].words, width=_SOURCE_WIDTH),
+            Column("First", TEXT, "The first.", lambda r: summary.model_words(r.standings[0].combination.recipe)),
             Column("Mean", ACCURACY, "Its mean; times in seconds.", lambda r: r.standings[0].spread.mean),
             Column("± (95%)", ACCURACY, "Half of its 95% interval.", lambda r: r.standings[0].half_width),
             Column("May be as good", NUMBER, "Others.", lambda r: len(r.tied) - 1 if r.noise else None),
@@ -93,7 +79,7 @@ def _shares(summary: Summary) -> Iterator[Block]:
         [
             Column("Source", TEXT, "An axis, or two that act together.", str, width=_SOURCE_WIDTH),
             *(
-                Column(metric_words(metric).capitalize(), PERCENT, "ω²", _share_of(shares[metric]), Scale.BARS)
+                Column(METRICS[metric].words.capitalize(), PERCENT, "ω²", _share_of(shares[metric]), Scale.BARS)
                 for metric in RANKED
             ),
         ],
@@ -115,7 +101,7 @@ def _share_of(shares: dict[str, Share]) -> Callable[[str], Cell]:
 def _metric(summary: Summary, metric: str) -> Iterator[Block]:
     """What the axes did to one metric: in sentences, then in numbers."""
     seconds = " in seconds: less is better" if METRICS[metric].unit else ""
-    yield Heading(metric_words(metric).capitalize() + seconds)
+    yield Heading(METRICS[metric].words.capitalize() + seconds)
     yield from map(Text, axis_sentences(summary, metric))
     if metric == CHOSEN_BY:
         yield from map(Text, drop_sentences(summary))

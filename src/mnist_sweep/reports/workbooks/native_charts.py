@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mnist_sweep.analysis.conclusions import model_words
+from mnist_sweep.analysis.combination import Row
 from mnist_sweep.analysis.metrics import CURVES
-from mnist_sweep.analysis.summary import Row, Summary
-from mnist_sweep.reports.tables import FORMATS, NUMBER, Cell, Column, make_table
+from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.reports.columns import FORMATS, NUMBER, Cell, Column
+from mnist_sweep.reports.tables import make_table
 from mnist_sweep.reports.workbooks.sheets import Sheet, Space, Text
 
 if TYPE_CHECKING:
@@ -41,8 +42,10 @@ def curves_sheet(summary: Summary) -> Sheet:
         [Column("Epoch", NUMBER, "From 1.", lambda epoch: epoch, width=_COLUMN), *_columns(rows)],
         range(1, n_epochs + 1),
     )
+    accuracies = [value for row in rows for value in (*row.curves.train_accuracy, *row.curves.val_accuracy)]
+    lowest = min((value for value in accuracies if value is not None), default=0.0)
     blocks = (Text(_words(summary, rows)), Space(_CHART_ROWS), table)
-    return Sheet(TITLE, blocks, finish=partial(_draw, shape=(len(rows), n_epochs), lowest=_lowest_accuracy(rows)))
+    return Sheet(TITLE, blocks, finish=partial(_draw, shape=(len(rows), n_epochs), lowest=lowest))
 
 
 def _columns(rows: Sequence[Row]) -> list[Column]:
@@ -72,15 +75,10 @@ def _words(summary: Summary, rows: Sequence[Row]) -> str:
     kept = ", ".join(f"{row.result.kept_epoch}" for row in rows if row.result)
     line = "line" if len(rows) == 1 else "line a repeat"
     return (
-        f"The first by validation, {model_words(summary, choice.recipe)}, epoch by epoch{drawn}: one {line}. The "
+        f"The first by validation, {summary.model_words(choice.recipe)}, epoch by epoch{drawn}: one {line}. The "
         f"weights of epoch {kept} are kept. Training values are means while the epoch trained, so they lag behind "
         "validation at first."
     )
-
-
-def _lowest_accuracy(rows: Sequence[Row]) -> float:
-    values = [value for row in rows for value in (*row.curves.train_accuracy, *row.curves.val_accuracy)]
-    return min((value for value in values if value is not None), default=0.0)
 
 
 def _draw(page: Worksheet, tops: Sequence[int], shape: tuple[int, int], lowest: float) -> None:

@@ -7,9 +7,11 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from mnist_sweep.reports.tables import Cell, Column, Table
+from mnist_sweep.reports.columns import Cell, Column
+from mnist_sweep.reports.tables import Table
 from mnist_sweep.reports.workbooks.styles import HEADER, HEADING, MAX_WIDTH, PLAIN, Styles, colour_column, text_width
 
 if TYPE_CHECKING:
@@ -32,11 +34,8 @@ class Text:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Text):
     """A line that begins a part of a sheet."""
-
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +45,23 @@ class Space:
     n_rows: int
 
 
-Block = Text | Heading | Space | Table
+Block = Text | Space | Table
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """Blocks from top to bottom.
 
-    Attributes:
-        frozen: how many columns stay in sight, with the header of the first table, which gets filters; None: nothing
-            does.
-        finish: what else is done to the sheet; it gets the row of each block's first line, counted from 1.
-        portrait: whether it is printed upright.
-        text_from: the column, from 1, that lines of text begin in.
+    `frozen` says how many columns stay in sight, with the header of the first table, which gets filters; None: nothing
+    does. What else is done to the sheet, `finish`, gets the row of each block's first line, counted from 1.
     """
 
     title: str
     blocks: tuple[Block, ...]
     frozen: int | None = None
     finish: Callable[[Worksheet, Sequence[int]], None] | None = None
-    portrait: bool = False
-    text_from: int = 1
+    portrait: bool = False  # printed upright
+    text_from: int = 1  # the column, from 1, that lines of text begin in
 
     @property
     def tables(self) -> list[Table]:
@@ -94,7 +89,8 @@ def _fill(page: Worksheet, styles: Styles, sheet: Sheet) -> None:
         page.column_dimensions[get_column_letter(i)].width = width
     tops, row = [], 1
     for i, block in enumerate(sheet.blocks):
-        row += _gap(sheet.blocks[i - 1], block) if i else 0
+        if i and (isinstance(sheet.blocks[i - 1], Table) or isinstance(block, Heading)):
+            row += 1  # an empty one
         tops.append(row)
         if isinstance(block, Table):
             _put_table(page, styles, block, row)
@@ -111,11 +107,6 @@ def _fill(page: Worksheet, styles: Styles, sheet: Sheet) -> None:
         sheet.finish(page, tops)
 
 
-def _gap(before: Block, block: Block) -> int:
-    """Empty rows between two blocks."""
-    return int(isinstance(before, Table) or isinstance(block, Heading))
-
-
 def _put_table(page: Worksheet, styles: Styles, table: Table, top: int) -> None:
     """Header and cells, from row `top` on."""
     for i, header in enumerate(table.headers, start=1):
@@ -129,7 +120,9 @@ def _put_table(page: Worksheet, styles: Styles, table: Table, top: int) -> None:
     for i, column in enumerate(table.columns, start=1):
         colour_column(page, column, top + 1, len(table.rows), i)
     styles.mark(page, top + 1, table.n_marked)
-    page.row_dimensions[top].height = _LINE * max(map(_header_lines, table.headers)) + 3
+    words = [" ".join(header.split()) for header in table.headers]
+    lines = [len(wrap(one, _HEADER_CHARS - 1, break_long_words=False, break_on_hyphens=False)) for one in words]
+    page.row_dimensions[top].height = _LINE * max(lines) + 3
     _raise_rows(page, table, top)
 
 
@@ -145,16 +138,12 @@ def _put(page: Worksheet, row: int, column: int, value: Cell, style: StyleArray)
 
 def _raise_rows(page: Worksheet, table: Table, top: int) -> None:
     """Higher rows where text is wrapped."""
-    wrapped = [(i, _wraps_at(column)) for i, column in enumerate(table.columns) if not column.spills]
+    wrapped = [(i, column.width or MAX_WIDTH) for i, column in enumerate(table.columns) if not column.spills]
     texts = [(i, width) for i, width in wrapped if any(isinstance(row[i], str) for row in table.rows)]
     for j, row in enumerate(table.rows, start=top + 1):
         lines = max((_lines(str(row[i]), width) for i, width in texts if isinstance(row[i], str)), default=1)
         if lines > 1:
             page.row_dimensions[j].height = min(_LINE * lines + 2, _MAX_HEIGHT)
-
-
-def _wraps_at(column: Column) -> float:
-    return column.width or MAX_WIDTH
 
 
 def _lines(words: str, width: float) -> int:
@@ -163,7 +152,7 @@ def _lines(words: str, width: float) -> int:
 
 
 def _put_text(
-    page: Worksheet, styles: Styles, block: Text | Heading, corner: tuple[int, int], widths: Mapping[int, float]
+    page: Worksheet, styles: Styles, block: Text, corner: tuple[int, int], widths: Mapping[int, float]
 ) -> None:
     """Text from `corner` (row, column) on, across as many columns as make a line of it."""
     row, first = corner
@@ -220,12 +209,3 @@ def _width(column: Column, cells: list[Cell]) -> float:
     longest = 0 if column.spills else text_width(column, cells)
     word = max(map(len, column.header.split()))
     return float(min(max(longest, word, min(len(column.header), _HEADER_CHARS)) + 3, MAX_WIDTH))
-
-
-def _header_lines(header: str) -> int:
-    lines, room = 1, 0
-    for word in header.split():
-        if room and room + 1 + len(word) > _HEADER_CHARS:
-            lines, room = lines + 1, 0
-        room += len(word) + 1
-    return lines

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from mnist_sweep.reports.tables import AS_WRITTEN, TEXT, Cell, Column, Scale
+from mnist_sweep.reports.columns import AS_WRITTEN, TEXT, Cell, Column, Scale
 
 if TYPE_CHECKING:
     from openpyxl.styles.cell_style import StyleArray

@@ -1,19 +1,16 @@
 """The three workbooks: which sheets they have, in which order."""
 
-from __future__ import annotations
-
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.tables import legend_table
 from mnist_sweep.reports.workbooks.best import best_sheet
-from mnist_sweep.reports.workbooks.confirmed import confirmed_sheet
 from mnist_sweep.reports.workbooks.digits import digits_sheet
 from mnist_sweep.reports.workbooks.full import epochs_table, full_table, n_epochs
 from mnist_sweep.reports.workbooks.guide import guide_sheet
 from mnist_sweep.reports.workbooks.hyperparams import hyperparams_table
 from mnist_sweep.reports.workbooks.mattered import mattered_sheet
 from mnist_sweep.reports.workbooks.native_charts import curves_sheet
-from mnist_sweep.reports.workbooks.ranking import ranking_sheet
+from mnist_sweep.reports.workbooks.ranking import confirmed_sheet, ranking_sheet
 from mnist_sweep.reports.workbooks.sheets import Sheet, Text, workbook
 
 MOST_EPOCHS = 50_000
@@ -26,21 +23,13 @@ def hyperparams_xlsx(summary: Summary) -> bytes:
 
 
 def full_xlsx(summary: Summary, most_epochs: int = MOST_EPOCHS) -> bytes:
-    """Every repeat of every combination, and every epoch of these.
-
-    Args:
-        most_epochs: rows of the sheet Epochs at most; a line above them says when there are more.
-    """
+    """Every repeat of every combination, and every epoch of these, or so many; a line says when there are more."""
     full = Sheet("Full", (full_table(summary),), frozen=0)
     return workbook(_with_legend(full, _epochs_sheet(summary, most_epochs)))
 
 
 def best_xlsx(summary: Summary, folder: str) -> bytes:
-    """What the sweep says: the choice, the ranking, what mattered, what the choice gets wrong, and how to read that.
-
-    Args:
-        folder: the folder of the sweep as the user named it, for commands.
-    """
+    """What the sweep says: the choice, the ranking, what mattered, what the choice gets wrong, and how to read that."""
     sheets = [ranking_sheet(summary), mattered_sheet(summary), digits_sheet(summary), curves_sheet(summary)]
     if summary.confirmed:
         sheets.append(confirmed_sheet(summary))
