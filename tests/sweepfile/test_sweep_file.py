@@ -18,6 +18,7 @@ from mnist_sweep.plan.choices import EachLayer, Optimizer
 from mnist_sweep.plan.keras_names import (
     ACTIVATION_ALIASES,
     ACTIVATIONS,
+    OPTIMIZER_SETTINGS,
     OPTIMIZERS,
     REFUSED_ACTIVATIONS,
     REFUSED_OPTIMIZERS,
@@ -53,6 +54,7 @@ _TOP_KEYS = [
     "split_seed",
     "order_seed",
     "validation_fraction",
+    "training_images",
     "backend",
     "grid",
 ]
@@ -63,7 +65,19 @@ _GRID_KEYS = [
     "batch_size",
     "learning_rate",
     "optimizer",
+    "schedule",
+    "weight_decay",
+    "clip_norm",
+    "ema",
     "label_smoothing",
+    "batch_norm",
+    "dropout",
+    "initializer",
+    "l2",
+    "max_norm",
+    "use_bias",
+    "augment",
+    "network",
     "precision",
     "max_epochs",
     "early_stopping",
@@ -104,7 +118,19 @@ def test_a_name_and_one_axis_are_enough() -> None:
         "batch_size": (200,),
         "learning_rate": (0.001,),
         "optimizer": (Optimizer("adam", 0.0),),
+        "schedule": (None,),
+        "weight_decay": (None,),
+        "clip_norm": (None,),
+        "ema": (None,),
         "label_smoothing": (0.0,),
+        "batch_norm": (False,),
+        "dropout": (0.0,),
+        "initializer": ("glorot_uniform",),
+        "l2": (0.0,),
+        "max_norm": (None,),
+        "use_bias": (True,),
+        "augment": (None,),
+        "network": (None,),
         "precision": ("float32",),
         "max_epochs": (1000,),
         "early_stopping": (_DEFAULT_STOPPING,),
@@ -254,8 +280,8 @@ def test_other_names_are_refused(name: str) -> None:
         ("optimizer: {name: sgd, momentum: 1}", "optimizer.momentum", "1", "below 1"),
         ("optimizer: [{name: sgd, momentum: [0, -0.1]}]", "optimizer[0].momentum[1]", "-0.1", "from 0"),
         ("optimizer: {name: sgd, momentum: .nan}", "optimizer.momentum", "nan", "from 0"),
-        ("optimizer: {name: adam, momentum: 0.9}", "optimizer", "momentum with adam", "with sgd only"),
-        ("optimizer: [sgd, {name: adam, momentum: 0.9}]", "optimizer[1]", "momentum with adam", "with sgd only"),
+        ("optimizer: {name: adam, momentum: 0.9}", "optimizer.momentum", "an unknown key", "name, beta_1, beta_2, eps"),
+        ("optimizer: [sgd, {name: adam, momentum: 0.9}]", "optimizer[1].momentum", "an unknown key", "name, beta_1"),
         ("max_epochs: 0", "max_epochs", "0", "from 1"),
         ("early_stopping: on", "early_stopping", "the text on", "off, or a mapping"),
         ("early_stopping: true", "early_stopping", "true", "off, or a mapping"),
@@ -433,7 +459,7 @@ def test_ways_to_stop_are_counted_before_they_are_made(listed: str) -> None:
     (problem,) = _grid_error(f"early_stopping: {listed.format(rule)}").problems
 
     assert (3, "grid.early_stopping") == (problem.line, problem.path)
-    assert f"{16_000_000 + ('off' in listed):,} ways to stop, allowed: at most 100,000 trials" in problem.text
+    assert f"{16_000_000 + ('off' in listed):,} choices, allowed: at most 100,000 trials" in problem.text
 
 
 def test_as_many_trials_as_are_allowed_are_taken() -> None:
@@ -553,7 +579,7 @@ grid:
         (16, "grid.batch_size[1]"),
         (17, "grid.learning_rate"),
         (18, "grid.optimizer[0]"),
-        (18, "grid.optimizer[1]"),
+        (18, "grid.optimizer[1].momentum"),
         (18, "grid.optimizer[2].momentum"),
         (19, "grid.max_epochs"),
         (21, "grid.early_stopping[0].monitor"),
@@ -716,15 +742,15 @@ def test_any_content_is_a_spec_or_has_problems(content: bytes) -> None:
 def test_the_schema_names_every_key_and_no_other() -> None:
     """An editor knows each key of each mapping, and marks all others."""
     schema = json_schema()
-    models = {"": schema, **{name: model for name, model in schema["$defs"].items() if model["type"] == "object"}}
+    models = {"": schema, **schema["$defs"]}
 
-    assert {
-        "": _TOP_KEYS,
-        "Grid": _GRID_KEYS,
-        "EarlyStoppingRule": _STOPPING_KEYS,
-        "Optimizer": ["name", "momentum"],
-        "EachLayer": ["each_layer"],
-    } == {name: list(model["properties"]) for name, model in models.items()}
+    found = {name: list(model["properties"]) for name, model in models.items()}
+    assert (_TOP_KEYS, _GRID_KEYS, _STOPPING_KEYS) == tuple(found[name] for name in ("", "Grid", "EarlyStoppingRule"))
+    assert ["each_layer"] == found["EachLayer"]
+    for name, settings in OPTIMIZER_SETTINGS.items():
+        assert {"name", "weight_decay", *settings} == set(found[f"{name}_optimizer"])
+    loose = ("optimizer", "schedule")  # what a wrong name is found by, which then has the blame
+    models = {name: model for name, model in models.items() if name not in loose}
     assert {False} == {model["additionalProperties"] for model in models.values()}
     assert ["name", "grid"] == schema["required"]
 
@@ -732,8 +758,11 @@ def test_the_schema_names_every_key_and_no_other() -> None:
 def test_the_schema_explains_every_key() -> None:
     """Each key has a sentence that an editor can show."""
     schema = json_schema()
-    keys = [key for model in (schema, *schema["$defs"].values()) for key in model["properties"].values()]
+    models = {"": schema, **schema["$defs"]}
+    of_keras = [name for name in models if name.startswith("_") or name == "LayerOfNetwork"]  # Keras explains them
+    keys = [key for name, model in models.items() if name not in of_keras for key in model["properties"].values()]
 
+    assert len(of_keras) == 14
     assert [] == [key for key in keys if not key.get("description")]
 
 

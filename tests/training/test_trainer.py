@@ -24,7 +24,7 @@ from mnist_sweep.plan.recipe import CompileKey, EarlyStopping, Seeds, Trial, loo
 from mnist_sweep.training.fingerprint import fingerprint
 from mnist_sweep.training.program import Evaluation
 from mnist_sweep.training.tensorflow_program import TensorFlowBackend, TensorFlowProgram
-from mnist_sweep.training.trainer import Trainer, epoch_order, learning_rates, split
+from mnist_sweep.training.trainer import Trainer, epoch_order, split
 from reference import some_images
 
 Ints = npt.NDArray[np.int32]
@@ -317,12 +317,6 @@ def test_results_say_how_they_were_trained(trainer: Trainer) -> None:
     assert ("CPU", "graph", 1, 1) == tuple(execution[name] for name in ("device", "program", "threads", "stack"))
     assert (platform.node(), fingerprint()) == (execution["host"], execution["fingerprint"])
     assert {"tensorflow", "keras", "numpy"} == set(execution["versions"])
-
-
-def test_a_rate_for_each_step() -> None:
-    """Every step of an epoch has the recipe's learning rate, the one with the partial batch too."""
-    rates = learning_rates(a_recipe(batch_size=130, learning_rate=0.003), 54_000)
-    assert [np.float32(0.003)] * 416 == rates.tolist()
 
 
 def test_seconds_of_an_epoch_are_those_in_which_it_was_trained(

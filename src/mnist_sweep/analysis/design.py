@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mnist_sweep.plan.axes import AXES, axis_value
 from mnist_sweep.plan.recipe import Recipe
-from mnist_sweep.plan.table import LAYERS
+from mnist_sweep.plan.settings_of_models import LAYERS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -115,6 +115,17 @@ OPTIMIZER_SETTINGS: Mapping[str, Mapping[str, Scalar]] = {
 }
 """What each optimizer can be told, with Keras's defaults. Trainings get all of it: new defaults change nothing."""
 
+_WARMUP: Mapping[str, Scalar] = {"warmup": 0.0}
+SCHEDULES: Mapping[str, Mapping[str, Scalar]] = {
+    "constant": _WARMUP,
+    "step": {"every": None, "factor": 0.1, **_WARMUP},
+    "exponential": {"factor": None, **_WARMUP},
+    "cosine": {"epochs": None, "final": 0.0, **_WARMUP},
+    "one_cycle": {"epochs": None, "rise": 0.3, "divide": 25.0},
+    "plateau": {"monitor": "val_loss", "factor": 0.1, "patience": 10, "min_delta": 0.0001, "min_rate": 0.0, **_WARMUP},
+}
+"""What each schedule can be told, with its defaults; None where it has none."""
+
 OWN_WEIGHT_DECAY: Mapping[str, float] = {"adamw": 0.004, "muon": 0.004}
 """Keras's default where it is not 0."""
 

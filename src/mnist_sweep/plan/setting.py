@@ -140,3 +140,35 @@ def of_stopping(
         return written(get(rule) if rule else "off" for rule in rules)
 
     return Facet(header, plural, form, note, cell, tried, place, place)
+
+
+def off_or(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Reads what may be off, which is null."""
+    return lambda tree: None if tree is None else read(tree)
+
+
+def _off_words(value: Any) -> str:
+    return "off" if value is None else number_word(value)
+
+
+def _off_cell(value: Any) -> Cell:
+    cell: Cell = "off" if value is None else value if isinstance(value, int | float | str) else str(value)
+    return cell
+
+
+def _off_cells(choices: Iterable[Any]) -> Cell:
+    return written(map(_off_cell, choices))
+
+
+def optional(name: str, words: str, kind: Format, choice: Callable[[Any], Any], **told: Any) -> Setting:
+    """A setting that is off unless it is said."""
+    get = attrgetter(name)
+    usual: dict[str, Any] = {
+        "default": "off",
+        "word": _off_words,
+        "cell": lambda recipe: _off_cell(get(recipe)),
+        "tried": _off_cells,
+        "template": f"{name}: off",
+    }
+    usual["phrase"] = lambda recipe, _: "" if get(recipe) is None else f"{words} {number_word(get(recipe))}"
+    return one_column(name, words, kind, off_or(choice), **usual | told)

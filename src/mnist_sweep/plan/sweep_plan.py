@@ -13,10 +13,11 @@ from mnist_sweep.plan.axes import AXES, setting
 from mnist_sweep.plan.choices import Choice, EachLayer
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.data_set import DataSet
+from mnist_sweep.plan.limits import DEFAULT_NUM_LAYERS
 from mnist_sweep.plan.named import Named
 from mnist_sweep.plan.plain import from_plain
 from mnist_sweep.plan.recipe import BACKENDS, LEGACY_VALUES, TENSORFLOW, Recipe, Seeds, Trial, derive_seed, loop_version
-from mnist_sweep.plan.table import DEFAULT_NUM_LAYERS, LAYERS, dropout_rates
+from mnist_sweep.plan.settings_of_models import LAYERS, dropout_rates
 
 EACH_REPEAT = "each_repeat"
 MAX_TRIALS = 100_000

@@ -12,8 +12,8 @@ from mnist_sweep.plan.axes import axis_name_words, axis_value, axis_value_words,
 from mnist_sweep.plan.choices import Choice
 from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.plan.setting import Facet, Format
+from mnist_sweep.plan.settings_of_models import LAYERS
 from mnist_sweep.plan.sweep_plan import SweepSpec
-from mnist_sweep.plan.table import LAYERS
 from mnist_sweep.reports.columns import AS_WRITTEN, COUNT, NUMBER, TEXT, Cell, Column
 
 

@@ -7,9 +7,9 @@ from pydantic import Discriminator, Field, Tag, ValidationError
 
 from mnist_sweep.plan.axes import setting
 from mnist_sweep.plan.data_set import MNIST
-from mnist_sweep.plan.table import DEFAULT_NUM_LAYERS, MAX_COUNT, MAX_LAYERS
+from mnist_sweep.plan.limits import DEFAULT_NUM_LAYERS, MAX_COUNT, MAX_LAYERS
 from mnist_sweep.sweepfile.layers import LayerOfNetwork
-from mnist_sweep.sweepfile.options import OptimizerChoice, ScheduleChoice
+from mnist_sweep.sweepfile.options import OPTIMIZER_MODELS, OptimizerChoice, ScheduleChoice
 from mnist_sweep.sweepfile.values import (
     AboveZero,
     Activation,
@@ -133,7 +133,7 @@ class Grid(Strict):
     hidden_funcs: Some[_FuncsChoice] = _axis("hidden_funcs", "relu")
     batch_size: Some[Count] = _axis("batch_size", 200)
     learning_rate: Some[AboveZero] = _axis("learning_rate", 0.001)
-    optimizer: Some[OptimizerChoice] = _axis("optimizer", "adam")
+    optimizer: Some[OptimizerChoice] = _axis("optimizer", OPTIMIZER_MODELS["adam"](name="adam"))
     schedule: Some[ScheduleChoice] = _axis("schedule", "off")
     weight_decay: Some[FromZero] = _axis("weight_decay", None)
     clip_norm: Some[AboveZero | Off] = _axis("clip_norm", "off")

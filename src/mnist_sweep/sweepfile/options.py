@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, create_model
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
 
-from mnist_sweep.plan.keras_names import OPTIMIZER_SETTINGS
+from mnist_sweep.plan.keras_names import OPTIMIZER_SETTINGS, SCHEDULES
 from mnist_sweep.sweepfile.values import AboveZero, Count, FromZero, Off, OptimizerName, Part, Some, Strict, named
 
 _PARTS = {"beta_1", "beta_2", "adam_beta_1", "adam_beta_2", "rho", "momentum"}
@@ -14,29 +14,22 @@ _ABOVE_ZERO = {"epsilon", "epsilon_1", "epsilon_2", "clip_threshold"}
 _Negative = Annotated[float, Field(le=0, allow_inf_nan=False)]
 _Factor = Annotated[float, Field(gt=0, lt=1)]
 _WholeFromZero = Annotated[int, Field(ge=0)]
-_MONITOR = Literal["val_loss", "val_accuracy"]
-_WARMUP = {"warmup": (FromZero, 0.0)}
 
-SCHEDULE_SETTINGS: Mapping[str, Mapping[str, tuple[Any, Any]]] = {
-    "constant": _WARMUP,
-    "step": {"every": (Count, ...), "factor": (_Factor, 0.1), **_WARMUP},
-    "exponential": {"factor": (_Factor, ...), **_WARMUP},
-    "cosine": {"epochs": (Count, None), "final": (Part, 0.0), **_WARMUP},
-    "one_cycle": {
-        "epochs": (Count, None),
-        "rise": (_Factor, 0.3),
-        "divide": (Annotated[float, Field(gt=1, allow_inf_nan=False)], 25.0),
-    },
-    "plateau": {
-        "monitor": (_MONITOR, "val_loss"),
-        "factor": (_Factor, 0.1),
-        "patience": (Count, 10),
-        "min_delta": (FromZero, 0.0001),
-        "min_rate": (FromZero, 0.0),
-        **_WARMUP,
-    },
+_NEEDED = {("step", "every"), ("exponential", "factor")}
+_OF_SCHEDULES: Mapping[str, tuple[Any, str]] = {
+    "warmup": (FromZero, "Epochs in which the rate rises from 0 before the schedule begins."),
+    "every": (Count, "The rate is multiplied by the factor after every so many epochs."),
+    "factor": (_Factor, "What the rate is multiplied by: at each step, in each epoch, or at each plateau."),
+    "epochs": (Count, "Epochs until the rate has come down; left out, those of the training."),
+    "final": (Part, "What is left of the rate at the end, as a part of it."),
+    "rise": (_Factor, "The part of the epochs in which the rate rises."),
+    "divide": (Annotated[float, Field(gt=1, allow_inf_nan=False)], "The first rate is the learning rate over this."),
+    "monitor": (Literal["val_loss", "val_accuracy"], "What must improve: val_loss or val_accuracy."),
+    "patience": (Count, "The rate is reduced after so many epochs without improvement."),
+    "min_delta": (FromZero, "An improvement is more than this."),
+    "min_rate": (FromZero, "The rate is never reduced below this."),
 }
-"""What each schedule can be told: the kind of value, and its default."""
+"""What a setting of schedules may be, and what it means."""
 
 
 def _kind(setting: str, default: Any) -> Any:
@@ -56,35 +49,61 @@ def _kind(setting: str, default: Any) -> Any:
     )
 
 
-def _models(kind: str, names: Any, settings: Mapping[str, Mapping[str, tuple[Any, Any]]]) -> dict[str, Any]:
+_AS_IN_KERAS = "As in Keras."
+
+
+class _Loose(Strict):
+    model_config = ConfigDict(extra="ignore")
+
+
+def _models(
+    kind: str, noun: str, names: Any, settings: Mapping[str, Mapping[str, tuple[Any, str, Any]]]
+) -> dict[str, Any]:
     """A model for each name, and one that finds what is wrong with a name that there is not."""
     make: Any = create_model
     some: Any = Some  # types are values here
     models = {}
     for name, told in settings.items():
         fields: dict[str, Any] = {
-            key: (some[of], default if default is ... else [default]) for key, (of, default) in told.items()
+            key: (some[of], Field(... if default is ... else [default], description=meaning))
+            for key, (of, meaning, default) in told.items()
         }
-        models[name] = make(f"{name} {kind}", __base__=Strict, name=(Literal[name], ...), **fields)
-    return {**models, "": make(kind, __base__=Strict, name=(names, ...))}
+        called = Field(..., description=f"The name of a {noun}.")
+        models[name] = make(f"{name} {kind}", __base__=Strict, name=(Literal[name], called), **fields)
+    return {**models, kind: make(kind, __base__=_Loose, name=(names, Field(..., description=f"The name of a {noun}.")))}
 
 
 OPTIMIZER_MODELS = _models(
     "optimizer",
+    "Keras optimizer",
     OptimizerName,
     {
         name: {
-            **{key: (_kind(key, default), default) for key, default in settings.items()},
-            "weight_decay": (FromZero, None),
+            **{key: (_kind(key, default), _AS_IN_KERAS, default) for key, default in settings.items()},
+            "weight_decay": (
+                FromZero,
+                "Part of each kernel, times the learning rate, that a step takes from it.",
+                None,
+            ),
         }
         for name, settings in OPTIMIZER_SETTINGS.items()
     },
 )
-_ScheduleName = named("schedule", tuple(SCHEDULE_SETTINGS), {})
-SCHEDULE_MODELS = _models("schedule", _ScheduleName, SCHEDULE_SETTINGS)
+_ScheduleName = named("schedule", tuple(SCHEDULES), {})
+SCHEDULE_MODELS = _models(
+    "schedule",
+    "schedule",
+    _ScheduleName,
+    {
+        name: {
+            key: (*_OF_SCHEDULES[key], ... if (name, key) in _NEEDED else default) for key, default in settings.items()
+        }
+        for name, settings in SCHEDULES.items()
+    },
+)
 
 
-def _choice(names: Any, models: Mapping[str, Any], *, can_be_off: bool = False) -> Any:
+def _choice(kind: str, names: Any, models: Mapping[str, Any], *, can_be_off: bool = False) -> Any:
     """A mapping with a name and settings, or a name alone."""
 
     def in_full(value: Any) -> Any:
@@ -94,7 +113,7 @@ def _choice(names: Any, models: Mapping[str, Any], *, can_be_off: bool = False) 
         if can_be_off and (value is False or value == "off"):
             return "\0off"
         name = value.get("name") if isinstance(value, dict) else None
-        return f"\0{name}" if isinstance(name, str) and name in models else "\0"
+        return f"\0{name}" if isinstance(name, str) and name in models else f"\0{kind}"
 
     parts = [Annotated[model, Tag(f"\0{name}")] for name, model in models.items()]
     off = [Annotated[Off, Tag("\0off")]] if can_be_off else []
@@ -103,5 +122,5 @@ def _choice(names: Any, models: Mapping[str, Any], *, can_be_off: bool = False) 
     return Annotated[union, BeforeValidator(in_full, json_schema_input_type=one_of[names, union])]
 
 
-OptimizerChoice = _choice(OptimizerName, OPTIMIZER_MODELS)
-ScheduleChoice = _choice(_ScheduleName, SCHEDULE_MODELS, can_be_off=True)
+OptimizerChoice = _choice("optimizer", OptimizerName, OPTIMIZER_MODELS)
+ScheduleChoice = _choice("schedule", _ScheduleName, SCHEDULE_MODELS, can_be_off=True)

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from mnist_sweep.errors import Problem
+from mnist_sweep.plan.limits import MAX_COUNT
 from mnist_sweep.plan.recipe import BACKENDS
-from mnist_sweep.plan.table import MAX_COUNT, SETTINGS
+from mnist_sweep.plan.table import SETTINGS
 from mnist_sweep.sweepfile.layers import LayerOfNetwork
 from mnist_sweep.sweepfile.model import (
     MAX_SEED,
@@ -47,9 +48,10 @@ _INNER: Mapping[str | int, Any] = {
     "elastic": ElasticDistortion,
     "network": LayerOfNetwork,
     **_LAYERS,
-    **{f"\0{name}": model for models in (OPTIMIZER_MODELS, SCHEDULE_MODELS) for name, model in models.items() if name},
+    **{f"\0{name}": model for models in (OPTIMIZER_MODELS, SCHEDULE_MODELS) for name, model in models.items()},
 }
 """The models inside those of the file and of its grid, by the part of pydantic's location behind which they stand."""
+_OPTIONS = (*OPTIMIZER_MODELS.values(), *SCHEDULE_MODELS.values())
 _PLACES: Mapping[str, str] = {
     **dict.fromkeys(SweepFile.model_fields, "at the top level of the file"),
     **dict.fromkeys(Grid.model_fields, "under grid"),
@@ -117,15 +119,15 @@ def _schema_words(schema: Mapping[str, Any]) -> str:
             return f"{words}, or a list of {'both' if ' or ' in words else 'them'}"
         case {"anyOf": [one, {"type": "null"}]}:
             return _schema_words(one)
-        case {"enum": names} if len(names) <= 2:  # noqa: PLR2004  longer lists are told by "unknown"
-            return " or ".join(names)
-        case {"enum": _} | {"const": _}:
-            return "a name that Keras has"
-        case {"type": "boolean"}:
-            return "true or false"
+        case {"enum": names}:
+            return _in_sentence(schema["description"]) if "description" in schema else " or ".join(names)
         case {"type": "integer" | "number" as kind}:
             return ("a whole number" if kind == "integer" else "a number") + _limit_words(schema)
-    return "a mapping"
+    return "true or false" if schema.get("type") == "boolean" else "a mapping"
+
+
+def _in_sentence(text: str) -> str:
+    return text[0].lower() + text[1:].rstrip(".")
 
 
 def _limit_words(schema: Mapping[str, Any]) -> str:
@@ -146,10 +148,12 @@ def _close(name: str, known: Iterable[str]) -> str:
 
 
 def _unknown_key(detail: Mapping[str, Any], *, hint: bool) -> str:
-    key, allowed = str(detail["loc"][-1]), _model(detail).model_fields
-    if key in _PLACES:
-        return f"found this key in the wrong place, it belongs {_PLACES[key]}"
-    close = _close(key, [*allowed, *_PLACES]) if hint else ""
+    model, key = _model(detail), str(detail["loc"][-1])
+    allowed = model.model_fields
+    places = {} if model in _OPTIONS else _PLACES
+    if key in places:
+        return f"found this key in the wrong place, it belongs {places[key]}"
+    close = _close(key, [*allowed, *places]) if hint else ""
     return f"found an unknown key; {close}allowed: {', '.join(allowed)}"
 
 

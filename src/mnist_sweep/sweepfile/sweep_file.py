@@ -15,10 +15,10 @@ from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.keras_names import OPTIMIZER_SETTINGS
 from mnist_sweep.plan.named import Named, Scalar
 from mnist_sweep.plan.recipe import EarlyStopping
+from mnist_sweep.plan.settings_of_models import LAYERS
 from mnist_sweep.plan.sweep_plan import MAX_TRIALS, Axis, SeedPolicy, SweepSpec, count_points, layer_mismatches
-from mnist_sweep.plan.table import LAYERS
 from mnist_sweep.sweepfile.layers import network_of
-from mnist_sweep.sweepfile.model import Augmentation, EachLayer, EarlyStoppingRule, Grid, SweepFile, mistakes
+from mnist_sweep.sweepfile.model import Augmentation, EachLayer, Grid, SweepFile, mistakes
 from mnist_sweep.sweepfile.problems import ALLOWED, in_tree, problem_at, problem_of
 from mnist_sweep.sweepfile.together import check_together
 from mnist_sweep.sweepfile.values import Strict, as_list
@@ -123,21 +123,18 @@ def _choices(name: str, grid: Grid, written: Mapping[str, Any]) -> tuple[Choice,
 
 def _choices_of(axis: str, value: Any, written: Mapping[str, Any]) -> Iterable[Choice]:
     """What a value of an axis stands for: several choices where settings inside it are lists."""
-    if (value is False and axis not in _FLAGS) or value == "off":
-        return [None]
     match value:
         case EachLayer():
             return [EachLayerChoice(tuple(value.each_layer))]
-        case EarlyStoppingRule():
-            return [EarlyStopping(**point) for point in _points(value, written)]
         case Augmentation():
             elastic = Elastic(**value.elastic.model_dump()) if value.elastic else None
             changes = Augment(**{**value.model_dump(), "elastic": elastic})
             return [changes if changes != Augment() else None]
-        case Strict() if axis == "optimizer":
-            return [_optimizer(**point) for point in _points(value, written)]
         case Strict():
-            return [_schedule(**point) for point in _points(value, written)]
+            make: Any = {"early_stopping": EarlyStopping, "optimizer": _optimizer, "schedule": _schedule}[axis]
+            return [make(**point) for point in _points(value, written)]
+    if value == "off" or (value is False and axis not in _FLAGS):
+        return [None]
     return [tuple(value) if isinstance(value, list) else value]
 
 

@@ -58,23 +58,21 @@ def _networks(spec: SweepSpec, document: Document) -> Iterator[tuple[Path, str]]
 
 def _schedules(spec: SweepSpec) -> Iterator[tuple[Path, str]]:
     """Schedules that are longer than the training, or have no end to come down to."""
-    shortest: Any = min(spec.axis("max_epochs").choices)  # type: ignore[type-var]
+    limits: Any = spec.axis("max_epochs").choices
+    shortest = min(limits)
     for i, one in enumerate(spec.axis("schedule").choices):
         if not isinstance(one, Named):
             continue
         settings, path = dict(one.settings), ("grid", "schedule", i)
         if "epochs" in settings and settings["epochs"] is None and any(spec.axis("early_stopping").choices):
-            yield (
-                path,
-                f"found {one.name} without a number of epochs beside early stopping, allowed: epochs of its own, "
-                "or early_stopping: off, since a training that stops early would never come down",
-            )
+            text = f"found {one.name} without epochs of its own, allowed: epochs, or early_stopping: off"
+            yield path, f"{text}; a training that stops early would end before the rate has come down"
         for name in ("epochs", "warmup"):
             value: Any = settings.get(name) or 0
             if value > shortest:
                 yield (*path, name), f"found {value:g}, allowed: at most the {shortest:,} epochs of max_epochs"
         lasting: Any = settings.get("epochs") or shortest
-        if "epochs" in settings and settings.get("warmup", 0) >= lasting:  # type: ignore[operator]
+        if "epochs" in settings and settings.get("warmup", 0) >= lasting:
             yield (*path, "warmup"), f"found {settings['warmup']:g}, allowed: less than its {lasting:,} epochs"
 
 
@@ -86,8 +84,9 @@ def _batches_of_one(spec: SweepSpec) -> Iterator[tuple[Path, str]]:
     )
     n_left = MNIST.n_train - round(MNIST.n_train * spec.validation_fraction)
     n_training = min(n_left, spec.training_images or n_left)
-    for i, size in enumerate(spec.axis("batch_size").choices):
-        if normalizes and isinstance(size, int) and (size == 1 or n_training % size == 1):
+    batch_sizes: Any = spec.axis("batch_size").choices
+    for i, size in enumerate(batch_sizes):
+        if normalizes and (size == 1 or n_training % size == 1):
             last = "" if size == 1 else f", which leaves a last batch of one of {n_training:,} images"
             text = f"found {size}{last}, allowed: batches of several images beside batch normalisation"
             yield ("grid", "batch_size", i), text

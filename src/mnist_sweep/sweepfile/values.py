@@ -23,7 +23,7 @@ from mnist_sweep.plan.keras_names import (
     REFUSED_INITIALIZERS,
     REFUSED_OPTIMIZERS,
 )
-from mnist_sweep.plan.table import MAX_COUNT, MAX_WIDTH
+from mnist_sweep.plan.limits import MAX_COUNT, MAX_WIDTH
 
 _T = TypeVar("_T")
 
@@ -55,6 +55,7 @@ def named(
 ) -> Any:
     """The type of a name that Keras, or this program, knows."""
     others = aliases or {}
+    schema = {"type": "string", "enum": [*known, *others], "description": f"The name of a {kind}."}
 
     def check(name: str) -> str:
         if name in refused:
@@ -63,7 +64,7 @@ def named(
             raise PydanticCustomError("unknown", "unknown", {"kind": kind, "known": known, "aliases": tuple(others)})
         return others.get(name, name)
 
-    return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "enum": [*known, *others]})]
+    return Annotated[str, AfterValidator(check), WithJsonSchema(schema)]
 
 
 def holding(holds: Callable[[Any], Any]) -> AfterValidator:

@@ -46,7 +46,7 @@ _WEIGHTED = ("Dense", "Conv2D", "SeparableConv2D", "DepthwiseConv2D")
 def _keras_layer(layer: Named, seeds: Iterator[int], **others: Any) -> Any:
     """A layer of Keras; what is random in it starts from the next seeds."""
     keras = importlib.import_module("keras")
-    arguments = dict(layer.settings)
+    arguments: dict[str, Any] = dict(layer.settings)
     if layer.name in _WEIGHTED:
         initializer, l2, norm = (arguments.pop(name) for name in ("initializer", "l2", "max_norm"))
         for part in {"SeparableConv2D": ("depthwise", "pointwise"), "DepthwiseConv2D": ("depthwise",)}.get(
