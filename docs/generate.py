@@ -1,10 +1,11 @@
-"""Writes what the documentation takes from the code: docs/commands.md, and README's tables of keys and exit codes.
+"""Writes what is taken from the code: docs/commands.md, README's tables, and the schema beside the sweep files.
 
 `make docs` runs it; the suite runs it with --check, which fails where a file is not as it would be written.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +15,8 @@ import click
 from mnist_sweep.cli.main import cli
 from mnist_sweep.errors import EXIT_CODES
 from mnist_sweep.plan.table import SETTINGS
-from mnist_sweep.sweepfile.model import SweepFile
+from mnist_sweep.sweepfile.model import SweepFile, json_schema
+from mnist_sweep.sweepfile.template import SCHEMA_NAME
 
 _ROOT = Path(__file__).parents[1]
 _INTRODUCTION = """\
@@ -32,7 +34,7 @@ def commands() -> str:
 
 
 def _help(path: str, command: click.Command) -> str:
-    with click.Context(command, info_name=path, terminal_width=100) as context:
+    with click.Context(command, info_name=path, terminal_width=100, help_option_names=["-h", "--help"]) as context:
         return f"## `{path}`\n\n```text\n{command.get_help(context)}\n```\n"
 
 
@@ -41,7 +43,7 @@ def tables() -> Mapping[str, str]:
     return {
         "grid": _table(
             ("key of `grid`", "what it takes", "default"),
-            ((f"`{one.name}`", one.takes, one.default) for one in SETTINGS),
+            ((f"`{one.name}`", one.takes or one.note, one.default) for one in SETTINGS),
         ),
         "file": _table(
             ("key", "what it means", "default"),
@@ -72,7 +74,12 @@ def readme(text: str) -> str:
 def main() -> None:
     """Write the files, or only compare them."""
     path = _ROOT / "README.md"
-    for file, text in {_ROOT / "docs" / "commands.md": commands(), path: readme(path.read_text())}.items():
+    files = {
+        _ROOT / "docs" / "commands.md": commands(),
+        _ROOT / "configs" / SCHEMA_NAME: f"{json.dumps(json_schema(), indent=2)}\n",
+        path: readme(path.read_text()),
+    }
+    for file, text in files.items():
         if "--check" not in sys.argv:
             file.write_text(text)
         elif not file.is_file() or file.read_text() != text:

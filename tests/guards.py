@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import urllib.request
 from collections.abc import Callable, Container, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.training.jax_program import JaxProgram
 from mnist_sweep.training.tensorflow_program import TensorFlowProgram
 
@@ -78,14 +80,23 @@ class Guard:
         for path in self._folder.rglob("journal.jsonl"):
             text = path.read_text(errors="replace") if path.is_file() else ""
             for line in text.splitlines():
-                with suppress(ValueError, KeyError, TypeError):  # what tests have damaged was trained by no child
+                with suppress(
+                    ValueError, KeyError, TypeError, RecursionError
+                ):  # what tests have damaged was trained by no child
                     record = json.loads(line)
                     real = record["event"] == "finished" and "fingerprint" in record["result"]["execution"]
                     if real and datetime.fromisoformat(record["at"]) >= self._begun:
-                        yield round(60_000 * (1 - record["trial"]["recipe"]["validation_fraction"]))
+                        yield round(MNIST.n_train * (1 - record["trial"]["recipe"]["validation_fraction"]))
 
 
 def _in_checkout() -> set[Path]:
-    """What lies where a sweep or a command would write; hidden files are those of tools."""
-    folders = [folder for folder in (_ROOT, _ROOT / "output", _ROOT / "configs") if folder.is_dir()]
-    return {path for folder in folders for path in folder.iterdir() if not path.name.startswith((".", "__pycache__"))}
+    """Every file; what is hidden or a cache is that of tools."""
+    found, folders = set[Path](), [_ROOT]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.startswith((".", "__pycache__")) or entry.name.endswith(".egg-info"):
+                    continue
+                folders += [Path(entry.path)] if entry.is_dir(follow_symlinks=False) else []
+                found.add(Path(entry.path))
+    return found

@@ -26,13 +26,13 @@ EXIT_CODES: Mapping[str, str] = {
     "0": "All trainings have finished.",
     "1": "Some trainings have failed.",
     "2": "The command line or the sweep file is wrong; nothing was run.",
-    "3": "A bug in mnist-sweep; a report lies in the folder.",
+    "3": "There is a bug in mnist-sweep; a report about it was written into the folder.",
     "4": "Another process works in this folder.",
     "5": "The folder holds results that the sweep file no longer asks for, or that would now be trained differently.",
     "6": "The journal is damaged.",
     "7": "All trainings have failed, or no worker can start.",
-    "8": "A limit of yours was reached; trials are left.",
-    "9": "Data, disk or permissions.",
+    "8": "A limit that you set was reached; trials are left.",
+    "9": "Data cannot be read, the disk is full, or permissions are missing.",
     "129, 130, 143": "Hung up, interrupted or terminated; run the same command to continue.",
 }
 """What the codes mean, for --help and README."""

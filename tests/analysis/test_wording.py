@@ -6,9 +6,10 @@ import pytest
 
 from builders import a_plan, finished
 from mnist_sweep.analysis.summary import Summary, summarize
-from mnist_sweep.analysis.wording import best_words, confirming_words, leader_words, trial_words
+from mnist_sweep.analysis.wording import best_words, confirming_words, leader_words
 from mnist_sweep.journal.events import Curves, Event, Record, RunStarted
 from mnist_sweep.journal.ledger import Ledger, replay
+from mnist_sweep.plan.axes import trial_words
 from mnist_sweep.plan.recipe import Trial
 from mnist_sweep.plan.sweep_plan import Plan, confirmations
 from mnist_sweep.terminal.json_facts import closing_facts

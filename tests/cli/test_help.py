@@ -38,7 +38,8 @@ def test_documentation_is_what_the_code_says() -> None:
 
 def test_a_stale_table_is_found(tmp_path: Path) -> None:
     """The same check fails where a word of README's table of exit codes differs."""
-    shutil.copytree(_ROOT / "docs", tmp_path / "docs")
+    for folder in ("docs", "configs"):
+        shutil.copytree(_ROOT / folder, tmp_path / folder)
     words = EXIT_CODES["6"]
     (tmp_path / "README.md").write_text(_README.replace(words, f"{words}!"))
     done = subprocess.run(

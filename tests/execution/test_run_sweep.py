@@ -21,7 +21,6 @@ from mnist_sweep.execution.run_sweep import (
     Training,
     check_continues,
     check_current,
-    describe,
     grid,
     run_sweep,
 )
@@ -40,6 +39,7 @@ from mnist_sweep.journal.events import (
 )
 from mnist_sweep.journal.journal_file import read_records
 from mnist_sweep.journal.ledger import Ledger, replay
+from mnist_sweep.plan.axes import trial_words
 from mnist_sweep.plan.recipe import Trial
 from mnist_sweep.plan.sweep_plan import Plan
 
@@ -366,15 +366,15 @@ def test_a_mismatch_counts_what_would_be_lost(desk: _Desk) -> None:
         desk.run(a_plan("hidden_width: 64"))
 
     assert "the results of 4 of 6 trials" in str(error.value)
-    assert describe(old.trials[0]) in str(error.value)
+    assert trial_words(old.trials[0]) in str(error.value)
 
 
 def test_a_trial_is_described_in_a_line() -> None:
     """Widths, functions, batch size, learning rate, optimizer and repeat are named, also without hidden layers."""
     deep, flat = (a_plan(f"hidden_width: 32\nnum_layers: {n}").trials[1] for n in (4, 2))
 
-    assert "2×32 relu batch 200 adam 0.001, repeat 2" == describe(deep)
-    assert "no hidden layer batch 200 adam 0.001, repeat 2" == describe(flat)
+    assert "2×32 relu batch 200 adam 0.001, repeat 2" == trial_words(deep)
+    assert "no hidden layer batch 200 adam 0.001, repeat 2" == trial_words(flat)
 
 
 @pytest.mark.parametrize(

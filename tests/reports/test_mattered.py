@@ -14,7 +14,7 @@ def test_each_value_has_its_verdict() -> None:
     """The best value, what may be as good, and what is worse are told apart, in words and numbers."""
     sheet = sheet_of(best_xlsx(three_by_three(), "x"), TITLE)
     rows = rows_of(sheet, top_of(sheet, "Axis"))
-    assert [("width", 32, "worse"), ("width", 64, "may be as good"), ("width", 128, "best")] == [
+    assert [("width", 32, "worse"), ("width", 64, "cannot be ruled out"), ("width", 128, "best")] == [
         (row["Axis"], row["Value"], row["Verdict"]) for row in rows
     ]
     assert (0.901, 0.071333) == (rows[0]["Mean"], rows[0]["Behind the best"])
@@ -63,5 +63,5 @@ def test_every_metric_has_its_first() -> None:
     rows = rows_of(sheet, top_of(sheet, "Metric"))[: len(RANKED)]
     rankings = [summary.ranking(metric) for metric in RANKED]
     assert [METRICS[metric].words for metric in RANKED] == [row["Metric"] for row in rows]
-    assert [len(ranking.tied) - 1 for ranking in rankings] == [row["May be as good"] for row in rows]
+    assert [len(ranking.tied) - 1 for ranking in rankings] == [row["Cannot be ruled out"] for row in rows]
     assert [round(ranking.telling or 0, 6) for ranking in rankings] == [row["More than chance from"] for row in rows]

@@ -21,7 +21,7 @@ def test_combinations_stand_in_the_order_of_the_choice() -> None:
     sheet = sheet_of(best_xlsx(three_by_three(), "x"), "Ranking")
     rows = rows_of(sheet, 2)
     assert [(1, 128, "yes"), (2, 64, "yes"), (3, 32, "no")] == [
-        (row["Rank"], row["Width"], row["May be as good"]) for row in rows
+        (row["Rank"], row["Width"], row["Cannot be ruled out"]) for row in rows
     ]
     expected = {"Validation accuracy": 0.972, "n": 3, "Behind the first": 0.000333, "Combination": 2, "Epochs": 2}
     assert expected == {**{name: rows[1][name] for name in expected}}
@@ -52,7 +52,12 @@ def test_accuracy_loss_and_time_are_coloured() -> None:
     places = sheet.conditional_formatting
     coloured = {sheet.cell(2, part.min_col).value for place in places for part in place.cells.ranges}
     losses = {"Validation loss", "Test loss"}
-    assert {"Validation accuracy", "Test accuracy", "Training time (seconds)", "May be as good"} | losses == coloured
+    assert {
+        "Validation accuracy",
+        "Test accuracy",
+        "Training time (seconds)",
+        "Cannot be ruled out",
+    } | losses == coloured
     assert all(part.max_row == 22 for place in places for part in place.cells.ranges)
 
 
@@ -80,4 +85,4 @@ def test_one_repeat_leaves_ties_unknown() -> None:
     """Nothing is called as good or worse where luck is unknown."""
     plan = a_plan("hidden_width: [32, 64]", repeats=1)
     content = best_xlsx(a_summary(plan, *map(with_accuracy, plan.trials, (0.9, 0.95))), "x")
-    assert ["unknown"] * 2 == [row["May be as good"] for row in rows_of(sheet_of(content, "Ranking"), 2)]
+    assert ["unknown"] * 2 == [row["Cannot be ruled out"] for row in rows_of(sheet_of(content, "Ranking"), 2)]

@@ -13,7 +13,7 @@ from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.events import Cause, Failed
 from mnist_sweep.plan.sweep_plan import confirmations
 from mnist_sweep.reports.charts.plot_library import Made
-from mnist_sweep.reports.columns import TEXT, Column
+from mnist_sweep.reports.columns import ACCURACY, AS_WRITTEN, PERCENT, TEXT, Column
 from mnist_sweep.reports.page.page import report_html
 from mnist_sweep.reports.result_tables import confirmed_accuracies, incomplete_table, ranking_table
 from mnist_sweep.reports.step import renewed
@@ -29,13 +29,13 @@ def _words(table: Table) -> list[dict[str, str]]:
 def test_the_ranking_in_words() -> None:
     """Means have their decimals and the choice its interval; what max_epochs cut is counted, and none is empty."""
     first = _words(ranking_table(three_by_three()))[0]
-    expected = {"Rank": "1", "Behind the first": "0.0000", "May be as good": "yes", "Test loss": "0.1277"}
+    expected = {"Rank": "1", "Behind the first": "0.0000", "Cannot be ruled out": "yes", "Test loss": "0.1277"}
     assert expected == {name: first[name] for name in expected}
     assert re.fullmatch(r"0\.\d{4} ± 0\.\d{4}", first["Validation accuracy"])
     assert re.fullmatch(r"\d\.\d", first["Training time (seconds)"])
     assert "" == first["Cut by max_epochs"]
     assert "2 of 2" == _words(ranking_table(sweeps.cut()))[0]["Cut by max_epochs"]
-    assert "unknown" == _words(ranking_table(sweeps.one_repeat()))[0]["May be as good"]
+    assert "unknown" == _words(ranking_table(sweeps.one_repeat()))[0]["Cannot be ruled out"]
 
 
 def test_what_is_not_compared_has_all_its_reasons() -> None:
@@ -60,6 +60,12 @@ def test_what_was_confirmed_has_its_spread() -> None:
     assert ["validation accuracy", "1 of 2", "0.9600 ± 0.0141", "0.9400", "+0.0200"] == found[0]
     assert ["validation accuracy", "0 of 2", "0.9050 ± 0.0071", "", ""] == found[2]
     assert ["validation accuracy", "test accuracy"] * 2 == [row[0] for row in found]
+
+
+def test_numbers_in_a_text_have_the_decimals_of_their_format() -> None:
+    """Four of an accuracy, one of a percentage, those that it has of a number as it was written."""
+    columns = [Column(form, form, "", lambda value: value) for form in (ACCURACY, PERCENT, AS_WRITTEN)]
+    assert [["0.0123", "1.2%", "0.01234"]] == list(make_table(columns, [0.01234]).words())
 
 
 def test_a_part_of_a_table_keeps_what_it_is_made_of() -> None:

@@ -87,9 +87,9 @@ def test_full_has_the_known_headers_in_order(summary: Summary) -> None:
         "Seed",
         "Optimizer",
         "Monitor",
+        "Parameters",
         "Precision",
         "Label smoothing",
-        "Parameters",
         *_OLD_FULL[10:],
     ] == headers[:27]
 

@@ -44,7 +44,7 @@ def test_who_presses_ctrl_c_is_answered_while_chatter_is_held_back() -> None:
         "    os.kill(os.getpid(), signal.SIGINT)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "stopping; once more to leave at once\n" == done.stderr
+    assert "stopping; press Ctrl-C again to stop at once\n" == done.stderr
 
 
 def test_without_room_for_another_process_chatter_is_let_through() -> None:

@@ -24,9 +24,7 @@ def next_steps(summary: Summary, folder: str) -> list[str]:
     confirmed = {one.recipe for one in summary.confirmed if one.n_finished}
     if len(summary.ranked) > 1 and summary.ranked[0].recipe not in confirmed:
         top = min(5, len(summary.ranked))
-        steps.append(
-            f"Train the first ones again with fresh seeds: mnist-sweep confirm {folder} --top {top} --repeats 10"
-        )
+        steps.append(f"Retrain the first ones with fresh seeds: mnist-sweep confirm {folder} --top {top} --repeats 10")
     return steps
 
 

@@ -123,7 +123,7 @@ class Combination:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed(Combination):
-    """A combination that was trained again with fresh seeds after it was selected; never part of the ranking."""
+    """A combination that was retrained with fresh seeds after it was selected; never part of the ranking."""
 
     selected: Combination
 

@@ -29,7 +29,7 @@ class Shared:
 
     @property
     def difference(self) -> float:
-        """The second's mean less the first's."""
+        """By how much the second's mean is higher than the first's."""
         return self.second.mean - self.first.mean
 
     @property

@@ -17,11 +17,6 @@ from mnist_sweep.plan.recipe import Trial
 _FROM = 1.5  # a unit is used from this many of it
 
 
-def trial_words(trial: Trial, varied: Container[str] = ()) -> str:
-    """A trial in one short phrase."""
-    return f"{recipe_words(trial.recipe, varied)}, {'fresh ' if trial.confirms else ''}repeat {trial.repeat}"
-
-
 def outcome_words(outcome: Finished | Failed) -> str:
     """What became of a trial, in one short phrase."""
     if isinstance(outcome, Failed):
@@ -110,7 +105,7 @@ def leader_words(summary: Summary) -> str:
     if not summary.picks:
         return ""
     best, head = summary.picks[0].combination, "leading so far" if summary.unfinished else "best by validation"
-    return f"{head}: {spread_words(best.spread('val_accuracy'))}, {recipe_words(best.recipe)}"
+    return f"{head}: {spread_words(best.spread('val_accuracy'))}, {summary.model_words(best.recipe)}"
 
 
 _CONFIRMING = 5

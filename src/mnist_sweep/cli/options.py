@@ -99,7 +99,10 @@ _TRAINING_OPTIONS = (
     ),
     click.option("--retry-failed", is_flag=True, help="Train failed trials again; without it, they stay failed."),
     click.option(
-        "--max-hours", type=POSITIVE, metavar="HOURS", help="Stop in good order after this many hours; exit code 8."
+        "--max-hours",
+        type=POSITIVE,
+        metavar="HOURS",
+        help="Stop after this many hours, with all reports written; exit code 8.",
     ),
     click.option("--max-trials", type=COUNT, metavar="N", help="Train at most this many trials; exit code 8."),
     click.option(

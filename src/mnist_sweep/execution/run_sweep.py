@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from mnist_sweep.journal.events import Cause, Event, Failed, Finished, Planned, 
 from mnist_sweep.journal.journal_file import Journal
 from mnist_sweep.journal.ledger import Ledger, pending, replay
 from mnist_sweep.journal.provenance import differences, fingerprints, rounding_words
-from mnist_sweep.plan.axes import compile_key, recipe_words, setting
+from mnist_sweep.plan.axes import compile_key, setting, trial_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.data_set import DataSet
-from mnist_sweep.plan.recipe import CompileKey, Trial, loop_changes, loop_version
+from mnist_sweep.plan.recipe import CompileKey, EarlyStopping, Trial, loop_changes, loop_version
 from mnist_sweep.plan.sweep_plan import Plan, SweepSpec
 
 Listener = Callable[[TrialEvent, Ledger], None]
@@ -184,7 +184,7 @@ def check_continues(plan: Plan, ledger: Ledger, folder: Path) -> None:
     of_all = counted(len(ledger.outcomes), "trial")
     msg = (
         f"{folder} holds the results of {len(lost):,} of {of_all} that this sweep file no longer asks "
-        f"for; one of them is {describe(example)}. The file now has {'; '.join(changes or closest)}. To go on: "
+        f"for; one of them is {trial_words(example)}. The file now has {'; '.join(changes or closest)}. To go on: "
         "undo that change, or give the sweep another name, or use --fresh, which moves the old folder aside and "
         "starts anew"
     )
@@ -202,7 +202,7 @@ def check_current(trials: Iterable[Trial], data: DataSet, folder: Path) -> None:
     changes = "; ".join(dict.fromkeys(found)) or "they come from a newer mnist-sweep"
     msg = (
         f"{folder} holds results of version {old} of the training loop for models that version {new} trains here; one "
-        f"of them is {describe(example)}. What differs: {changes}. Results of two versions are never mixed, and "
+        f"of them is {trial_words(example)}. What differs: {changes}. Results of two versions are never mixed, and "
         "`mnist-sweep report` shows those that there are. To train them by this version: give the sweep another name, "
         "or run its file with --fresh, which moves the old folder aside and starts anew"
     )
@@ -231,11 +231,6 @@ def _settings(spec: SweepSpec) -> dict[str, Any]:
     return settings | {axis.name: setting(axis.name).listed(axis.choices) for axis in spec.axes}
 
 
-def describe(trial: Trial) -> str:
-    """A trial in one line."""
-    return f"{recipe_words(trial.recipe)}, repeat {trial.repeat}"
-
-
 def _differences(old: Trial, new: Trial) -> list[str]:
     before, after = _flat(old), _flat(new)
     return [f"{name} {after[name]} instead of {before[name]}" for name in before if before[name] != after[name]]
@@ -244,7 +239,5 @@ def _differences(old: Trial, new: Trial) -> list[str]:
 def _flat(trial: Trial) -> dict[str, Any]:
     tree = asdict(trial)
     recipe, seeds = tree.pop("recipe"), tree.pop("seeds")
-    stopping = recipe.pop("early_stopping") or dict.fromkeys(
-        ("monitor", "min_delta", "patience", "restore_best_weights")
-    )
+    stopping = recipe.pop("early_stopping") or {field.name: None for field in fields(EarlyStopping)}
     return {**recipe, **stopping, **{f"{name} seed": seed for name, seed in seeds.items()}, **tree}

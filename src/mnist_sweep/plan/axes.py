@@ -3,7 +3,7 @@
 from collections.abc import Container, Hashable, Mapping
 from dataclasses import replace
 
-from mnist_sweep.plan.recipe import CompileKey, Recipe
+from mnist_sweep.plan.recipe import CompileKey, Recipe, Trial
 from mnist_sweep.plan.setting import Facet, Setting
 from mnist_sweep.plan.table import SETTINGS
 
@@ -44,6 +44,11 @@ def recipe_words(recipe: Recipe, varied: Container[str] = ()) -> str:
         varied: names of the axes that have several choices; how a training ends is said only where that is varied.
     """
     return " ".join(filter(None, (one.phrase(recipe, one.name in varied) for one in SETTINGS)))
+
+
+def trial_words(trial: Trial, varied: Container[str] = ()) -> str:
+    """A trial in one short phrase."""
+    return f"{recipe_words(trial.recipe, varied)}, {'fresh ' if trial.confirms else ''}repeat {trial.repeat}"
 
 
 def facets() -> list[Facet]:

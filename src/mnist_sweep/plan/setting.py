@@ -1,4 +1,4 @@
-"""What an axis of a grid is: a row of the table in `axes`."""
+"""What a setting is: a row of `table`, and an axis of the grid."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field

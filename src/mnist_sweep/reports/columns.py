@@ -63,9 +63,14 @@ class Column:
             case None:
                 return ""
             case float(value):
-                return f"{value:.{len(self.format.partition('.')[2])}f}"
+                return f"{value:g}" if self.format == AS_WRITTEN else _by_format(value, self.format)
             case value:
                 return f"{value:,}" if self.format == COUNT else str(value)
+
+
+def _by_format(value: float, format_: str) -> str:
+    decimals = format_.partition(".")[2]
+    return f"{value:.{decimals.count('0')}{'%' if format_.endswith('%') else 'f'}}"
 
 
 FORMATS = {Quantity.ACCURACY: ACCURACY, Quantity.LOSS: LOSS, Quantity.SECONDS: SECONDS, Quantity.COUNT: TENTHS}

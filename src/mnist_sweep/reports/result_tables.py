@@ -64,9 +64,10 @@ _VALIDATION = (
     Column("n", NUMBER, "Repeats.", lambda s: s.spread.n),
     Column("Behind the first", ACCURACY, "By how much its mean is lower than the first one's.", lambda s: s.behind),
     Column(
-        "May be as good",
+        "Cannot be ruled out",
         TEXT,
-        "yes: the difference can be chance (Tukey, 95%). unknown: one repeat tells nothing about chance.",
+        "yes: it may be as good as the first, as the difference can be chance (Tukey, 95%). unknown: one repeat tells "
+        "nothing about chance.",
         _tied,
         Scale.YES,
     ),
@@ -79,8 +80,11 @@ _VALIDATION = (
 )
 _OTHERS = (
     _mean("val_loss", "Mean over the repeats, of the kept weights."),
-    _mean("test_accuracy", "Mean over the repeats. Shown, not chosen by: the highest of many looks better than it is."),
-    _mean("test_loss", "Mean over the repeats. Shown, not chosen by."),
+    _mean(
+        "test_accuracy",
+        "Mean over the repeats. It plays no part in the choice: the highest of many looks better than it is.",
+    ),
+    _mean("test_loss", "Mean over the repeats. It plays no part in the choice."),
     _mean("train_time", "Mean seconds of the epochs with their validation."),
     _mean("epochs", "Mean number of epochs that were run."),
 )

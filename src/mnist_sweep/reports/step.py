@@ -136,7 +136,7 @@ _COLUMNS = (
     "Rank",
     "Model",
     "Validation accuracy",
-    "May be as good",
+    "Cannot be ruled out",
     "Test accuracy",
     "Test loss",
     "Training time (seconds)",
@@ -180,7 +180,7 @@ def _by_axis(summary: Summary) -> Iterator[str]:
 
 def _confirmed(summary: Summary) -> Iterator[str]:
     if any(confirmed.n_finished for confirmed in summary.confirmed):
-        yield "Trained again with fresh seeds (the held-out images are the same; ± is the standard deviation):\n"
+        yield "Retrained with fresh seeds (the held-out images are the same; ± is the standard deviation):\n"
         yield from _markdown(confirmed_accuracies(summary))
 
 

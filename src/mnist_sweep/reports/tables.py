@@ -108,6 +108,8 @@ def numbers(summary: Summary) -> dict[Recipe, int]:
     return {combination.recipe: i for i, combination in enumerate(summary.combinations, start=1)}
 
 
+_SIZE_PLACE = 2
+"""Behind optimizer and monitor, where readers of other programs have always found it."""
 _FORMATS = {Format.WHOLE: NUMBER, Format.WRITTEN: AS_WRITTEN, Format.TEXT: TEXT}
 
 
@@ -118,8 +120,10 @@ def recipe_columns(get: Callable[[Any], Recipe], *, old: bool) -> list[Column]:
         return Column(facet.header, _FORMATS[facet.format], facet.note, lambda source: facet.of(get(source)))
 
     columns = [column(facet) for facet in facets() if facet.is_old is old]
-    size = Column("Parameters", COUNT, "Weights and biases of the model.", lambda source: get(source).n_parameters)
-    return columns if old else [*columns, size]
+    if not old:
+        size = Column("Parameters", COUNT, "Weights and biases of the model.", lambda source: get(source).n_parameters)
+        columns.insert(_SIZE_PLACE, size)
+    return columns
 
 
 def tried_columns() -> list[Column]:

@@ -53,7 +53,7 @@ def stop_signals(max_hours: float | None) -> Iterator[Stop]:
             os._exit(128 + number)  # the journal is whole at every moment
         stop.signal = number
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        say_now("" if stop.shown else "stopping; once more to leave at once\n")
+        say_now("" if stop.shown else "stopping; press Ctrl-C again to stop at once\n")
 
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     numbers = [number for number in _STOPPING if not (ignored and number == signal.SIGHUP)]

@@ -6,12 +6,12 @@ from dataclasses import astuple
 from datetime import UTC, datetime
 
 from mnist_sweep.analysis.summary import Summary
-from mnist_sweep.analysis.wording import best_words, cut_words, duration_words, outcome_words, trial_words
+from mnist_sweep.analysis.wording import best_words, cut_words, duration_words, outcome_words
 from mnist_sweep.execution.machine import devices_words, emulates_bfloat16, n_workers_for, others_load, visible_gpus
 from mnist_sweep.execution.time_left import Estimate, is_measured, time_left
 from mnist_sweep.journal.events import Failed
 from mnist_sweep.journal.ledger import Ledger, pending
-from mnist_sweep.plan.axes import compile_key
+from mnist_sweep.plan.axes import compile_key, trial_words
 from mnist_sweep.plan.choices import widths_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.networks import N_PIXELS

@@ -19,6 +19,7 @@ from mnist_sweep.execution.run_sweep import Listener
 from mnist_sweep.execution.time_left import time_left
 from mnist_sweep.journal.events import Failed, Finished, Progress, Started
 from mnist_sweep.journal.ledger import Ledger, pending
+from mnist_sweep.plan.axes import trial_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.recipe import Trial
 from mnist_sweep.plan.sweep_plan import Plan
@@ -164,7 +165,7 @@ def _json_line(pace: Pace, event: TrialEvent) -> None:
 
 
 def _ended_words(pace: Pace, event: Finished | Failed) -> str:
-    return f"{wording.trial_words(event.trial, pace.plan.spec.varied)}: {wording.outcome_words(event)}"
+    return f"{trial_words(event.trial, pace.plan.spec.varied)}: {wording.outcome_words(event)}"
 
 
 @contextmanager
@@ -229,7 +230,7 @@ def _picture(pace: Pace, columns: int) -> RenderableType:
     )
     lines = [
         Text(
-            f"  {state}: {wording.trial_words(trial, pace.plan.spec.varied)}",
+            f"  {state}: {trial_words(trial, pace.plan.spec.varied)}",
             no_wrap=True,
             overflow="ellipsis",
             style="dim",

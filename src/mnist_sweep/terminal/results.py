@@ -47,7 +47,7 @@ def _show_ranking(summary: Summary) -> None:
     ranking = summary.ranking()
     n, n_tied = len(ranking.standings), len(ranking.tied)
     told = ranking.noise is not None and not summary.unfinished
-    tied = f"; {n_tied:,} may be the best (~)" if told else ""
+    tied = f"; {n_tied:,} cannot be ruled out as the best (~)" if told else ""
     interval = "; ±: 95% interval" if ranking.noise else ""
     show(f"\nRanking by validation, {min(n, _SHOWN_RANKS)} of {n:,}{tied}{interval}", style="bold")
     found = ranking_table(summary).only(*_RANKING, *(["Cut by max_epochs"] if summary.cut else [])).first(_SHOWN_RANKS)

@@ -20,7 +20,7 @@ MOST_EPOCHS, MOST_REPEATS_DRAWN = 100, 10
 _SHARE_WORTH_DRAWING = 0.01
 _MOST_DOTS = 20
 _LEVEL_LETTERS = 30  # so many letters of an axis' values stand side by side on a phone
-GROUPS = {"the first": "var(--choice)", "may be as good": "var(--mark)", "behind": "var(--soft)"}
+GROUPS = {"the first": "var(--choice)", "cannot be ruled out": "var(--mark)", "behind": "var(--soft)"}
 """How a combination stands, in words, and its colour."""
 BY_GROUP: Spec = {
     "field": "group",
@@ -33,7 +33,7 @@ BY_GROUP: Spec = {
 
 def group_of(standing: Standing) -> str:
     """How a combination stands, as one of GROUPS."""
-    return "the first" if standing.rank == 1 else "may be as good" if standing.tied else "behind"
+    return "the first" if standing.rank == 1 else "cannot be ruled out" if standing.tied else "behind"
 
 
 def shown_standings(summary: Summary) -> tuple[Standing, ...]:

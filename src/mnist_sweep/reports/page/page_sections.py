@@ -70,11 +70,11 @@ def _ranking(page: Page) -> Iterator[str]:
         if n > ROWS_AT_FIRST
         else ""
     )
-    shaded = "" if summary.ranking().tie is None else "Shaded: may be as good as the first. "
+    shaded = "" if summary.ranking().tie is None else "Shaded: cannot be ruled out as the best. "
     line = "" if summary.ranking().noise is None else ", the line its 95% interval over seeds"
     key = (
         f"The filled dot is the mean validation accuracy{line}. {shaded}"
-        "The hollow mark is the test accuracy: it is shown, and never chosen by. "
+        "The hollow mark is the test accuracy: it plays no part in the choice. "
         "An arrow marks what lies left of the scale."
     )
     if any(standing.unstable for standing in summary.ranking().standings):

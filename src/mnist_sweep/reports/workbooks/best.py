@@ -92,7 +92,7 @@ def _columns(summary: Summary) -> list[Column]:
         Column(
             "Tied with",
             NUMBER,
-            "How many other combinations may be as good by what this row looks at (Tukey, 95%). Empty for Loss * Time.",
+            "How many others cannot be ruled out as the best by this row (Tukey, 95%). Empty for Loss * Time.",
             _n_tied,
         ),
         *(column for metric in _METRICS for column in _mean_and_sd(METRICS[metric])),
@@ -113,15 +113,15 @@ def _n_tied(row: _Row) -> Cell:
 
 
 def _mean_and_sd(metric: Metric) -> tuple[Column, Column]:
-    format_, note = FORMATS[metric.quantity], f"{metric.note}:"
+    format_, note = FORMATS[metric.quantity], f"{metric.note}."
 
     def spread(row: _Row) -> Spread:
         return row.pick.combination.spread(metric.name)
 
     return (
-        Column(f"{metric.header} mean", format_, f"{note} mean over the repeats.", lambda row: spread(row).mean),
+        Column(f"{metric.header} mean", format_, f"Mean over the repeats. {note}", lambda row: spread(row).mean),
         Column(
-            f"{metric.header} sd", format_, f"{note} standard deviation over the repeats.", lambda row: spread(row).sd
+            f"{metric.header} sd", format_, f"Standard deviation over the repeats. {note}", lambda row: spread(row).sd
         ),
     )
 

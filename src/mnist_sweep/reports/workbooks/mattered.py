@@ -39,14 +39,14 @@ def mattered_sheet(summary: Summary) -> Sheet:
 def _firsts(summary: Summary) -> Iterator[Block]:
     """Who is first by each metric, how many may be as good, and what these repeats can tell."""
     yield Heading("The first by each metric")
-    yield Text("The choice goes by validation accuracy; what the others would choose is shown, and how sure that were.")
+    yield Text("The choice goes by validation accuracy. This is what each other metric would choose, and how surely.")
     yield make_table(
         [
             Column("Metric", TEXT, "What is ranked by.", lambda r: METRICS[r.metric].words, width=_SOURCE_WIDTH),
             Column("First", TEXT, "The first.", lambda r: summary.model_words(r.standings[0].combination.recipe)),
             Column("Mean", ACCURACY, "Its mean; times in seconds.", lambda r: r.standings[0].spread.mean),
             Column("± (95%)", ACCURACY, "Half of its 95% interval.", lambda r: r.standings[0].half_width),
-            Column("May be as good", NUMBER, "Others.", lambda r: len(r.tied) - 1 if r.noise else None),
+            Column("Cannot be ruled out", NUMBER, "Others.", lambda r: len(r.tied) - 1 if r.noise else None),
             Column("Seed noise", ACCURACY, "Pooled standard deviation.", lambda r: r.noise.s if r.noise else None),
             Column("More than chance from", ACCURACY, "Smallest difference that can be told.", lambda r: r.telling),
             Column("Repeats for the first two", TEXT, "If their difference is real.", _repeats_for_two),
@@ -133,4 +133,4 @@ def _verdict(effect: AxisEffect, level: Level) -> str:
         return "unknown: one repeat"
     if level.worse:
         return "worse"
-    return "best" if level is effect.best(level.within) else "may be as good"
+    return "best" if level is effect.best(level.within) else "cannot be ruled out"

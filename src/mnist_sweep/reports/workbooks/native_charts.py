@@ -123,7 +123,7 @@ def _style_axes(chart: Any, n_epochs: int) -> None:
     from openpyxl.chart.shapes import GraphicalProperties
 
     chart.x_axis.title = "epoch"
-    chart.x_axis.delete = chart.y_axis.delete = False  # openpyxl hides them else
+    chart.x_axis.delete = chart.y_axis.delete = False  # otherwise openpyxl hides them
     chart.x_axis.scaling.min, chart.x_axis.scaling.max = 0, max(n_epochs, _VISIBLE_FROM)
     chart.x_axis.number_format, chart.y_axis.number_format = "0", "General"
     chart.x_axis.majorGridlines = None

@@ -1,4 +1,4 @@
-"""The sheets Ranking and Confirmed: all combinations by validation, and those that were trained again."""
+"""The sheets Ranking and Confirmed: all combinations by validation, and those that were retrained."""
 
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.analysis.wording import complete_words, repeats_words

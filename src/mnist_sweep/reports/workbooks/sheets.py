@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LINE, _MAX_HEIGHT = 15.0, 409.0  # points; Excel knows no higher rows
 _HEADER_CHARS = 10  # long headers wrap at about this many characters
-_PAGE_CHARS = 220  # what fits on one page's width in print and can still be read
+_PAGE_CHARS = 240  # what fits on one page's width in print and can still be read
 _TEXT_CHARS = 110.0  # lines of text are about this long
 _DEFAULT_WIDTH = 8.43  # of a column that nobody has set
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
