@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -248,7 +248,7 @@ class Trial:
 def _key(trial: Trial) -> str:
     tree = trial_to_dict(trial)
     if trial.recipe.network:
-        del tree["recipe"]["network"]["name"]
+        tree["recipe"]["network"].pop("name", None)
     text = json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -261,14 +261,21 @@ def derive_seed(base: int, stream: str, repeat: int) -> int:
 
 def trial_to_dict(trial: Trial) -> dict[str, Any]:
     """A trial as plain JSON values; fields that have their legacy value are left out."""
-    tree = asdict(trial)
-    if not trial.confirms:
-        del tree["confirms"]
-    if trial.backend == TENSORFLOW:
-        del tree["backend"]
-    legacy = legacy_values(trial.recipe.optimizer)
-    tree["recipe"] = {k: v for k, v in tree["recipe"].items() if k not in legacy or legacy[k] != v}
+    tree: dict[str, Any] = _lean(trial)
+    tree["recipe"].pop("weight_decay", None)
+    if trial.recipe.weight_decay != own_weight_decay(trial.recipe.optimizer):
+        tree["recipe"]["weight_decay"] = trial.recipe.weight_decay
     return tree
+
+
+def _lean(value: Any) -> Any:
+    """A value as plain JSON, without the fields that have their defaults, however deep they lie."""
+    if isinstance(value, tuple):
+        return [_lean(part) for part in value]
+    if not is_dataclass(value):
+        return value
+    told = {one.name: (getattr(value, one.name), one.default) for one in fields(value)}
+    return {name: _lean(found) for name, (found, default) in told.items() if found != default}
 
 
 def trial_from_dict(tree: Mapping[str, Any]) -> Trial:
