@@ -31,6 +31,9 @@ _TRIALS = {
     "format-1-loop-1": (16, 6, "45c891ecdcf3"),
     "format-1-loop-2": (8, 0, "38c6d1dc4aad"),
     "format-1-loop-3": (8, 0, "bbeed374393b"),
+    "format-1-loop-4": (12, 0, "4dc2a2f709a3"),
+    "format-1-networks": (4, 0, "7ed2b61765a4"),
+    "format-1-richer": (8, 0, "7484c1f13fe1"),
 }
 """How many trials each of them has, how many of these failed, and a digest of the keys of all that ended."""
 _JOURNALS = sorted(_FOLDER.glob("*.jsonl"))
@@ -64,6 +67,9 @@ def test_only_journals_of_before_have_lines_without_a_checksum(path: Path) -> No
         "format-1-fingerprint": 16,
         "format-1-backend": 20,
         "format-1-every-axis": 46,
+        "format-1-loop-4": 28,
+        "format-1-networks": 12,
+        "format-1-richer": 20,
     }.get(path.stem, 0) == n_sums
 
 
@@ -114,6 +120,7 @@ def _trials(stem: str) -> list[Trial]:
     [
         ("format-1-loop-1", "version 1 of the training loop for models that version 2 trains", "fused kernels"),
         ("format-1-loop-2", "version 2 of the training loop for models that version 3 trains", "exactly min_delta"),
+        ("format-1-loop-3", "version 3 of the training loop for models that version 4 trains", "in kernels alone"),
     ],
 )
 def test_another_loop_version_is_reported_but_not_mixed(stem: str, versions: str, change: str) -> None:
@@ -132,22 +139,37 @@ def test_another_loop_version_is_reported_but_not_mixed(stem: str, versions: str
     assert before == (folder / "journal.jsonl").read_bytes()
 
 
-def test_versions_of_this_program_go_on_with_what_they_trained() -> None:
+@pytest.mark.parametrize("stem", ["format-1-loop-4", "format-1-networks", "format-1-richer"])
+def test_versions_of_this_program_go_on_with_what_they_trained(stem: str) -> None:
     """A journal whose recipes have several loop versions is complete: nothing is left to train."""
-    _folder_of("format-1-loop-3")
+    _folder_of(stem)
     done = run("run", "golden.yaml")
     assert (0, "") == (done.returncode, done.stderr)
-    assert "8 finished, 0 failed, 0 left" in done.stdout
+    assert f"{_TRIALS[stem][0]} finished, 0 failed, 0 left" in done.stdout
 
 
-def test_combinations_that_a_version_did_not_change_are_kept() -> None:
-    """Without those that the third version changed, all that the old journal holds is still counted as done."""
-    spec = replay(read_records(_FOLDER / "format-1-loop-2.jsonl")).spec
+@pytest.mark.parametrize(
+    ("stem", "expected"),
+    [
+        ("format-1-loop-2", [("adam", "val_loss", 2)] * 2),
+        ("format-1-loop-3", [("adam", "val_loss", 2)] * 2 + [("adam", "val_accuracy", 3)] * 2),
+    ],
+)
+def test_combinations_that_a_version_did_not_change_are_kept(stem: str, expected: list[tuple[str, str, int]]) -> None:
+    """Without those that later versions changed, all that an old journal holds is still counted as done."""
+    spec = replay(read_records(_FOLDER / f"{stem}.jsonl")).spec
     assert spec
-    plan = make_plan(spec, MNIST)
-    old, new = ({trial.key for trial in _trials(stem)} for stem in ("format-1-loop-2", "format-1-loop-3"))
-    assert plan.keys == new
-    kept = [trial for trial in plan.trials if trial.key in old]
-    assert [("adam", "val_loss", 2)] * 2 == [
+    old = {trial.key for trial in _trials(stem)}
+    kept = [trial for trial in make_plan(spec, MNIST).trials if trial.key in old]
+    assert expected == [
         (t.recipe.optimizer, t.recipe.early_stopping.monitor, t.loop_version) for t in kept if t.recipe.early_stopping
     ]
+
+
+def test_loop_versions_belong_to_recipes() -> None:
+    """The fourth one to adamw, muon and smoothed labels; none to other settings, and smoothing counts among all."""
+    versions = {(t.recipe.optimizer, t.recipe.label_smoothing): t.loop_version for t in _trials("format-1-loop-4")}
+    assert {("adam", 0.0): 2} == {pair: version for pair, version in versions.items() if version != 4}
+    assert 6 == len(versions)
+    assert {2} == {trial.loop_version for trial in _trials("format-1-networks")}
+    assert {4} == {trial.loop_version for trial in _trials("format-1-richer")}

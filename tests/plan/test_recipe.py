@@ -12,11 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import DATA, a_recipe, a_trial
+from mnist_sweep.plan.augment import Augment, Elastic
 from mnist_sweep.plan.axes import compile_key
+from mnist_sweep.plan.named import Named
 from mnist_sweep.plan.recipe import (
     BACKENDS,
     LEGACY_VALUES,
     EarlyStopping,
+    Network,
     Recipe,
     Seeds,
     Trial,
@@ -81,7 +84,22 @@ def test_impossible_recipes_are_refused(changes: dict[str, Any], words: str) -> 
 
 _positive = st.integers(1, 10**6)
 _floats = st.floats(allow_nan=False, allow_infinity=False)
-_OTHERS: dict[type, st.SearchStrategy[Any]] = {float: _floats, str: st.text(max_size=8)}
+_scalars = st.none() | st.booleans() | st.integers(-(10**6), 10**6) | _floats | st.text(max_size=8)
+_told = st.dictionaries(st.text(max_size=8), _scalars, max_size=3).map(lambda told: tuple(sorted(told.items())))
+_named = st.builds(Named, st.text(max_size=8), _told)
+_augments = st.builds(
+    Augment, *[_floats] * 4, st.none() | st.builds(Elastic, _floats, _floats), _floats, st.integers(0, 28)
+)
+_OTHERS: dict[str, st.SearchStrategy[Any]] = {
+    **dict.fromkeys(("momentum", "label_smoothing", "weight_decay", "l2", "clip_norm", "ema", "max_norm"), _floats),
+    **dict.fromkeys(("precision", "initializer"), st.text(max_size=8)),
+    **dict.fromkeys(("batch_norm", "use_bias"), st.booleans()),
+    "optimizer_settings": _told,
+    "schedule": _named,
+    "augment": _augments,
+    "network": st.builds(Network, st.lists(_named, max_size=3).map(tuple), st.text(max_size=8)),
+    "training_images": _positive,
+}
 _recipes = st.lists(st.tuples(_positive, st.text(max_size=8)), max_size=4).flatmap(
     lambda layers: st.builds(
         Recipe,
@@ -89,11 +107,12 @@ _recipes = st.lists(st.tuples(_positive, st.text(max_size=8)), max_size=4).flatm
         hidden_funcs=st.just(tuple(func for _, func in layers)),
         batch_size=_positive,
         learning_rate=_floats,
-        optimizer=st.text(max_size=8),
+        optimizer=st.text(max_size=8) | st.sampled_from(["adamw", "sgd"]),
         max_epochs=_positive,
         early_stopping=st.none() | st.builds(EarlyStopping, st.text(max_size=8), _floats, _positive, st.booleans()),
         validation_fraction=st.floats(0.001, 0.999),
-        **{name: st.just(value) | _OTHERS[type(value)] for name, value in LEGACY_VALUES.items()},
+        **{name: st.just(value) | _OTHERS[name] for name, value in LEGACY_VALUES.items() if name != "dropout"},
+        dropout=st.just(()) | st.lists(_floats, min_size=len(layers) + 1, max_size=len(layers) + 1).map(tuple),
     )
 )
 _seed = st.integers(0, 2**31 - 1)
@@ -128,6 +147,8 @@ def _another(value: Any) -> Any:
             return (value + 1) / 2
         case str():
             return f"{value}x"
+        case Named():
+            return replace(value, settings=_another(value.settings))
         case tuple():
             return (*value[:-1], _another(value[-1]))
     raise TypeError(f"no other value than {value!r} is known")
@@ -136,29 +157,43 @@ def _another(value: Any) -> Any:
 def _changed(whole: Any) -> dict[str, Any]:
     """Copies of a dataclass that differ in one field each, also within those that it holds, by the field's path."""
     copies: dict[str, Any] = {}
-    for field in fields(whole):
+    for field in (one for one in fields(whole) if one.compare):
         value = getattr(whole, field.name)
         inside = _changed(value) if is_dataclass(value) else {"": _another(value)}
         copies |= {f"{field.name}.{path}".rstrip("."): replace(whole, **{field.name: inside[path]}) for path in inside}
     return copies
 
 
-_TRIALS = {**_changed(a_trial()), "recipe.early_stopping": a_trial(early_stopping=None)}
+_RICH: dict[str, Any] = {
+    "optimizer_settings": (("beta_1", 0.8),),
+    "clip_norm": 0.5,
+    "ema": 0.9,
+    "schedule": Named("step", (("every", 3), ("factor", 0.1), ("warmup", 0.0))),
+    "dropout": (0.1, 0.2, 0.3),
+    "max_norm": 2.0,
+    "augment": Augment(elastic=Elastic(20.0, 5.0)),
+    "network": Network((Named("Flatten"), Named("Dense", (("units", 10), ("use_bias", True))))),
+    "training_images": 1000,
+}
+"""A value for whatever has none by default."""
+_OPTIONAL = ("early_stopping", "schedule", "augment", "network")
+_BASE = a_trial(**_RICH)
+_TRIALS = {**_changed(_BASE), **{f"recipe.{name}": a_trial(**{**_RICH, name: None}) for name in _OPTIONAL}}
 _RECIPES = {path.removeprefix("recipe."): one.recipe for path, one in _TRIALS.items() if path.startswith("recipe.")}
 
 
 @pytest.mark.parametrize("path", _TRIALS)
 def test_every_field_of_a_trial_changes_the_key(path: str) -> None:
     """Two trials that may have different results never share an identity: not even one field is left out of it."""
-    assert a_trial() != _TRIALS[path]
-    assert a_trial().key != _TRIALS[path].key
+    assert _BASE != _TRIALS[path]
+    assert _BASE.key != _TRIALS[path].key
     assert len(_TRIALS) == len({trial.key for trial in _TRIALS.values()})
 
 
 @pytest.mark.parametrize("path", _RECIPES)
 def test_every_field_of_a_recipe_comes_from_the_sweep_file(path: str) -> None:
     """It belongs to exactly one axis, or is the same in all trials of a sweep."""
-    axes = [one.name for one in SETTINGS if one.value(a_recipe()) != one.value(_RECIPES[path])]
+    axes = [one.name for one in SETTINGS if one.value(_BASE.recipe) != one.value(_RECIPES[path])]
     of_all_trials = {field.name for field in fields(SweepSpec)} & {path}
     assert 1 == len(axes) + len(of_all_trials)
 
@@ -239,7 +274,10 @@ def _by_accuracy(min_delta: float) -> EarlyStopping:
     [
         ({}, 2),
         ({"optimizer": "nadam"}, 2),
-        ({"optimizer": "muon"}, 3),
+        ({"optimizer": "muon"}, 4),
+        ({"optimizer": "adamw"}, 4),
+        ({"label_smoothing": 0.1}, 4),
+        ({"dropout": (0.1, 0.1, 0.1), "ema": 0.9, "batch_norm": True, "weight_decay": 0.1}, 2),
         ({"early_stopping": None}, 2),
         ({"early_stopping": _by_accuracy(0.0)}, 2),
         ({"early_stopping": _by_accuracy(0.0001)}, 2),  # 0.6 of an image: no gain is exactly that
@@ -317,10 +355,28 @@ def test_derived_seeds_use_the_whole_range_and_do_not_repeat() -> None:
 
 
 @pytest.mark.parametrize("path", _RECIPES)
-def test_all_but_three_fields_change_the_compiled_program(path: str) -> None:
-    """Trainings that differ in rate or end alone can share a program; any other field gives one of its own."""
-    is_input = path.partition(".")[0] in {"learning_rate", "max_epochs", "early_stopping"}
-    assert is_input == (compile_key(a_recipe()) == compile_key(_RECIPES[path]))
+def test_all_but_four_fields_change_the_compiled_program(path: str) -> None:
+    """Trainings that differ in rates or end alone can share a program; any other field gives one of its own."""
+    is_input = path.partition(".")[0] in {"learning_rate", "max_epochs", "early_stopping", "schedule"}
+    assert is_input == (compile_key(_BASE.recipe) == compile_key(_RECIPES[path]))
+
+
+def test_the_name_of_a_network_is_no_part_of_its_identity() -> None:
+    """People may call it something else; the journal has the name all the same."""
+    other = replace(_BASE, recipe=replace(_BASE.recipe, network=replace(_BASE.recipe.network, name="other")))
+    assert (_BASE, _BASE.key) == (other, other.key)
+    assert "other" == trial_to_dict(other)["recipe"]["network"]["name"]
+
+
+@pytest.mark.parametrize(("optimizer", "own"), [("adam", 0.0), ("adamw", 0.004), ("muon", 0.004)])
+def test_a_recipe_without_weight_decay_has_that_of_its_optimizer(optimizer: str, own: float) -> None:
+    """Journals of before had none to write; a decay of 0 is written where the optimizer has one by itself."""
+    tree = trial_to_dict(a_trial(optimizer=optimizer, weight_decay=own))
+    assert "weight_decay" not in tree["recipe"]
+    assert own == trial_from_dict(tree).recipe.weight_decay
+    without = a_trial(optimizer=optimizer, weight_decay=0.0)
+    assert ("weight_decay" in trial_to_dict(without)["recipe"]) == (own > 0)
+    assert without == trial_from_dict(trial_to_dict(without))
 
 
 @pytest.mark.parametrize("part", ["recipe", "repeat", "seeds", "data", "loop_version"])

@@ -12,12 +12,13 @@ import pytest
 _HERE = Path(__file__).parent
 
 
+@pytest.mark.parametrize("contract", ["backend", "settings", "augmentation"])
 @pytest.mark.parametrize("backend", ["tensorflow_program:TensorFlowBackend", "jax_program:JaxBackend"])
-def test_a_backend_keeps_the_contract(mnist: object, backend: str) -> None:
+def test_a_backend_keeps_the_contract(mnist: object, backend: str, contract: str) -> None:
     """Every test of the contract passes, and none is skipped."""
     assert mnist
     options = ["-q", "-n0", "--no-skips", "-p", "no:cacheprovider", "--rootdir", str(_HERE.parents[1])]
-    command = [sys.executable, "-m", "pytest", *options, str(_HERE / "backend_contract.py")]
+    command = [sys.executable, "-m", "pytest", *options, str(_HERE / f"{contract}_contract.py")]
     environment = {**os.environ, "MNIST_SWEEP_BACKEND": f"mnist_sweep.training.{backend}"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stdout

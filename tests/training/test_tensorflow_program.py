@@ -125,6 +125,8 @@ def _distances_from_plain_keras(
     model.set_weights(start)
     config = {"learning_rate": 0.01, **({"exclude_layers": ["last"]} if name == "muon" else {})}
     optimizer = keras.optimizers.get({"class_name": name, "config": config})
+    if name == "muon":  # whose weights decay in kernels alone here
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
     if built:
         optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy")

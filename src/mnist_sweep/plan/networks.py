@@ -85,6 +85,9 @@ def _sides(layer: Named, window: str, shape: Shape, dilation: int = 1) -> tuple[
 
 
 def _convolved(layer: Named, shape: Shape, n_out: int, n_weights: int) -> Size:
+    if min(layer["strides"], layer["dilation_rate"]) > 1:
+        text = f"found {layer['dilation_rate']} with strides of {layer['strides']}, allowed: only one of them above 1"
+        raise _MisfitError(text, "dilation_rate")
     sides = _sides(layer, "kernel_size", shape, layer["dilation_rate"])
     return Size((*sides, n_out), n_weights + n_out * layer["use_bias"], n_weights * math.prod(sides))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from fractions import Fraction
@@ -112,6 +113,12 @@ class Recipe:
         """What the network multiplies to classify an image."""
         return _total(self.layers, bool(self.network)).n_multiplications
 
+    @property
+    def n_values(self) -> int:
+        """What an image and all layers behind it hold for it; an activation of its own as much as what it takes."""
+        told = _sizes(self.layers, bool(self.network))
+        return N_PIXELS + sum(math.prod(one.shape) for one in told[:-1])  # the softmax is part of the loss
+
     def n_validation(self, n_train: int) -> int:
         """How many images are held out of so many."""
         return round(n_train * self.validation_fraction)
@@ -144,9 +151,13 @@ def _dense_layers(recipe: Recipe) -> tuple[Named, ...]:
     return (*layers, SOFTMAX)
 
 
+def _sizes(layers: tuple[Named, ...], takes_image: bool) -> list[Size]:  # noqa: FBT001
+    return sizes(layers, IMAGE if takes_image else (N_PIXELS,))
+
+
 @lru_cache(maxsize=2**16)
 def _total(layers: tuple[Named, ...], takes_image: bool) -> Size:  # noqa: FBT001
-    told = sizes(layers, IMAGE if takes_image else (N_PIXELS,))
+    told = _sizes(layers, takes_image)
     return Size((), sum(one.n_parameters for one in told), sum(one.n_multiplications for one in told))
 
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnist_sweep.plan.counts import counted
-from mnist_sweep.plan.networks import N_CLASSES, N_PIXELS
 from mnist_sweep.plan.recipe import CompileKey, Seeds
 from mnist_sweep.training import jax_runtime
 from mnist_sweep.training.jax_network import Network, State
@@ -40,9 +39,9 @@ def stack_size(shape: CompileKey, n_training: int, memory_bytes: int) -> int:
     A member takes room for its weights, gradients and the optimizer's slots, before and after a step; and for each
     image at hand, for what every layer gets, gives and keeps for the gradient.
     """
-    sizes = (N_PIXELS, *shape.recipe.hidden_widths, N_CLASSES)
-    n_images = max(shape.recipe.batch_size, _N_EVALUATED)
-    member_bytes = 4 * (8 * shape.recipe.n_parameters + 3 * sum(sizes) * n_images + n_training)
+    recipe = shape.recipe
+    n_images = max(recipe.batch_size, _N_EVALUATED)
+    member_bytes = 4 * (8 * recipe.n_parameters + 3 * recipe.n_values * n_images + n_training)
     n_fitting = memory_bytes // 2 // member_bytes
     return min(MAX_STACK, 1 << max(n_fitting.bit_length() - 1, 0))
 
@@ -157,7 +156,7 @@ class JaxProgram:
         train = jax().jit(self._train_on, donate_argnums=0)
         with self._precision():
             self._epochs[size] = train.lower(self._stack, self._training, orders, rates, seeds).compile()
-        self._evaluations(self._stack, self._training, np.zeros((size, n_images - n_training), np.int32))
+        self._evaluations(self._stack, self._training, np.zeros((size, recipe.n_validation(n_images)), np.int32))
         return True
 
     def _filled(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -31,8 +31,8 @@ def build_model(recipe: Recipe) -> Any:
     if recipe.network:
         made.append(keras.layers.Reshape(IMAGE))
     for i, layer in enumerate(layers):
-        name, dtype = (_OUTPUT, "float32") if i == last else (f"hidden_{i + 1}", inner)
-        made.append(_keras_layer(layer, seeds, name=name, dtype=dtype))
+        name = _OUTPUT if i == last else f"hidden_{i + 1}"
+        made.append(_keras_layer(layer, seeds, name=name, dtype="float32" if i >= last else inner))
     if last == len(layers) - 1:
         made[-1].activation = keras.activations.softmax
     else:

@@ -56,11 +56,15 @@ class TensorFlowProgram:
         tf = tensorflow()
         self.reset(0, Seeds(0, 0, 0))
         n_steps = self._n_whole + self._n_partial
-        orders, one = tf.zeros((1, len(self._train_images[1])), tf.int32), tf.constant(min(1, self._n_whole))
+        one, n_held_out = (
+            tf.constant(min(1, self._n_whole)),
+            self._shape.recipe.n_validation(len(self._train_images[1])),
+        )
         seeds = tf.zeros((n_steps, len(self._generators), 2), tf.int64)
         n_partial, none_before = tf.constant(self._n_partial), tf.constant(0.0)
-        self._epoch(orders[0, :n_training], tf.zeros(n_steps), seeds, (one, n_partial), none_before)
-        self.validate(orders[:, n_training:].numpy())
+        order = tf.zeros(n_training, tf.int32)
+        self._epoch(order, tf.zeros(n_steps), seeds, (one, n_partial), none_before)
+        self.validate(tf.zeros((1, n_held_out), tf.int32).numpy())
         self.test(0)
 
     @property
