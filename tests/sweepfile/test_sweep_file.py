@@ -24,7 +24,8 @@ from mnist_sweep.plan.keras_names import (
     REFUSED_OPTIMIZERS,
 )
 from mnist_sweep.plan.recipe import EarlyStopping
-from mnist_sweep.plan.sweep_plan import SeedPolicy, count_points, make_plan
+from mnist_sweep.plan.spec import SeedPolicy
+from mnist_sweep.plan.sweep_plan import count_points, make_plan
 from mnist_sweep.sweepfile.model import json_schema
 from mnist_sweep.sweepfile.sweep_file import load_spec, parse_spec
 
@@ -56,6 +57,9 @@ _TOP_KEYS = [
     "validation_fraction",
     "training_images",
     "backend",
+    "target",
+    "exclude",
+    "include",
     "grid",
 ]
 _GRID_KEYS = [
@@ -747,8 +751,8 @@ def test_the_schema_names_every_key_and_no_other() -> None:
     found = {name: list(model["properties"]) for name, model in models.items()}
     assert (_TOP_KEYS, _GRID_KEYS, _STOPPING_KEYS) == tuple(found[name] for name in ("", "Grid", "EarlyStoppingRule"))
     assert ["each_layer"] == found["EachLayer"]
-    for name, settings in OPTIMIZER_SETTINGS.items():
-        assert {"name", "weight_decay", *settings} == set(found[f"{name}_optimizer"])
+    for name, told in OPTIMIZER_SETTINGS.items():
+        assert {"name", "weight_decay", *told} == set(found[f"{name}_optimizer"])
     loose = ("optimizer", "schedule")  # what a wrong name is found by, which then has the blame
     models = {name: model for name, model in models.items() if name not in loose}
     assert {False} == {model["additionalProperties"] for model in models.values()}

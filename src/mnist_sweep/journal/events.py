@@ -9,7 +9,7 @@ from typing import Any, Self
 from mnist_sweep.plan.networks import N_CLASSES
 from mnist_sweep.plan.plain import from_plain
 from mnist_sweep.plan.recipe import Trial, trial_from_dict, trial_to_dict
-from mnist_sweep.plan.sweep_plan import SweepSpec, spec_from_dict, spec_to_dict
+from mnist_sweep.plan.spec import SweepSpec, spec_from_dict, spec_to_dict
 
 
 class Cause(StrEnum):

@@ -25,7 +25,8 @@ from mnist_sweep.journal.events import Failed
 from mnist_sweep.journal.ledger import Ledger, pending
 from mnist_sweep.plan.axes import recipe_words
 from mnist_sweep.plan.recipe import Trial
-from mnist_sweep.plan.sweep_plan import Plan, spec_to_dict
+from mnist_sweep.plan.spec import spec_to_dict
+from mnist_sweep.plan.sweep_plan import Plan
 from mnist_sweep.terminal.plan_and_status import left_of_run, planned_time, worker_bytes
 from mnist_sweep.terminal.sweep_list import Listed
 
@@ -69,6 +70,8 @@ def plan_facts(plan: Plan, ledger: Ledger, folder: str, backend_why: str, *, lis
         "backend_why": backend_why,
         "n_combinations": len(plan.combinations),
         "n_duplicates": plan.n_duplicates,
+        "n_excluded": plan.n_excluded,
+        "n_included": plan.n_included,
         "repeats": plan.spec.repeats,
         "n_trials": len(plan.trials),
         "n_done": len(plan.trials) - n_left,

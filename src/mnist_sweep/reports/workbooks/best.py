@@ -9,7 +9,7 @@ from mnist_sweep.analysis.summary import Pick, Ranking, Standing, Summary
 from mnist_sweep.analysis.wording import cut_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.recipe import Recipe
-from mnist_sweep.plan.sweep_plan import EACH_REPEAT
+from mnist_sweep.plan.spec import EACH_REPEAT
 from mnist_sweep.reports.columns import FORMATS, LOSS, NUMBER, TEXT, Cell, Column
 from mnist_sweep.reports.tables import Table, make_table, model_column, recipe_columns, shuffle_seed
 from mnist_sweep.reports.workbooks.sheets import Sheet, Text

@@ -9,7 +9,7 @@ from mnist_sweep.analysis.combination import Row
 from mnist_sweep.analysis.metrics import CURVES, METRICS, train_seconds
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.events import Failed
-from mnist_sweep.plan.sweep_plan import EACH_REPEAT
+from mnist_sweep.plan.spec import EACH_REPEAT
 from mnist_sweep.reports.columns import COMBINATION, FORMATS, NUMBER, SCALES, SECONDS, TEXT, Cell, Column
 from mnist_sweep.reports.tables import Table, axis_columns, make_table, numbers, recipe_columns, shuffle_seed
 
