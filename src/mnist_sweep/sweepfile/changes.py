@@ -27,6 +27,7 @@ def _put(document: Document, path: Path, value: object) -> None:
     tree = document.value
     for i, key in enumerate(outer):
         tree = tree.setdefault(key, {})
+        document.lines.setdefault(path[: i + 1], NO_LINE)
         if not isinstance(tree, dict):
             place = path_text(path[: i + 1])
             _refuse(document, path_text(path), f"found no mapping at {place}; set {place} as a whole")

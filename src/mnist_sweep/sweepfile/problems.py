@@ -116,13 +116,21 @@ def _model(detail: Mapping[str, Any]) -> Any:
 
 
 def _allowed(detail: Mapping[str, Any], path: Path) -> str:
-    words = [part for part in path if isinstance(part, str)]
-    model, key = _model(detail), words[-1] if words else ""
-    if path[:1] in {("exclude",), ("include",)} and key == "network":
-        return "the name of a network that stands under grid, or a list of names"
-    if model in {Grid, Rule, SweepFile} or key not in model.model_fields:
-        return ALLOWED.get(key) or ALLOWED[next(word for word in reversed(words) if word in ALLOWED)]
-    return _schema_words(model.model_json_schema()["properties"][key])
+    model, words = _model(detail), [part for part in path if isinstance(part, str)]
+    match path:
+        case ("exclude" | "include", _, "network", *_):
+            return "the name of a network that stands under grid, or a list of names"
+        case ("grid", "network", _):
+            return "a list of layers, such as [Flatten, {Dense: 100}]"
+    key = next((part for part in reversed(detail["loc"]) if part in model.model_fields), "")
+    if model in {Grid, Rule, SweepFile} or not key:
+        return ALLOWED[next((word for word in reversed(words) if word in ALLOWED), "")]
+    inner = _INNER.get(key)
+    return (
+        f"a mapping with {', '.join(inner.model_fields)}"
+        if inner
+        else _schema_words(model.model_json_schema()["properties"][key])
+    )
 
 
 def _schema_words(schema: Mapping[str, Any]) -> str:
@@ -168,7 +176,8 @@ def _unknown_key(detail: Mapping[str, Any], *, hint: bool) -> str:
     if key in places:
         return f"found this key in the wrong place, it belongs {places[key]}"
     close = _close(key, [*allowed, *places]) if hint else ""
-    return f"found an unknown key; {close}allowed: {', '.join(allowed)}"
+    what = f"{_shortened(key)}, no Keras layer that can stand here" if model is LayerOfNetwork else "an unknown key"
+    return f"found {what}; {close}allowed: {', '.join(allowed)}"
 
 
 def _show(value: Any) -> str:

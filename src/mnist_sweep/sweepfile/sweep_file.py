@@ -151,10 +151,15 @@ def _check_default_batch(spec: SweepSpec, grid: Written) -> Iterator[Problem]:
     default: Any
     default, *_ = spec.axis("batch_size").choices
     n_training = n_trained_on(spec)
-    if "batch_size" not in grid.raw and default > n_training:
-        text = (
-            f"found {spec.validation_fraction:g}, which leaves {n_training:,} images to train on, fewer than the "
-            f"default batch_size of {default}; allowed: a smaller part, or a batch_size of at most {n_training:,} "
-            "under grid"
-        )
-        yield problem_at(grid.document, ("validation_fraction",), text)
+    if "batch_size" in grid.raw or default <= n_training:
+        return
+    if spec.training_images == n_training:
+        key, found, more = "training_images", f"{n_training:,}, which are", "more images"
+    else:
+        key, more = "validation_fraction", "a smaller part"
+        found = f"{spec.validation_fraction:g}, which leaves {n_training:,} images to train on,"
+    text = (
+        f"found {found} fewer than the default batch_size of {default}; allowed: {more}, or a batch_size of at most "
+        f"{n_training:,} under grid"
+    )
+    yield problem_at(grid.document, (key,), text)

@@ -116,7 +116,7 @@ def _schedules(spec: SweepSpec, written: Written) -> Iterator[Problem]:
             continue
         settings = dict(one.settings)
         if "epochs" in settings and settings["epochs"] is None and any(spec.axis("early_stopping").choices):
-            text = f"found {one.name} without epochs of its own, allowed: epochs, or early_stopping: off"
+            text = f"found {one.name} without epochs, allowed: {{name: {one.name}, epochs: 20}}, or early_stopping: off"
             why = "a training that stops early would end before the rate has come down"
             yield written.problem(f"{text}; {why}", "schedule", i)
         for name in ("epochs", "warmup"):
@@ -140,7 +140,7 @@ def _batches_of_one(spec: SweepSpec, written: Written) -> Iterator[Problem]:
     batch_sizes: Any = spec.axis("batch_size").choices
     for i, size in enumerate(batch_sizes):
         if normalizes and (size == 1 or n_training % size == 1):
-            last = "" if size == 1 else f", which leaves a last batch of one of {n_training:,} images"
+            last = "" if size == 1 else f", which leaves one of {n_training:,} images for the last batch"
             text = f"found {size}{last}, allowed: batches of several images beside batch normalisation"
             yield written.problem(text, "batch_size", i)
 
