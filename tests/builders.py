@@ -7,7 +7,8 @@ from typing import Any
 from mnist_sweep.journal.events import Curves, Finished, Result
 from mnist_sweep.plan.data_set import DataSet
 from mnist_sweep.plan.recipe import EarlyStopping, Recipe, Seeds, Trial, loop_version
-from mnist_sweep.plan.sweep_plan import Plan, SweepSpec, make_plan
+from mnist_sweep.plan.spec import SweepSpec
+from mnist_sweep.plan.sweep_plan import Plan, make_plan
 from mnist_sweep.sweepfile.sweep_file import parse_spec
 
 DATA = DataSet("d" * 64, n_train=60_000, n_test=10_000)

@@ -46,11 +46,16 @@ class SweepError(Exception):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong with a sweep file."""
+    """One thing that is wrong with a sweep file, or with what is set on the command line, which has line 0."""
 
     line: int
     path: str
     text: str
+
+    def words(self, file: str) -> str:
+        """Where it is, and what is wrong."""
+        where = f"{file}:{self.line}:" if self.line else "--set"
+        return f"{where} {self.path}: {self.text}" if self.path else f"{where} {self.text}"
 
 
 SHOWN_PROBLEMS = 50
@@ -64,7 +69,7 @@ class ConfigError(SweepError):
     def __init__(self, file: str, problems: list[Problem]) -> None:
         self.problems = sorted(set(problems))
         shown, n_more = self.problems[:SHOWN_PROBLEMS], len(self.problems) - SHOWN_PROBLEMS
-        lines = [f"{file}:{p.line}: {p.path}: {p.text}" if p.path else f"{file}:{p.line}: {p.text}" for p in shown]
+        lines = [problem.words(file) for problem in shown]
         super().__init__("\n".join([*lines, f"{file}: and {n_more:,} more problems"] if n_more > 0 else lines))
 
 

@@ -190,6 +190,9 @@ def test_bad_input_runs_and_writes_nothing() -> None:
         (["run", "piped.yaml"], 9, "output/piped/journal.jsonl: cannot be read: found a named pipe"),
         (["report", "output/piped"], 2, "output/piped: not the folder of a sweep"),
         (["nonsense"], 2, "No such command"),
+        (["run", "x.yaml", "--set", "grid.batchsize=3"], 2, "--set grid.batchsize: found an unknown key; did you mean"),
+        (["plan", "x.yaml", "--set", "grid.max_epochs=0"], 2, "--set grid.max_epochs: found 0, allowed: a whole"),
+        (["confirm", "x", "--set", "repeats=3"], 2, "No such option '--set'"),
         (["run", "x.yaml", "--output", "/proc/nowhere"], 9, "/proc/nowhere/tiny: cannot make this folder"),
     ],
 )
@@ -346,6 +349,29 @@ def test_plan_counts_what_is_done() -> None:
     assert 0 == done.returncode
     assert "4 (4 done, 0 to train)" in done.stdout
     assert "combinations  2" in done.stdout
+
+
+def test_one_off_changes_are_planned_and_run() -> None:
+    """What --set says is as if it stood in the file: in the plan, in the journal, and in what reports read from it."""
+    _write("tiny.yaml")
+    changes = ["--set", "grid.hidden_width=8", "--set", "repeats=1", "--set", "grid.max_epochs=1"]
+    assert "1 (0 done, 1 to train)" in run("plan", "tiny.yaml", *changes).stdout
+    assert 0 == run("run", "tiny.yaml", *changes, "--executor", "serial").returncode
+    assert "1 (1 done, 0 to train)" in run("plan", "tiny.yaml", *changes).stdout
+    assert 5 == run("plan", "tiny.yaml").returncode
+    assert "Trials: 1 finished, 0 failed, 0 left" in run("status", "output/tiny").stdout
+    rows = json.loads(Path("output/tiny/rows/full.json").read_text())
+    assert [(8, 1)] == [(row["Hidden width"], row["Num epochs"]) for row in rows]
+    assert rows[0]["Last test accuracy"] == rows[0]["Test Accuracy"]
+
+
+def test_plan_says_what_is_excluded_and_included() -> None:
+    """Beside the number of combinations, in words and for scripts."""
+    _write("tiny.yaml")
+    rules = ["--set", "exclude=[{hidden_width: 8}]", "--set", "include=[{hidden_width: [32, 64]}]"]
+    assert "combinations  3 (1 excluded, 2 included)" in run("plan", "tiny.yaml", *rules).stdout
+    data = json.loads(run("plan", "tiny.yaml", *rules, "--json").stdout)["data"]
+    assert (3, 1, 2) == (data["n_combinations"], data["n_excluded"], data["n_included"])
 
 
 @pytest.mark.parametrize(

@@ -231,3 +231,14 @@ def test_events_can_be_kept_in_sets() -> None:
     events = [finished(a_trial()), finished(a_trial()), RunStarted({"cores": 8}), RunStarted({"cores": 8})]
 
     assert 2 == len(set(events))
+
+
+def test_last_test_scores_are_left_out_where_there_are_none() -> None:
+    """Older journals lack them, and lines of trials without them stay as they were."""
+    old = Record(_AT, 1.0, finished(a_trial()))
+    assert not {"last_test_loss", "last_test_accuracy"} & set(record_to_dict(old)["result"])
+    new = Record(_AT, 1.0, finished(a_trial(), last_test_loss=0.25, last_test_accuracy=0.95))
+    assert (0.25, 0.95) == tuple(record_to_dict(new)["result"][f"last_test_{name}"] for name in ("loss", "accuracy"))
+    assert (old, new) == (_through_json(old), _through_json(new))
+    with pytest.raises(ValueError, match="last_test_accuracy"):
+        finished(a_trial(), last_test_accuracy=1.5)

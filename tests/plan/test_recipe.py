@@ -30,7 +30,7 @@ from mnist_sweep.plan.recipe import (
     trial_from_dict,
     trial_to_dict,
 )
-from mnist_sweep.plan.sweep_plan import SweepSpec
+from mnist_sweep.plan.spec import SweepSpec
 from mnist_sweep.plan.table import SETTINGS
 
 

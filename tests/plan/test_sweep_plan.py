@@ -12,16 +12,8 @@ from hypothesis import strategies as st
 from builders import DATA, a_plan, a_spec
 from mnist_sweep.plan.choices import EachLayer
 from mnist_sweep.plan.data_set import DataSet
-from mnist_sweep.plan.sweep_plan import (
-    Axis,
-    LayerMismatchError,
-    SweepSpec,
-    count_points,
-    layer_mismatches,
-    make_plan,
-    spec_from_dict,
-    spec_to_dict,
-)
+from mnist_sweep.plan.spec import Axis, SweepSpec, spec_from_dict, spec_to_dict
+from mnist_sweep.plan.sweep_plan import LayerMismatchError, count_points, layer_mismatches, make_plan
 
 
 def _funcs(grid: str) -> list[str]:

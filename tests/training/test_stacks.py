@@ -13,7 +13,7 @@ from builders import a_trial
 from mnist_sweep.errors import DeviceLostError
 from mnist_sweep.journal.events import Finished, Progress, Started
 from mnist_sweep.mnist.images import Mnist
-from mnist_sweep.plan.recipe import CompileKey, Seeds, Trial
+from mnist_sweep.plan.recipe import CompileKey, EarlyStopping, Seeds, Trial
 from mnist_sweep.training.program import Evaluation
 from mnist_sweep.training.trainer import Trainer
 
@@ -203,3 +203,20 @@ def test_members_stop_by_their_own_rules_wherever_they_are() -> None:
     _check_results(trials, events)
     assert sum(lengths) == sum(map(len, backend.trained))
     assert list(trials) == [event.trial for event in events if isinstance(event, Started)]
+
+
+@pytest.mark.parametrize(
+    ("min_delta", "restores", "kept", "n_tests"), [(0.3, True, 2, 2), (0.0, True, 4, 1), (0.3, False, 4, 1)]
+)
+def test_the_last_weights_are_tested_beside_the_kept_ones(
+    *, min_delta: float, restores: bool, kept: int, n_tests: int
+) -> None:
+    """Once more, after training, where the last epoch was not the one whose weights are kept."""
+    calls: list[str] = []
+    backend = _Backend(breaks=lambda name, _: calls.append(name))
+    rule = EarlyStopping("val_loss", min_delta, 2, restore_best_weights=restores)
+    trial = a_trial(1, max_epochs=4, early_stopping=rule)
+    (result,) = [event.result for event in Trainer(_DATA, backend)((trial,)) if isinstance(event, Finished)]
+    assert (1 + 1 / kept, 1 + 1 / 4) == (result.test_loss, result.last_test_loss)
+    assert (kept, 1.0, 1.0) == (result.kept_epoch, result.test_accuracy, result.last_test_accuracy)
+    assert ["test"] * n_tests == [name for name in calls if name == "test"]

@@ -8,7 +8,7 @@ from mnist_sweep.analysis.summary import Ranking, Summary
 from mnist_sweep.analysis.wording import complete_words, listed, repeats_words
 from mnist_sweep.plan.axes import axis_value
 from mnist_sweep.plan.counts import counted
-from mnist_sweep.plan.sweep_plan import EACH_REPEAT
+from mnist_sweep.plan.spec import EACH_REPEAT
 
 _CHOICE = METRICS[CHOSEN_BY]
 _FEW = 3

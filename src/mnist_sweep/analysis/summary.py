@@ -14,7 +14,8 @@ from mnist_sweep.analysis.noise import ROUNDING, UNSTABLE, Disagreement, Noise, 
 from mnist_sweep.journal.ledger import Ledger, Run
 from mnist_sweep.plan.axes import AXES, axis_value, recipe_words
 from mnist_sweep.plan.recipe import Recipe
-from mnist_sweep.plan.sweep_plan import EACH_REPEAT, Plan, SweepSpec, confirmation
+from mnist_sweep.plan.spec import EACH_REPEAT, SweepSpec
+from mnist_sweep.plan.sweep_plan import Plan, confirmation
 
 
 @dataclass(frozen=True, slots=True)

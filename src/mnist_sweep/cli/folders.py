@@ -15,7 +15,8 @@ from mnist_sweep.journal.folder import SweepFolder, existing_folder
 from mnist_sweep.journal.journal_file import read_ledger
 from mnist_sweep.journal.ledger import Ledger, recorded_plan
 from mnist_sweep.plan.data_set import MNIST
-from mnist_sweep.plan.sweep_plan import MAX_RECORDED_TRIALS, Plan, SweepSpec, count_points, make_plan
+from mnist_sweep.plan.spec import SweepSpec
+from mnist_sweep.plan.sweep_plan import MAX_RECORDED_TRIALS, Plan, count_points, make_plan
 
 if TYPE_CHECKING:
     from mnist_sweep.execution.backends import Choice
@@ -54,12 +55,14 @@ def plan_of(spec: SweepSpec, choice: Choice) -> Plan:
     return make_plan(replace(spec, backend=choice.backend), MNIST)
 
 
-def spec_and_folder(config: Path, output: Path, context: Context) -> tuple[SweepSpec, SweepFolder]:
-    """What a sweep file asks for, and the folder of its results."""
+def spec_and_folder(
+    config: Path, output: Path, context: Context, changes: tuple[str, ...]
+) -> tuple[SweepSpec, SweepFolder]:
+    """What a sweep file with these changes asks for, and the folder of its results."""
     from mnist_sweep.sweepfile.sweep_file import load_spec
 
     context.config = config
-    spec = load_spec(config)
+    spec = load_spec(config, changes)
     try:
         os.fsencode(spec.name)
     except UnicodeEncodeError as error:

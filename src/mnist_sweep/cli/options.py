@@ -45,6 +45,14 @@ BACKEND = click.option(
     help="The library that Keras computes with.  [default: the one in the sweep file, else the one of earlier results, "
     "else the one that suits the machine]",
 )
+CHANGES = click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY.PATH=VALUE",
+    help="Set a value of the sweep file for this once, such as grid.batch_size=128 or 'grid.hidden_width=[64, 128]'; "
+    "may be repeated.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of words, for scripts.")
 
 

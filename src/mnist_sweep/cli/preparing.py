@@ -8,7 +8,7 @@ import click
 
 from mnist_sweep.cli.error_boundary import Context
 from mnist_sweep.cli.folders import plan_of, spec_and_folder
-from mnist_sweep.cli.options import BACKEND, CONFIG, JSON, OUTPUT, path_option
+from mnist_sweep.cli.options import BACKEND, CHANGES, CONFIG, JSON, OUTPUT, path_option
 from mnist_sweep.journal.journal_file import read_ledger
 
 
@@ -32,11 +32,19 @@ def init(name: str, folder: Path) -> None:
 @CONFIG
 @OUTPUT
 @BACKEND
+@CHANGES
 @click.option("--list", "list_trials", is_flag=True, help="Print every trial on its own line.")
 @JSON
 @click.pass_obj
 def show_plan(
-    context: Context, config: Path, output: Path, *, backend: str | None, list_trials: bool, as_json: bool
+    context: Context,
+    config: Path,
+    output: Path,
+    *,
+    backend: str | None,
+    changes: tuple[str, ...],
+    list_trials: bool,
+    as_json: bool,
 ) -> None:
     """Show what CONFIG would train, how much of it is done, and how long the rest will take. Nothing is trained.
 
@@ -45,12 +53,13 @@ def show_plan(
       mnist-sweep plan configs/grid.yaml
       mnist-sweep plan configs/grid.yaml --list
       mnist-sweep plan configs/grid.yaml --json
+      mnist-sweep plan configs/grid.yaml --set grid.batch_size=128 --set repeats=5
     """
     from mnist_sweep.execution.backends import choose
     from mnist_sweep.execution.run_sweep import check_continues
     from mnist_sweep.terminal.plan_and_status import print_plan, print_trials
 
-    spec, folder = spec_and_folder(config, output, context)
+    spec, folder = spec_and_folder(config, output, context, changes)
     ledger = read_ledger(folder.journal)
     choice = choose(backend, spec, ledger)
     plan = plan_of(spec, choice)

@@ -12,7 +12,7 @@ import click
 from mnist_sweep.analysis.summary import summarize
 from mnist_sweep.cli.error_boundary import Context
 from mnist_sweep.cli.folders import plan_of, recorded_in, spec_and_folder
-from mnist_sweep.cli.options import BACKEND, CONFIG, COUNT, FOLDER, OUTPUT, training_options
+from mnist_sweep.cli.options import BACKEND, CHANGES, CONFIG, COUNT, FOLDER, OUTPUT, training_options
 from mnist_sweep.errors import UsageError
 from mnist_sweep.journal.folder import existing_folder
 from mnist_sweep.journal.journal_file import read_ledger
@@ -29,10 +29,20 @@ if TYPE_CHECKING:
 @CONFIG
 @OUTPUT
 @BACKEND
+@CHANGES
 @click.option("--fresh", is_flag=True, help="Move earlier results aside and start again.")
 @training_options
 @click.pass_obj
-def run(context: Context, config: Path, output: Path, *, backend: str | None, fresh: bool, how: How) -> int:
+def run(
+    context: Context,
+    config: Path,
+    output: Path,
+    *,
+    backend: str | None,
+    changes: tuple[str, ...],
+    fresh: bool,
+    how: How,
+) -> int:
     """Train what CONFIG asks for, and write the reports.
 
     Running the same command again continues where it stopped; nothing is trained twice.
@@ -44,6 +54,7 @@ def run(context: Context, config: Path, output: Path, *, backend: str | None, fr
       mnist-sweep run configs/grid.yaml --live
       mnist-sweep run configs/grid.yaml --fresh
       mnist-sweep run configs/grid.yaml --workers 4 --trial-timeout 600
+      mnist-sweep run configs/grid.yaml --set name=large_batches --set grid.batch_size=1000
       mnist-sweep run configs/grid.yaml --backend jax --output output/jax
       mnist-sweep run configs/grid.yaml --max-hours 8 --notify 'mail -s sweep me@example.org'
     """
@@ -52,7 +63,7 @@ def run(context: Context, config: Path, output: Path, *, backend: str | None, fr
     from mnist_sweep.execution.backends import choose
     from mnist_sweep.terminal.progress import say
 
-    spec, folder = spec_and_folder(config, output, context)
+    spec, folder = spec_and_folder(config, output, context, changes)
     choice = choose(backend, spec, Ledger() if fresh else read_ledger(folder.journal))
     how.wishes.check(choice.backend)
     plan = plan_of(spec, choice)

@@ -8,7 +8,7 @@ from mnist_sweep.errors import UsageError
 from mnist_sweep.execution.machine import visible_gpus
 from mnist_sweep.journal.ledger import Ledger
 from mnist_sweep.plan.recipe import BACKENDS, JAX, TENSORFLOW
-from mnist_sweep.plan.sweep_plan import SweepSpec
+from mnist_sweep.plan.spec import SweepSpec
 
 _PLUGINS = ("jax_cuda12_plugin", "jax_cuda13_plugin")
 _INSTALL = {TENSORFLOW: "make setup", JAX: "make jax"}

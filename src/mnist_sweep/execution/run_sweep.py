@@ -17,7 +17,8 @@ from mnist_sweep.plan.axes import compile_key, setting, trial_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.data_set import DataSet
 from mnist_sweep.plan.recipe import CompileKey, EarlyStopping, Trial, loop_changes, loop_version
-from mnist_sweep.plan.sweep_plan import Plan, SweepSpec
+from mnist_sweep.plan.spec import Rule, SweepSpec
+from mnist_sweep.plan.sweep_plan import Plan
 
 Listener = Callable[[TrialEvent, Ledger], None]
 Chooser = Callable[[Sequence[Trial], Ledger], Iterator[Trial | None]]
@@ -226,9 +227,14 @@ def _spec_changes(before: SweepSpec, after: SweepSpec) -> list[str]:
 
 def _settings(spec: SweepSpec) -> dict[str, Any]:
     seeds = {name: getattr(spec.seeds, name) for name in ("seed", "split_seed", "order_seed")}
-    held = {name: getattr(spec, name) for name in ("repeats", "validation_fraction", "backend")}
-    settings: dict[str, Any] = {**held, **seeds}
+    held = {name: getattr(spec, name) for name in ("repeats", "validation_fraction", "training_images", "backend")}
+    rules = {name: "; ".join(map(_rule_words, getattr(spec, name))) or "nothing" for name in ("exclude", "include")}
+    settings: dict[str, Any] = {**held, **seeds, **rules}
     return settings | {axis.name: setting(axis.name).listed(axis.choices) for axis in spec.axes}
+
+
+def _rule_words(rule: Rule) -> str:
+    return ", ".join(f"{axis.name} {setting(axis.name).listed(axis.choices)}" for axis in rule)
 
 
 def _differences(old: Trial, new: Trial) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, Self
 from mnist_sweep.plan.networks import N_CLASSES
 from mnist_sweep.plan.plain import from_plain
 from mnist_sweep.plan.recipe import Trial, trial_from_dict, trial_to_dict
-from mnist_sweep.plan.sweep_plan import SweepSpec, spec_from_dict, spec_to_dict
+from mnist_sweep.plan.spec import SweepSpec, spec_from_dict, spec_to_dict
 
 
 class Cause(StrEnum):
@@ -64,7 +64,11 @@ BFLOAT16 = "bfloat16"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a finished trial is remembered by. Epochs count from 1; accuracies are fractions."""
+    """What a finished trial is remembered by. Epochs count from 1; accuracies are fractions.
+
+    Test scores are those of the kept weights, and beside them those of the last epoch's: None in older journals, and
+    where they are no finite numbers.
+    """
 
     curves: Curves
     best_epoch: int
@@ -74,9 +78,12 @@ class Result:
     confusion: tuple[tuple[int, ...], ...]  # 10 × 10: rows are labels, columns predictions, on the test images
     wrong: tuple[tuple[int, int], ...]  # (index, predicted) of each test image that was misread
     execution: Mapping[str, Any] = field(hash=False)  # device, threads, versions: no part of the trial's identity
+    last_test_loss: float | None = None
+    last_test_accuracy: float | None = None
 
     def __post_init__(self) -> None:
         _check_fractions("test_accuracy", [self.test_accuracy])
+        _check_fractions("last_test_accuracy", filter(None, [self.last_test_accuracy]))
         n_epochs = len(self.curves.seconds)
         for name, epoch in (("best_epoch", self.best_epoch), ("kept_epoch", self.kept_epoch)):
             if not 1 <= epoch <= n_epochs:
@@ -177,6 +184,10 @@ def record_to_dict(record: Record) -> dict[str, Any]:
     return {"event": _NAMES[type(event)], "at": record.at, "run_s": round(record.run_s, 3), **_plain(event)}
 
 
+_LEFT_OUT = frozenset({"last_test_loss", "last_test_accuracy"})
+"""What older journals lack, where it is None."""
+
+
 def _plain(value: Any) -> Any:
     """Dataclasses as dicts, all else as it is; dataclasses.asdict copies every number of every curve."""
     if isinstance(value, Trial):
@@ -184,7 +195,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, SweepSpec):
         return spec_to_dict(value)
     if is_dataclass(value):
-        return {field_.name: _plain(getattr(value, field_.name)) for field_ in fields(value)}
+        tree = {field_.name: _plain(getattr(value, field_.name)) for field_ in fields(value)}
+        return {name: part for name, part in tree.items() if part is not None or name not in _LEFT_OUT}
     return value
 
 

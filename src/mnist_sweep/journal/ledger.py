@@ -8,7 +8,8 @@ from typing import Any
 from mnist_sweep.journal.events import Failed, Finished, Planned, Record, RunStarted, Started
 from mnist_sweep.plan.data_set import DATA_SETS, DataSet
 from mnist_sweep.plan.recipe import Trial
-from mnist_sweep.plan.sweep_plan import Plan, SweepSpec, make_plan
+from mnist_sweep.plan.spec import SweepSpec
+from mnist_sweep.plan.sweep_plan import Plan, make_plan
 
 Outcome = Finished | Failed
 

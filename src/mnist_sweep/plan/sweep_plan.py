@@ -3,11 +3,11 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from mnist_sweep.plan.axes import AXES, setting
 from mnist_sweep.plan.choices import Choice, EachLayer
@@ -15,113 +15,15 @@ from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.data_set import DataSet
 from mnist_sweep.plan.limits import DEFAULT_NUM_LAYERS
 from mnist_sweep.plan.named import Named
-from mnist_sweep.plan.plain import from_plain
-from mnist_sweep.plan.recipe import BACKENDS, LEGACY_VALUES, TENSORFLOW, Recipe, Seeds, Trial, derive_seed, loop_version
+from mnist_sweep.plan.recipe import TENSORFLOW, Recipe, Trial, loop_version
 from mnist_sweep.plan.settings_of_models import LAYERS, dropout_rates
+from mnist_sweep.plan.spec import Axis, Rule, SweepSpec
 
-EACH_REPEAT = "each_repeat"
 MAX_TRIALS = 100_000
 """What a sweep file or a command may ask for: years of training, which takes seconds to plan."""
 
 MAX_RECORDED_TRIALS = 1_048_575
 """What a recorded plan may hold: a worksheet has 1,048,576 rows, and full.xlsx gives a trial one under its header."""
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """One key of the grid with its alternatives in the order of the file.
-
-    The number of layers may be None: as many as the widths or functions say.
-    """
-
-    name: str
-    choices: tuple[Choice, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SeedPolicy:
-    """Where seeds come from: numbers, or `each_repeat` for one of its own in every repeat."""
-
-    seed: int
-    shuffle_seed: int | str
-    split_seed: int | str
-    order_seed: int | str
-    base: int
-
-    def of_repeat(self, repeat: int) -> Seeds:
-        """The seeds of a repeat: the same for every combination, so that repeats are paired."""
-        return Seeds(
-            weights=derive_seed(self.seed, "weights", repeat),
-            split=self._shuffle(self.split_seed, "split", repeat),
-            order=self._shuffle(self.order_seed, "order", repeat),
-        )
-
-    def of_confirmation(self, repeat: int, repeats: int) -> Seeds:
-        """The seeds of a training that confirms: fresh initial weights and order, the held-out images of the sweep."""
-        return Seeds(
-            weights=derive_seed(self.seed, "confirm weights", repeat),
-            split=self.of_repeat((repeat - 1) % repeats + 1).split,
-            order=derive_seed(self.base, "confirm order", repeat),
-        )
-
-    def _shuffle(self, seed: int | str, stream: str, repeat: int) -> int:
-        return derive_seed(self.base, stream, repeat) if isinstance(seed, str) else seed
-
-
-@dataclass(frozen=True, slots=True)
-class SweepSpec:
-    """A sweep file, resolved: nothing in it depends on a default any more, but for a backend that it leaves open."""
-
-    name: str
-    goal: str
-    repeats: int
-    validation_fraction: float
-    seeds: SeedPolicy
-    axes: tuple[Axis, ...]
-    backend: str | None = None
-    training_images: int | None = None
-
-    def axis(self, name: str) -> Axis:
-        """The axis of that name; every spec has all of them."""
-        return {axis.name: axis for axis in self.axes}[name]
-
-    @property
-    def varied(self) -> frozenset[str]:
-        """The names of the axes that have several choices."""
-        return frozenset(axis.name for axis in self.axes if len(axis.choices) > 1)
-
-
-def spec_to_dict(spec: SweepSpec) -> dict[str, Any]:
-    """A spec as plain JSON values; TensorFlow, once the only backend, is left out."""
-    tree = asdict(spec)
-    if spec.backend in {None, TENSORFLOW}:
-        del tree["backend"]
-    if spec.training_images is None:
-        del tree["training_images"]
-    return tree
-
-
-def spec_from_dict(tree: Mapping[str, Any]) -> SweepSpec:
-    """The spec that `spec_to_dict` wrote; raises KeyError, TypeError or ValueError for any other tree."""
-    names = [axis["name"] for axis in tree["axes"]]
-    lacking = [name for name in AXES if name in LEGACY_VALUES and name not in names]
-    if sorted(names + lacking) != sorted(AXES):
-        raise ValueError(f"axes: found {', '.join(names)}, needed each of {', '.join(AXES)} once")
-    legacy = [{"name": name, "choices": [setting(name).absent]} for name in lacking]
-    axes = tuple(_axis(**axis) for axis in [*tree["axes"], *legacy])
-    spec: SweepSpec = from_plain(SweepSpec, {"backend": TENSORFLOW, **tree, "axes": axes})
-    if spec.repeats < 1 or not 0 < spec.validation_fraction < 1:
-        raise ValueError("repeats or validation_fraction are impossible")
-    if spec.backend not in BACKENDS:
-        raise ValueError(f"backend: found {spec.backend}, allowed: {', '.join(BACKENDS)}")
-    return spec
-
-
-def _axis(name: str, choices: Iterable[Any]) -> Axis:
-    axis = Axis(name, tuple(map(setting(name).choice, choices)))
-    if not axis.choices:
-        raise ValueError(f"{name}: found no choice")
-    return axis
 
 
 @dataclass(frozen=True)
@@ -136,6 +38,8 @@ class Plan:
     combinations: tuple[Recipe, ...]
     trials: tuple[Trial, ...]
     n_duplicates: int
+    n_excluded: int = 0  # points of the grid
+    n_included: int = 0
 
     @property
     def backend(self) -> str:
@@ -185,11 +89,14 @@ def make_plan(spec: SweepSpec, data: DataSet, versions: Mapping[Recipe, int] = M
     """
     if not 0 < round(data.n_train * spec.validation_fraction) < data.n_train:
         raise ValueError("the validation fraction leaves no image to train on or none to validate on")
-    for error in layer_mismatches(spec):
-        raise error
+    for one in (spec, *spec.additions):
+        for error in layer_mismatches(one):
+            raise error
     backend = spec.backend or TENSORFLOW
-    points = [recipe for _, recipe in sorted(_points(spec), key=lambda point: point[0])]
-    combinations = tuple(dict.fromkeys(points))
+    grid = _in_order(spec)
+    kept = [point.recipe for point in grid if not any(_has(point, rule) for rule in spec.exclude)]
+    added = [point.recipe for one in spec.additions for point in _in_order(one)]
+    combinations = tuple(dict.fromkeys([*kept, *added]))
     seeds = [(repeat, spec.seeds.of_repeat(repeat)) for repeat in range(1, spec.repeats + 1)]
     trials = tuple(
         Trial(recipe, repeat, s, data.digest, version, backend=backend)
@@ -197,11 +104,17 @@ def make_plan(spec: SweepSpec, data: DataSet, versions: Mapping[Recipe, int] = M
         for version in [versions.get(recipe) or loop_version(recipe, data.n_train)]
         for repeat, s in seeds
     )
-    return Plan(replace(spec, backend=backend), data, combinations, trials, len(points) - len(combinations))
+    n_duplicates = len(kept) + len(added) - len(combinations)
+    n_excluded = len(grid) - len(kept)
+    return Plan(replace(spec, backend=backend), data, combinations, trials, n_duplicates, n_excluded, len(added))
 
 
 def count_points(spec: SweepSpec) -> int:
-    """How many points the grid has, duplicates included, without making them."""
+    """How many points the grid and what is included have, without making them; duplicates and excluded ones count."""
+    return sum(map(_count_grid, (spec, *spec.additions)))
+
+
+def _count_grid(spec: SweepSpec) -> int:
     layers, widths, funcs = _layer_choices(spec)
     if layers == (None,):
         depths = Counter(len(width) if isinstance(width, tuple) else DEFAULT_NUM_LAYERS - 2 for width in widths)
@@ -265,21 +178,100 @@ def _depth(num_layers: int | None, *lengths: int | None) -> int:
     return next((length for length in lengths if length is not None), DEFAULT_NUM_LAYERS - 2)
 
 
-def _points(spec: SweepSpec) -> Iterator[tuple[tuple[Any, ...], Recipe]]:
-    """All points with their position, in which the first axis of the file counts most."""
+class _GridPoint(NamedTuple):
+    """A combination of the grid.
+
+    Args:
+        position: in which the first axis of the file counts most.
+        n_hidden: layers.
+        on_axes: what it has on each axis, that of the layers worked out.
+    """
+
+    position: tuple[tuple[int, int], ...]
+    n_hidden: int
+    on_axes: Mapping[str, Any]
+    recipe: Recipe
+
+
+def _in_order(spec: SweepSpec) -> list[_GridPoint]:
+    return sorted(_points(spec), key=lambda point: point.position)
+
+
+def _points(spec: SweepSpec) -> Iterator[_GridPoint]:
+    """All points of the grid, also those that are excluded."""
     for choices in product(*(enumerate(axis.choices) for axis in spec.axes)):
         point: _Point = dict(zip((axis.name for axis in spec.axes), choices, strict=True))
         n_hidden = _n_hidden(point)
-        width = point["hidden_width"][1]
-        widths = width if isinstance(width, tuple) else (width,) * n_hidden
+        on_axes = {name: _meant(name, choice, n_hidden) for name, (_, choice) in point.items()}
         # In the order of the table: a weight decay of its own counts more than that of the optimizer.
         values = {k: v for name in AXES for k, v in setting(name).fields(point[name][1]).items()}
-        values |= {"hidden_widths": widths, "dropout": dropout_rates(point["dropout"][1], n_hidden)}
+        values |= {"hidden_widths": on_axes["hidden_width"], "dropout": on_axes["dropout"]}
         values |= {"validation_fraction": spec.validation_fraction, "training_images": spec.training_images}
         values["schedule"] = _lasting(values["schedule"], values["max_epochs"])
         for k, funcs in enumerate(_functions(point["hidden_funcs"][1], n_hidden)):
             position = tuple((i, k if name == "hidden_funcs" else 0) for name, (i, _) in point.items())
-            yield position, Recipe(hidden_funcs=funcs, **values)
+            recipe = Recipe(hidden_funcs=funcs, **values)
+            yield _GridPoint(position, n_hidden, {**on_axes, "hidden_funcs": funcs}, recipe)
+
+
+def _meant(name: str, choice: Any, n_hidden: int) -> Any:
+    """What a choice of an axis is for so many hidden layers."""
+    match name:
+        case "num_layers":
+            return n_hidden + 2 if choice is None else choice
+        case "hidden_width":
+            return choice if isinstance(choice, tuple) else (choice,) * n_hidden
+        case "hidden_funcs" if isinstance(choice, str):
+            return (choice,) * n_hidden
+        case "dropout":
+            return dropout_rates(choice, n_hidden)
+    return choice
+
+
+def _has(point: _GridPoint, rule: Rule) -> bool:
+    """Whether a point has one of the choices on each axis of a rule."""
+    return all(any(_is(point, axis.name, choice) for choice in axis.choices) for axis in rule)
+
+
+def _is(point: _GridPoint, name: str, choice: Choice) -> bool:
+    found = point.on_axes[name]
+    if isinstance(choice, EachLayer):
+        return set(choice.each_layer).issuperset(found)
+    return bool(found == _meant(name, choice, point.n_hidden))
+
+
+class UselessRuleError(ValueError):
+    """A rule of `exclude`, or a choice of it, that fits no point of the grid; or all rules, which fit every point.
+
+    Args:
+        rule: its index; None for all.
+        axis: that of the choice with this index; None where it is the rule as a whole.
+    """
+
+    def __init__(self, text: str, rule: int | None = None, axis: str | None = None, index: int = 0) -> None:
+        super().__init__(text)
+        self.rule = rule
+        self.axis = axis
+        self.index = index
+
+
+def useless_rules(spec: SweepSpec) -> Iterator[UselessRuleError]:
+    """Every such rule or choice; makes all points of the grid if there is a rule."""
+    points = list(_points(spec)) if spec.exclude else []
+    for i, rule in enumerate(spec.exclude):
+        unknown = [
+            (axis.name, k)
+            for axis in rule
+            for k, choice in enumerate(axis.choices)
+            if not any(_is(point, axis.name, choice) for point in points)
+        ]
+        for name, k in unknown:
+            tried = setting(name).listed(spec.axis(name).choices)
+            yield UselessRuleError(f"found a value that the grid does not have; it has {tried}", i, name, k)
+        if not unknown and not any(_has(point, rule) for point in points):
+            yield UselessRuleError("found a rule that leaves nothing out: the grid has no such combination", i)
+    if points and not spec.include and all(any(_has(point, rule) for rule in spec.exclude) for point in points):
+        yield UselessRuleError(f"found rules that leave out all {counted(len(points), 'combination')} of the grid")
 
 
 def _lasting(schedule: Named | None, max_epochs: int) -> Named | None:

@@ -9,9 +9,21 @@ from typing import NamedTuple
 from mnist_sweep.analysis.combination import Combination, Confirmed, Spread, Status
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS
 from mnist_sweep.analysis.summary import Standing, Summary
+from mnist_sweep.analysis.target import reached
 from mnist_sweep.analysis.wording import spread_words
 from mnist_sweep.journal.events import Failed
-from mnist_sweep.reports.columns import ACCURACY, COMBINATION, COUNT, NUMBER, TEXT, Cell, Column, Scale, mean_column
+from mnist_sweep.reports.columns import (
+    ACCURACY,
+    COMBINATION,
+    COUNT,
+    NUMBER,
+    TENTHS,
+    TEXT,
+    Cell,
+    Column,
+    Scale,
+    mean_column,
+)
 from mnist_sweep.reports.tables import Table, axis_columns, make_table, model_column, numbers, varying_axes
 
 _TOP = 0.1
@@ -31,6 +43,7 @@ def ranking_table(summary: Summary) -> Table:
         *axis_columns(varying_axes(summary), lambda s: s.combination.recipe),
         *_VALIDATION,
         *_OTHERS,
+        *([_reaches(summary)] if summary.spec.target else []),
         *([_CUT] if any(one.recipe.early_stopping for one in summary.combinations) else []),
         Column("Parameters", COUNT, "Weights and biases of the model.", lambda s: s.combination.recipe.n_parameters),
         Column("Combination", NUMBER, COMBINATION, lambda s: number[s.combination.recipe]),
@@ -95,6 +108,44 @@ _CUT = Column(
     lambda s: s.combination.n_cut or None,
     words=lambda s: f"{s.combination.n_cut} of {len(s.combination.rows)}" if s.combination.n_cut else "",
 )
+
+
+def _reaches(summary: Summary) -> Column:
+    words = {one.combination.recipe: "surely" if one.surely else "yes" for one in reached(summary)}
+    note = "yes: its mean reaches the target of the sweep file; surely: so does the 95% interval over seeds."
+    return Column("Reaches the target", TEXT, note, lambda s: words.get(s.combination.recipe, "no"))
+
+
+def target_table(summary: Summary) -> Table:
+    """The combinations that reach the target, the smallest first; nothing where there is none."""
+    metric = METRICS[summary.spec.target.metric if summary.spec.target else CHOSEN_BY]
+    columns = [
+        model_column(summary, lambda one: one.combination.recipe),
+        Column("Parameters", COUNT, "Weights and biases.", lambda one: one.combination.recipe.n_parameters),
+        mean_column(
+            metric,
+            "Mean over the repeats.",
+            lambda one: one.standing.spread.mean,
+            lambda one: metric.interval(one.standing.spread.mean, one.standing.half_width),
+        ),
+        Column(
+            "Repeats that reach it",
+            NUMBER,
+            "How many of its repeats reach the target.",
+            lambda one: one.n_repeats,
+            words=lambda one: f"{one.n_repeats} of {one.standing.spread.n}",
+        ),
+        Column(
+            "Surely",
+            TEXT,
+            "yes: the 95% interval of its mean over seeds lies above the target. unknown: it has one repeat.",
+            lambda one: "unknown" if one.surely is None else "yes" if one.surely else "no",
+        ),
+    ]
+    if metric.name == CHOSEN_BY:
+        note = "Epoch in which a training first reached it, as the mean over those that did."
+        columns.append(Column("First in epoch", TENTHS, note, lambda one: one.first_epoch))
+    return make_table(columns, reached(summary))
 
 
 def incomplete_table(summary: Summary) -> Table:

@@ -9,13 +9,14 @@ from mnist_sweep.analysis.advice import next_steps
 from mnist_sweep.analysis.conclusions import decision, how_sure, what_mattered
 from mnist_sweep.analysis.metrics import METRICS
 from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.analysis.target import target_sentences
 from mnist_sweep.analysis.wording import cut_words, duration_words, repeats_words
 from mnist_sweep.errors import StorageError, UsageError
 from mnist_sweep.journal.folder import SweepFolder
 from mnist_sweep.plan.axes import axis_name_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.columns import TEXT
-from mnist_sweep.reports.result_tables import confirmed_accuracies, ranking_table
+from mnist_sweep.reports.result_tables import confirmed_accuracies, ranking_table, target_table
 from mnist_sweep.reports.tables import Table, axis_words
 from mnist_sweep.system.files import read_file, write_whole
 from mnist_sweep.system.locks import in_turn
@@ -99,6 +100,7 @@ def _section(summary: Summary, files: str) -> Iterator[str]:
     yield f"**{'Where it stands' if summary.unfinished else 'Decision'}.** {decision(summary)}\n"
     if summary.cut:
         yield f"**Cut.** {_plain(cut_words(summary))}\n"
+    yield from _target(summary)
     yield from _best(summary)
     yield from _by_axis(summary)
     yield "**What the numbers say.**\n"
@@ -113,6 +115,15 @@ def _section(summary: Summary, files: str) -> Iterator[str]:
         yield ""
     links = {"best.xlsx": "best.xlsx", "full.xlsx": "full.xlsx", "report": "report.html", "plots": "plots/"}
     yield "**Files.** " + " · ".join(f"[{word}](<{files}/{path}>)" for word, path in links.items()) + "\n"
+
+
+def _target(summary: Summary) -> Iterator[str]:
+    """What reaches the target, if the sweep file has one."""
+    sentences, table = target_sentences(summary), target_table(summary).first(_SHOWN)
+    if sentences:
+        yield f"**Target.** {' '.join(sentences)}\n"
+    if table.sources:
+        yield from _markdown(table)
 
 
 def _plain(text: str) -> str:

@@ -13,7 +13,7 @@ from mnist_sweep.plan.choices import Choice
 from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.plan.setting import Facet, Format
 from mnist_sweep.plan.settings_of_models import LAYERS
-from mnist_sweep.plan.sweep_plan import SweepSpec
+from mnist_sweep.plan.spec import SweepSpec
 from mnist_sweep.reports.columns import AS_WRITTEN, COUNT, NUMBER, TEXT, Cell, Column
 
 
@@ -138,8 +138,8 @@ def tried_columns() -> list[Column]:
 
 
 def _choices(summary: Summary, axis: str) -> Iterable[Choice]:
-    """What the sweep file gives; of layers that follow from the widths or functions, what they are."""
-    choices = summary.spec.axis(axis).choices
+    """What the sweep file gives and includes; of layers that follow from the widths or functions, what they are."""
+    choices = summary.spec.tried(axis)
     return choices if choices != (None,) or axis != LAYERS else [c.recipe.num_layers for c in summary.combinations]
 
 

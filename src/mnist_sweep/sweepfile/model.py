@@ -154,8 +154,35 @@ class Grid(Strict):
     early_stopping: Some[_StoppingChoice] = _axis("early_stopping", EarlyStoppingRule.model_validate({}))
 
 
+class Rule(Grid):
+    """Combinations that have these values: each key takes one value, or a list of which a combination has any."""
+
+    network: Some[str] | None = Field(  # type: ignore[assignment]  # by their names alone
+        None, description="The names of networks that stand under grid."
+    )
+
+
+_Rules = list[Annotated[Rule, holding(lambda rule: rule.model_fields_set)]]
+
+
+class TargetRule(Strict):
+    """What the sweep is after: one of the two accuracies, and how large a model may be for it."""
+
+    test_accuracy: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="Mean test accuracy of the kept weights that is wanted, a part of 1."
+    )
+    val_accuracy: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="Mean validation accuracy of the kept weights that is wanted, a part of 1."
+    )
+    parameters: Count | None = Field(None, description="Parameters that a model may have; left out, any number.")
+
+
+def _has_one_accuracy(target: TargetRule) -> bool:
+    return (target.test_accuracy is None) is not (target.val_accuracy is None)
+
+
 class SweepFile(Strict):
-    """A sweep of dense networks on MNIST."""
+    """A sweep of networks on MNIST."""
 
     name: Annotated[str, holding(_is_folder_name)] = Field(
         description="The sweep's name, and that of its folder under output/."
@@ -177,6 +204,11 @@ class SweepFile(Strict):
     backend: Literal["tensorflow", "jax"] | None = Field(
         None, description="What Keras computes with: tensorflow or jax; left out, what suits the machine."
     )
+    target: Annotated[TargetRule, holding(_has_one_accuracy)] | None = Field(
+        None, description="What the reports look for: test_accuracy or val_accuracy, and parameters."
+    )
+    exclude: _Rules = Field([], description="Combinations of the grid that are left out.")
+    include: _Rules = Field([], description="Combinations that are added; what one does not say is that of the grid.")
     grid: Annotated[Grid, Field(description="What is varied, and what is held.")]
 
 

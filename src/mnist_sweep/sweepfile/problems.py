@@ -16,7 +16,9 @@ from mnist_sweep.sweepfile.model import (
     EarlyStoppingRule,
     ElasticDistortion,
     Grid,
+    Rule,
     SweepFile,
+    TargetRule,
 )
 from mnist_sweep.sweepfile.options import OPTIMIZER_MODELS, SCHEDULE_MODELS
 from mnist_sweep.sweepfile.yaml_tree import Document, Path, path_text
@@ -35,6 +37,11 @@ ALLOWED: Mapping[str, str] = {
     "validation_fraction": "a number above 0 and below 1 that leaves images to train on and to validate on",
     "training_images": f"a whole number from 1 to {MAX_COUNT}",
     "backend": " or ".join(BACKENDS),
+    "target": "a mapping with either test_accuracy or val_accuracy, such as {test_accuracy: 0.994, parameters: 8000}",
+    **dict.fromkeys(
+        ("exclude", "include"),
+        "a list of mappings from keys of grid to values, such as [{batch_size: 200, hidden_width: 300}]",
+    ),
     "grid": f"a mapping with at least one of {', '.join(Grid.model_fields)}",
     **{one.name: one.allowed for one in SETTINGS},
 }
@@ -47,11 +54,13 @@ _INNER: Mapping[str | int, Any] = {
     "augment": Augmentation,
     "elastic": ElasticDistortion,
     "network": LayerOfNetwork,
+    "target": TargetRule,
     **_LAYERS,
     **{f"\0{name}": model for models in (OPTIMIZER_MODELS, SCHEDULE_MODELS) for name, model in models.items()},
 }
 """The models inside those of the file and of its grid, by the part of pydantic's location behind which they stand."""
-_OPTIONS = (*OPTIMIZER_MODELS.values(), *SCHEDULE_MODELS.values())
+_OF_AXES = (SweepFile, Grid, Rule, EarlyStoppingRule, EachLayer)
+"""Where a key may stand that belongs into another of these."""
 _PLACES: Mapping[str, str] = {
     **dict.fromkeys(SweepFile.model_fields, "at the top level of the file"),
     **dict.fromkeys(Grid.model_fields, "under grid"),
@@ -72,7 +81,9 @@ def in_tree(location: tuple[str | int, ...], tree: Any) -> Path:
 
 
 def _holds(tree: Any, part: str | int) -> bool:
-    return part in tree if isinstance(tree, dict) else isinstance(tree, list) and isinstance(part, int)
+    if isinstance(tree, dict):
+        return part in tree
+    return isinstance(tree, list) and isinstance(part, int) and part < len(tree)
 
 
 def problem_of(detail: Mapping[str, Any], path: Path, document: Document, *, hint: bool) -> Problem:
@@ -100,15 +111,26 @@ def problem_of(detail: Mapping[str, Any], path: Path, document: Document, *, hin
 def _model(detail: Mapping[str, Any]) -> Any:
     """The model in which a mistake was made."""
     parts = detail["loc"][:-1]
-    return next((_INNER[part] for part in reversed(parts) if part in _INNER), Grid if "grid" in parts else SweepFile)
+    outer = {"grid": Grid, "exclude": Rule, "include": Rule}.get(parts[0] if parts else "", SweepFile)
+    return next((_INNER[part] for part in reversed(parts) if part in _INNER), outer)
 
 
 def _allowed(detail: Mapping[str, Any], path: Path) -> str:
-    words = [part for part in path if isinstance(part, str)]
-    model, key = _model(detail), words[-1] if words else ""
-    if model in {Grid, SweepFile} or key not in model.model_fields:
-        return ALLOWED.get(key) or ALLOWED[next(word for word in reversed(words) if word in ALLOWED)]
-    return _schema_words(model.model_json_schema()["properties"][key])
+    model, words = _model(detail), [part for part in path if isinstance(part, str)]
+    match path:
+        case ("exclude" | "include", _, "network", *_):
+            return "the name of a network that stands under grid, or a list of names"
+        case ("grid", "network", _):
+            return "a list of layers, such as [Flatten, {Dense: 100}]"
+    key = next((part for part in reversed(detail["loc"]) if part in model.model_fields), "")
+    if model in {Grid, Rule, SweepFile} or not key:
+        return ALLOWED[next((word for word in reversed(words) if word in ALLOWED), "")]
+    inner = _INNER.get(key)
+    return (
+        f"a mapping with {', '.join(inner.model_fields)}"
+        if inner
+        else _schema_words(model.model_json_schema()["properties"][key])
+    )
 
 
 def _schema_words(schema: Mapping[str, Any]) -> str:
@@ -150,11 +172,12 @@ def _close(name: str, known: Iterable[str]) -> str:
 def _unknown_key(detail: Mapping[str, Any], *, hint: bool) -> str:
     model, key = _model(detail), str(detail["loc"][-1])
     allowed = model.model_fields
-    places = {} if model in _OPTIONS else _PLACES
+    places = _PLACES if model in _OF_AXES else {}
     if key in places:
         return f"found this key in the wrong place, it belongs {places[key]}"
     close = _close(key, [*allowed, *places]) if hint else ""
-    return f"found an unknown key; {close}allowed: {', '.join(allowed)}"
+    what = f"{_shortened(key)}, no Keras layer that can stand here" if model is LayerOfNetwork else "an unknown key"
+    return f"found {what}; {close}allowed: {', '.join(allowed)}"
 
 
 def _show(value: Any) -> str:

@@ -21,6 +21,7 @@ _TEMPLATE = """\
 
 name: {word}                 # its results go to output/{name}/
 goal: Which width and batch size suit four and five layers?
+# target: {{test_accuracy: 0.98, parameters: 200000}}   # what the reports look for; or {{val_accuracy: 0.98}}
 repeats: 3                   # trainings of each combination; below 3 hardly anything can be said about noise
 seed: 1                      # initial weights: repeat 1, 2, 3 ... start alike in every combination
 shuffle_seed: 100            # held-out images and order of the batches: the same in every training
@@ -34,13 +35,20 @@ validation_fraction: 0.1     # of the {n_train:,} training images
 # care for. The first axis varies slowest.
 grid:
 """
+_RULES = """
+
+# exclude:                   # combinations of the grid that are not trained
+#   - {num_layers: 5, batch_size: 300}
+# include:                   # combinations that are added; what the grid has several values of must be said
+#   - {num_layers: 3, hidden_width: 500, hidden_funcs: relu, batch_size: 200}
+"""
 
 
 def sweep_file(name: str) -> str:
     """The text of a commented sweep file."""
     word = name if read_yaml(name.encode()).value == name else json.dumps(name)
-    grid = "\n".join(one.template for one in SETTINGS)
-    return _TEMPLATE.format(word=word, name=name, schema=SCHEMA_NAME, n_train=MNIST.n_train) + indent(grid, "  ") + "\n"
+    grid = indent("\n".join(one.template for one in SETTINGS), "  ")
+    return _TEMPLATE.format(word=word, name=name, schema=SCHEMA_NAME, n_train=MNIST.n_train) + f"{grid}{_RULES}"
 
 
 def write_sweep_file(name: str, folder: Path) -> Path:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -78,6 +79,12 @@ def holding(holds: Callable[[Any], Any]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _no_number(value: Any) -> Any:
+    if isinstance(value, float) or type(value) is int:  # 0 equals False
+        raise ValueError
+    return value
+
+
 Activation = named("Keras activation", ACTIVATIONS, REFUSED_ACTIVATIONS, ACTIVATION_ALIASES)
 Initializer = named("Keras initializer", INITIALIZERS, REFUSED_INITIALIZERS)
 OptimizerName = named("Keras optimizer", OPTIMIZERS, REFUSED_OPTIMIZERS)
@@ -86,5 +93,5 @@ Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 AboveZero = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 FromZero = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Part = Annotated[float, Field(ge=0, lt=1)]
-Off = Literal[False, "off"]
+Off = Annotated[Literal[False, "off"], BeforeValidator(_no_number)]
 Some = Annotated[list[_T], Field(min_length=1), _OneOrMany()]

@@ -19,13 +19,15 @@ from mnist_sweep.analysis.comparison import Shared, shared
 from mnist_sweep.analysis.conclusions import decision, how_sure, what_mattered
 from mnist_sweep.analysis.metrics import METRICS, RANKED
 from mnist_sweep.analysis.summary import Standing, Summary
+from mnist_sweep.analysis.target import reached
 from mnist_sweep.analysis.wording import trial_facts
 from mnist_sweep.execution.machine import n_cores, visible_gpus
 from mnist_sweep.journal.events import Failed
 from mnist_sweep.journal.ledger import Ledger, pending
 from mnist_sweep.plan.axes import recipe_words
 from mnist_sweep.plan.recipe import Trial
-from mnist_sweep.plan.sweep_plan import Plan, spec_to_dict
+from mnist_sweep.plan.spec import spec_to_dict
+from mnist_sweep.plan.sweep_plan import Plan
 from mnist_sweep.terminal.plan_and_status import left_of_run, planned_time, worker_bytes
 from mnist_sweep.terminal.sweep_list import Listed
 
@@ -69,6 +71,8 @@ def plan_facts(plan: Plan, ledger: Ledger, folder: str, backend_why: str, *, lis
         "backend_why": backend_why,
         "n_combinations": len(plan.combinations),
         "n_duplicates": plan.n_duplicates,
+        "n_excluded": plan.n_excluded,
+        "n_included": plan.n_included,
         "repeats": plan.spec.repeats,
         "n_trials": len(plan.trials),
         "n_done": len(plan.trials) - n_left,
@@ -153,6 +157,7 @@ def report_facts(summary: Summary, folder: str, files: Mapping[str, Path], missi
         **standing_facts(summary),
         "decision": decision(summary),
         "ranking": [_standing(standing, summary) for standing in summary.ranking().standings],
+        "target": _target(summary),
         "what_mattered": what_mattered(summary),
         "how_sure": how_sure(summary),
         "not_compared": [_incomplete(combination, summary) for combination in summary.incomplete],
@@ -239,6 +244,25 @@ def _standing(standing: Standing, summary: Summary) -> Facts:
         "may_be_the_best": standing.tied,
         "unstable": standing.unstable,
     }
+
+
+def _target(summary: Summary) -> Facts | None:
+    if summary.spec.target is None:
+        return None
+    found = [
+        {
+            "model": summary.model_words(one.combination.recipe),
+            "n_parameters": one.combination.recipe.n_parameters,
+            "mean": one.standing.spread.mean,
+            "half_width": one.standing.half_width,
+            "n_finished": one.standing.spread.n,
+            "n_reached": one.n_repeats,
+            "surely": one.surely,
+            "first_epoch": one.first_epoch,
+        }
+        for one in reached(summary)
+    ]
+    return {**asdict(summary.spec.target), "reached": found}
 
 
 def _incomplete(combination: Combination, summary: Summary) -> Facts:

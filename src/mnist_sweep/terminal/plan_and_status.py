@@ -33,9 +33,8 @@ def print_plan(plan: Plan, ledger: Ledger, folder: str, backend_why: str) -> Non
         table.add_row(axis.name, str(axis_words(plan.spec, axis.name)), style="bold" if len(axis.choices) > 1 else "")
     show(table)
     n_trials, n_left = len(plan.trials), len(pending(plan.trials, ledger))
-    removed = f" ({counted(plan.n_duplicates, 'duplicate')} removed)" if plan.n_duplicates else ""
     facts = {
-        "combinations": f"{len(plan.combinations):,}{removed}",
+        "combinations": f"{len(plan.combinations):,}{_apart(plan)}",
         "repeats": f"{plan.spec.repeats}",
         "trials": f"{n_trials:,} ({n_trials - n_left:,} done, {n_left:,} to train)",
         "parameters": _parameters(plan),
@@ -49,6 +48,17 @@ def print_plan(plan: Plan, ledger: Ledger, folder: str, backend_why: str) -> Non
     for name, text in facts.items():
         if text:
             show(f"{name:13} {text}", indent=14)
+
+
+def _apart(plan: Plan) -> str:
+    """How many combinations are not those of the grid, where there are such."""
+    told = {
+        f"{plan.n_excluded:,} excluded": plan.n_excluded,
+        f"{plan.n_included:,} included": plan.n_included,
+        f"{counted(plan.n_duplicates, 'duplicate')} removed": plan.n_duplicates,
+    }
+    words = ", ".join(text for text, n in told.items() if n)
+    return f" ({words})" if words else ""
 
 
 def _parameters(plan: Plan) -> str:

@@ -7,9 +7,10 @@ from mnist_sweep.analysis.comparison import Shared, shared
 from mnist_sweep.analysis.conclusions import decision, how_sure, what_mattered
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS
 from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.analysis.target import target_sentences
 from mnist_sweep.analysis.wording import counts_words, cut_words, spread_words
 from mnist_sweep.plan.counts import counted
-from mnist_sweep.reports.result_tables import confirmed_accuracies, incomplete_table, ranking_table
+from mnist_sweep.reports.result_tables import confirmed_accuracies, incomplete_table, ranking_table, target_table
 from mnist_sweep.terminal.screen import make_table, show
 
 _SHOWN_RANKS = 10
@@ -23,6 +24,7 @@ def print_report(summary: Summary, folder: str) -> None:
         show(cut_words(summary))
     if summary.ranked:
         _show_ranking(summary)
+    _show_target(summary)
     _show_sentences("What mattered for validation accuracy", what_mattered(summary))
     _show_sentences("How sure", how_sure(summary))
     if summary.incomplete:
@@ -31,6 +33,13 @@ def print_report(summary: Summary, folder: str) -> None:
     if summary.confirmed:
         show()
         print_confirmed(summary)
+
+
+def _show_target(summary: Summary) -> None:
+    _show_sentences("Target", target_sentences(summary))
+    found = target_table(summary)
+    if found.sources:
+        show(make_table(found.headers, 1, found.first(_SHOWN_RANKS).words()))
 
 
 def _show_sentences(title: str, sentences: list[str]) -> None:

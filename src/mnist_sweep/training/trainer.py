@@ -215,12 +215,15 @@ class Trainer:
         return self._outcome(program, i, member) if member.complete else None
 
     def _outcome(self, program: Program, i: int, member: _Member) -> Finished | Failed:
-        if member.best is not None:
+        stopper, truth = member.stopper, self._truth
+        test = last = program.test(i)
+        if member.best is not None and stopper.best_epoch < len(member.curves.seconds):
             program.restore(i, member.best)
-        test, truth = program.test(i), self._truth
+            test = program.test(i)
         if not math.isfinite(test.loss):
             return Failed(member.trial, Cause.DIVERGED, "the test loss was no finite number", member.curves)
-        stopper, wrong = member.stopper, (test.predicted != truth).nonzero()[0]
+        wrong = (test.predicted != truth).nonzero()[0]
+        has_last = math.isfinite(last.loss)
         result = Result(
             curves=member.curves,
             best_epoch=stopper.best_epoch,
@@ -230,6 +233,8 @@ class Trainer:
             confusion=_confusion(truth, test.predicted),
             wrong=tuple((int(i), int(test.predicted[i])) for i in wrong),
             execution={**self._execution, "stack": member.stack},
+            last_test_loss=last.loss if has_last else None,
+            last_test_accuracy=float((last.predicted == truth).mean()) if has_last else None,
         )
         return Finished(member.trial, result)
 

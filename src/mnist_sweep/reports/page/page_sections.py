@@ -6,12 +6,13 @@ from html import escape
 from mnist_sweep.analysis import conclusions
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
 from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.analysis.target import target_sentences
 from mnist_sweep.journal.provenance import rounding_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.charts import charts, landscapes
 from mnist_sweep.reports.charts.drawing import DASHES, Spec
 from mnist_sweep.reports.page.page_tables import ROWS_AT_FIRST, ranking_html, table_html
-from mnist_sweep.reports.result_tables import confirmed_accuracies, incomplete_table
+from mnist_sweep.reports.result_tables import confirmed_accuracies, incomplete_table, target_table
 
 _TWO = 2
 
@@ -57,6 +58,13 @@ def _select(id_: str, label: str, options: dict[str, str], chosen: str) -> str:
         for value, words in options.items()
     )
     return f'<label>{escape(label)} <select id="{id_}">{items}</select></label>'
+
+
+def _target(page: Page) -> Iterator[str]:
+    sentences, table = target_sentences(page.summary), target_table(page.summary)
+    if sentences:
+        rows = table_html(table.first(ROWS_AT_FIRST), "Target") if table.sources else ""
+        yield section("target", "Target", bullets(sentences), rows)
 
 
 def _ranking(page: Page) -> Iterator[str]:
@@ -239,6 +247,7 @@ def _reading(summary: Summary) -> list[str]:
 
 
 SECTIONS: tuple[Callable[[Page], Iterator[str]], ...] = (
+    _target,
     _ranking,
     _learning,
     _effects,

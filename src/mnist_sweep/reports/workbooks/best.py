@@ -6,10 +6,11 @@ from mnist_sweep.analysis.combination import Spread, Status
 from mnist_sweep.analysis.conclusions import decision
 from mnist_sweep.analysis.metrics import METRICS, RANKED, Metric
 from mnist_sweep.analysis.summary import Pick, Ranking, Standing, Summary
+from mnist_sweep.analysis.target import target_sentences
 from mnist_sweep.analysis.wording import cut_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.recipe import Recipe
-from mnist_sweep.plan.sweep_plan import EACH_REPEAT
+from mnist_sweep.plan.spec import EACH_REPEAT
 from mnist_sweep.reports.columns import FORMATS, LOSS, NUMBER, TEXT, Cell, Column
 from mnist_sweep.reports.tables import Table, make_table, model_column, recipe_columns, shuffle_seed
 from mnist_sweep.reports.workbooks.sheets import Sheet, Text
@@ -25,7 +26,7 @@ class _Row(NamedTuple):
 
 def best_sheet(summary: Summary) -> Sheet:
     """The table first, so that programs read it with its header in the first row; what it means stands below."""
-    words = [decision(summary), cut_words(summary), *missing_words(summary)]
+    words = [decision(summary), cut_words(summary), " ".join(target_sentences(summary)), *missing_words(summary)]
     return Sheet("Best", (best_table(summary), *map(Text, filter(None, words))), frozen=1, text_from=2)
 
 

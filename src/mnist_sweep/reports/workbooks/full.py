@@ -9,8 +9,19 @@ from mnist_sweep.analysis.combination import Row
 from mnist_sweep.analysis.metrics import CURVES, METRICS, train_seconds
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.events import Failed
-from mnist_sweep.plan.sweep_plan import EACH_REPEAT
-from mnist_sweep.reports.columns import COMBINATION, FORMATS, NUMBER, SCALES, SECONDS, TEXT, Cell, Column
+from mnist_sweep.plan.spec import EACH_REPEAT
+from mnist_sweep.reports.columns import (
+    ACCURACY,
+    COMBINATION,
+    FORMATS,
+    LOSS,
+    NUMBER,
+    SCALES,
+    SECONDS,
+    TEXT,
+    Cell,
+    Column,
+)
 from mnist_sweep.reports.tables import Table, axis_columns, make_table, numbers, recipe_columns, shuffle_seed
 
 
@@ -53,6 +64,9 @@ def _reason(row: Row) -> Cell:
     return f"{row.outcome.cause}: {row.outcome.reason}" if isinstance(row.outcome, Failed) else None
 
 
+_OF_LAST = "of the weights of the last epoch, which need not be the kept ones. Empty: an older version trained it."
+
+
 def _full_columns(seed: int | str) -> list[Column]:
     own = " (each repeat has its own)" if seed == EACH_REPEAT else ""
     kept = ("val_accuracy", "train_accuracy", "val_loss", "train_loss")
@@ -80,6 +94,13 @@ def _full_columns(seed: int | str) -> list[Column]:
             lambda row: row.result and row.result.best_epoch,
         ),
         *map(_metric, kept),
+        Column(
+            "Last test accuracy",
+            ACCURACY,
+            f"Test accuracy {_OF_LAST}",
+            lambda row: row.result and row.result.last_test_accuracy,
+        ),
+        Column("Last test loss", LOSS, f"Test loss {_OF_LAST}", lambda row: row.result and row.result.last_test_loss),
         Column("Status", TEXT, "finished, failed, or pending: not trained yet.", lambda row: row.status.value),
         Column("Reason", TEXT, "Why a training failed.", _reason),
         Column(

@@ -6,6 +6,7 @@ from operator import itemgetter
 from mnist_sweep.analysis.advice import next_steps
 from mnist_sweep.analysis.conclusions import decision, images_words, noise_words, power_words
 from mnist_sweep.analysis.summary import Summary
+from mnist_sweep.analysis.target import target_sentences
 from mnist_sweep.analysis.wording import cut_words, repeats_words
 from mnist_sweep.reports.columns import TEXT, Column
 from mnist_sweep.reports.tables import make_table
@@ -31,6 +32,8 @@ def _lines(summary: Summary, folder: str) -> Iterator[tuple[str, str]]:
         "Where it stands" if summary.unfinished else "The decision",
         " ".join([decision(summary), *missing_words(summary)]),
     )
+    if summary.spec.target:
+        yield "The target", " ".join(target_sentences(summary))
     if summary.cut:
         yield "What max_epochs cut", f"{cut_words(summary)} {_CUT}"
     yield "How it is chosen", _CHOICE.format(repeats=repeats_words(summary.combinations))
