@@ -123,13 +123,15 @@ def _plain(text: str) -> str:
 def _axes(summary: Summary) -> Iterator[str]:
     """What was varied, and what was the same everywhere."""
     words = {
-        axis.name: f"{axis_name_words(axis.name)} {axis_words(summary.spec, axis.name)}" for axis in summary.spec.axes
+        axis.name: f"{axis_name_words(axis.name)} {axis_words(summary.spec, axis.name)}"
+        for axis in summary.spec.axes
+        if axis.name in summary.told
     }
     varied = "; ".join(text for name, text in words.items() if name in summary.varied) or "nothing"
     held = "; ".join(text for name, text in words.items() if name not in summary.varied)
     size = f"{counted(len(summary.combinations), 'combination')}, {repeats_words(summary.combinations)} each"
     yield f"**Varied.** {_plain(varied)}: {size}.\n"
-    yield f"**Held.** {_plain(held)}.\n"
+    yield f"**Held.** {_plain(held)}; all else at its default.\n"
 
 
 _COLUMNS = (

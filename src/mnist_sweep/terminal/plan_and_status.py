@@ -11,7 +11,7 @@ from mnist_sweep.execution.machine import devices_words, emulates_bfloat16, n_wo
 from mnist_sweep.execution.time_left import Estimate, is_measured, time_left
 from mnist_sweep.journal.events import Failed
 from mnist_sweep.journal.ledger import Ledger, pending
-from mnist_sweep.plan.axes import compile_key
+from mnist_sweep.plan.axes import compile_key, told
 from mnist_sweep.plan.choices import widths_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.networks import N_PIXELS
@@ -29,9 +29,13 @@ def print_plan(plan: Plan, ledger: Ledger, folder: str, backend_why: str) -> Non
 
     show(plan.spec.name, style="bold")
     table = make_table(("axis", "values"), 2)
+    shown = told(plan.combinations)
     for axis in plan.spec.axes:
-        table.add_row(axis.name, str(axis_words(plan.spec, axis.name)), style="bold" if len(axis.choices) > 1 else "")
+        if axis.name in shown:
+            style = "bold" if len(axis.choices) > 1 else ""
+            table.add_row(axis.name, axis_words(plan.spec, axis.name), style=style)
     show(table)
+    show("All other settings are at their defaults.")
     n_trials, n_left = len(plan.trials), len(pending(plan.trials, ledger))
     removed = f" ({counted(plan.n_duplicates, 'duplicate')} removed)" if plan.n_duplicates else ""
     facts = {
@@ -52,9 +56,9 @@ def print_plan(plan: Plan, ledger: Ledger, folder: str, backend_why: str) -> Non
 
 
 def _parameters(plan: Plan) -> str:
-    """The parameters of each model, smallest first; of many models the smallest and the largest."""
-    by_shape = {widths_words(recipe.hidden_widths): recipe.n_parameters for recipe in plan.combinations}
-    models = [f"{n:,} ({shape})" for shape, n in sorted(by_shape.items(), key=lambda item: item[1])]
+    """The parameters of each network, smallest first; of many networks the smallest and the largest."""
+    sizes = {(one.n_parameters, str(one.network or widths_words(one.hidden_widths))) for one in plan.combinations}
+    models = [f"{n:,} ({model})" for n, model in sorted(sizes)]
     if len(models) > _SHOWN_SHAPES:
         return f"{models[0]} to {models[-1]}, {len(models)} sizes"
     return ", ".join(models)
