@@ -1,4 +1,4 @@
-"""Writes what the documentation takes from the code: docs/commands.md, and README's tables of keys and exit codes.
+"""Writes what the documentation takes from the code: docs/commands.md, and tables of README and docs/recipes.md.
 
 `make docs` runs it; the suite runs it with --check, which fails where a file is not as it would be written.
 """
@@ -8,12 +8,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from mnist_sweep.cli.main import cli
 from mnist_sweep.errors import EXIT_CODES
+from mnist_sweep.plan.named import scalar_words
 from mnist_sweep.plan.table import SETTINGS
+from mnist_sweep.sweepfile.layers import LayerOfNetwork
 from mnist_sweep.sweepfile.model import SweepFile
 
 _ROOT = Path(__file__).parents[1]
@@ -37,7 +40,7 @@ def _help(path: str, command: click.Command) -> str:
 
 
 def tables() -> Mapping[str, str]:
-    """README's tables, by the names that stand before and after them there."""
+    """The tables, by the names that stand before and after them."""
     return {
         "grid": _table(
             ("key of `grid`", "what it takes", "default"),
@@ -52,7 +55,23 @@ def tables() -> Mapping[str, str]:
             ),
         ),
         "exit codes": _table(("code", "meaning"), EXIT_CODES.items()),
+        "layers": _table(("layer", "arguments with their defaults; bold ones are needed"), _layers()),
     }
+
+
+def _layers() -> Iterable[tuple[str, str]]:
+    """Each layer that may stand in a network, with its arguments."""
+    for name, layer in LayerOfNetwork.model_fields.items():
+        arguments = get_args(layer.annotation)[0].model_fields
+        words = (
+            f"**`{key}`**"
+            if one.is_required()
+            else f"`{key}`"
+            if one.default is None
+            else f"`{key}` {scalar_words(one.default)}"
+            for key, one in arguments.items()
+        )
+        yield f"`{name}`", ", ".join(words)
 
 
 def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -60,19 +79,21 @@ def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n".replace("|  |", "| |") for cells in lines)
 
 
-def readme(text: str) -> str:
-    """README with its tables as they are now."""
+def with_tables(text: str) -> str:
+    """A document with its tables as they are now."""
     for name, table in tables().items():
         before, after = f"<!-- {name}: make docs -->\n", f"<!-- end of {name} -->\n"
-        head, rest = text.split(before)
-        text = f"{head}{before}\n{table}\n{after}{rest.split(after)[1]}"
+        if before in text:
+            head, rest = text.split(before)
+            text = f"{head}{before}\n{table}\n{after}{rest.split(after)[1]}"
     return text
 
 
 def main() -> None:
     """Write the files, or only compare them."""
-    path = _ROOT / "README.md"
-    for file, text in {_ROOT / "docs" / "commands.md": commands(), path: readme(path.read_text())}.items():
+    written = [_ROOT / "README.md", _ROOT / "docs" / "recipes.md"]
+    files = {_ROOT / "docs" / "commands.md": commands(), **{path: with_tables(path.read_text()) for path in written}}
+    for file, text in files.items():
         if "--check" not in sys.argv:
             file.write_text(text)
         elif not file.is_file() or file.read_text() != text:

@@ -35,7 +35,7 @@ class _InGroups(click.Group):
 @click.group(cls=_InGroups, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="mnist-sweep", message="%(package)s %(version)s")
 def cli() -> None:
-    """Find out which dense network is best on MNIST, and how sure one can be.
+    """Find out which network is best on MNIST, and how sure one can be.
 
     \b
     Example:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from fractions import Fraction
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 from mnist_sweep.plan.augment import Augment
@@ -112,6 +113,11 @@ class Recipe:
         """What the network multiplies to classify an image."""
         return _total(self.layers, bool(self.network)).n_multiplications
 
+    @property
+    def n_values(self) -> int:
+        """What its layers give for an image, all of them together."""
+        return _total(self.layers, bool(self.network)).shape[0]
+
     def n_validation(self, n_train: int) -> int:
         """How many images are held out of so many."""
         return round(n_train * self.validation_fraction)
@@ -147,7 +153,8 @@ def _dense_layers(recipe: Recipe) -> tuple[Named, ...]:
 @lru_cache(maxsize=2**16)
 def _total(layers: tuple[Named, ...], takes_image: bool) -> Size:  # noqa: FBT001
     told = sizes(layers, IMAGE if takes_image else (N_PIXELS,))
-    return Size((), sum(one.n_parameters for one in told), sum(one.n_multiplications for one in told))
+    n_values = sum(prod(one.shape) for one in told)
+    return Size((n_values,), sum(one.n_parameters for one in told), sum(one.n_multiplications for one in told))
 
 
 LEGACY_VALUES: Mapping[str, Any] = {f.name: f.default for f in fields(Recipe) if f.default is not MISSING}

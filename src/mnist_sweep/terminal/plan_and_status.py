@@ -15,7 +15,7 @@ from mnist_sweep.plan.axes import compile_key, told
 from mnist_sweep.plan.choices import widths_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.networks import N_PIXELS
-from mnist_sweep.plan.recipe import BACKENDS, JAX, TENSORFLOW
+from mnist_sweep.plan.recipe import BACKENDS, JAX, TENSORFLOW, Recipe
 from mnist_sweep.plan.sweep_plan import Plan
 from mnist_sweep.terminal.progress import say
 from mnist_sweep.terminal.screen import make_table, show
@@ -65,6 +65,7 @@ def _parameters(plan: Plan) -> str:
 
 
 _WORKER_BYTES = 700 * 2**20  # TensorFlow with MNIST on the device, before any model
+_AUGMENTED = 10  # images of values that augmentation keeps for each
 _START = Estimate(likely=5.0, low=3.0, high=10.0)  # the workers get ready, and the reports are written
 _COMPILE_S = {TENSORFLOW: 0.2, JAX: 4.0}  # for each shape
 _PROBES, _PROBE_S, _PAUSE_S = 6, 0.05, 0.02
@@ -139,8 +140,13 @@ def _calibrate() -> float:
 def worker_bytes(plan: Plan) -> int:
     """About how much memory a worker takes."""
     largest = max(recipe.n_parameters for recipe in plan.combinations)
-    batch = max(recipe.batch_size * sum(recipe.hidden_widths) for recipe in plan.combinations)
+    batch = max(recipe.batch_size * _n_values(recipe) for recipe in plan.combinations)
     return _WORKER_BYTES + 4 * (5 * largest + 4 * batch + plan.data.n_train // 6 * N_PIXELS)
+
+
+def _n_values(recipe: Recipe) -> int:
+    """Values of an image that a step keeps: those of its layers, and those by which it is changed."""
+    return recipe.n_values + (_AUGMENTED * N_PIXELS if recipe.augment else 0)
 
 
 def print_trials(plan: Plan, ledger: Ledger) -> None:
