@@ -16,7 +16,7 @@ from mnist_sweep.plan.axes import axis_name_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.columns import TEXT
 from mnist_sweep.reports.result_tables import confirmed_accuracies, ranking_table
-from mnist_sweep.reports.tables import Table, axis_words
+from mnist_sweep.reports.tables import Table, axis_words, training_images_words
 from mnist_sweep.system.files import read_file, write_whole
 from mnist_sweep.system.locks import in_turn
 from mnist_sweep.system.streams import path_words
@@ -128,10 +128,11 @@ def _axes(summary: Summary) -> Iterator[str]:
         if axis.name in summary.told
     }
     varied = "; ".join(text for name, text in words.items() if name in summary.varied) or "nothing"
-    held = "; ".join(text for name, text in words.items() if name not in summary.varied)
+    held = [text for name, text in words.items() if name not in summary.varied]
+    images = [training_images_words(summary.spec)] if summary.spec.training_images else []
     size = f"{counted(len(summary.combinations), 'combination')}, {repeats_words(summary.combinations)} each"
     yield f"**Varied.** {_plain(varied)}: {size}.\n"
-    yield f"**Held.** {_plain(held)}; all else at its default.\n"
+    yield f"**Held.** {_plain('; '.join([*held, *images]))}; all else at its default.\n"
 
 
 _COLUMNS = (

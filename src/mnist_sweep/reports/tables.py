@@ -152,3 +152,8 @@ def shuffle_seed(split: int | str, order: int | str) -> Cell:
 def axis_words(spec: SweepSpec, name: str) -> str:
     """An axis as it was written, never expanded."""
     return in_full(setting(name).listed(spec.axis(name).choices))
+
+
+def training_images_words(spec: SweepSpec) -> str:
+    """That only some of the training images are trained on; empty where all are."""
+    return f"the first {spec.training_images:,} of the shuffled training images" if spec.training_images else ""

@@ -25,7 +25,7 @@ _SHOWN_SHAPES = 8
 
 def print_plan(plan: Plan, ledger: Ledger, folder: str, backend_why: str) -> None:
     """What a sweep will train, and why with this backend, as tables on stdout."""
-    from mnist_sweep.reports.tables import axis_words
+    from mnist_sweep.reports.tables import axis_words, training_images_words
 
     show(plan.spec.name, style="bold")
     table = make_table(("axis", "values"), 2)
@@ -42,6 +42,7 @@ def print_plan(plan: Plan, ledger: Ledger, folder: str, backend_why: str) -> Non
         "combinations": f"{len(plan.combinations):,}{removed}",
         "repeats": f"{plan.spec.repeats}",
         "trials": f"{n_trials:,} ({n_trials - n_left:,} done, {n_left:,} to train)",
+        "images": training_images_words(plan.spec),
         "parameters": _parameters(plan),
         "time": _time(plan, ledger),
         "precision": _precision(plan),

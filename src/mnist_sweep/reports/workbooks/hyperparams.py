@@ -13,7 +13,8 @@ from mnist_sweep.reports.tables import Table, make_table, shuffle_seed, tried_co
 
 def hyperparams_table(summary: Summary) -> Table:
     """One row: what was tried, how long it took, with what."""
-    return make_table((*_TRAININGS, *tried_columns(summary), *_OTHERS), [summary])
+    images = [_IMAGES] if summary.spec.training_images else []
+    return make_table((*_TRAININGS, *tried_columns(summary), *images, *_OTHERS), [summary])
 
 
 def _trained(summary: Summary) -> int:
@@ -61,6 +62,9 @@ _TRAININGS = (
         "Wall clock per training, repeats counted.",
         lambda s: s.seconds / _trained(s) if _trained(s) else None,
     ),
+)
+_IMAGES = Column(
+    "Training images", COUNT, "How many of the shuffled training images.", lambda s: s.spec.training_images
 )
 _OTHERS = (
     Column(
