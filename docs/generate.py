@@ -1,4 +1,4 @@
-"""Writes what is taken from the code: docs/commands.md, README's tables, and the schema beside the sweep files.
+"""Writes what is taken from the code: docs/commands.md, tables of README and docs/recipes.md, the schema in configs.
 
 `make docs` runs it; the suite runs it with --check, which fails where a file is not as it would be written.
 """
@@ -9,12 +9,15 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from mnist_sweep.cli.main import cli
 from mnist_sweep.errors import EXIT_CODES
+from mnist_sweep.plan.named import scalar_words
 from mnist_sweep.plan.table import SETTINGS
+from mnist_sweep.sweepfile.layers import LayerOfNetwork
 from mnist_sweep.sweepfile.model import SweepFile, json_schema
 from mnist_sweep.sweepfile.template import SCHEMA_NAME
 
@@ -39,7 +42,7 @@ def _help(path: str, command: click.Command) -> str:
 
 
 def tables() -> Mapping[str, str]:
-    """README's tables, by the names that stand before and after them there."""
+    """The tables, by the names that stand before and after them."""
     return {
         "grid": _table(
             ("key of `grid`", "what it takes", "default"),
@@ -54,7 +57,23 @@ def tables() -> Mapping[str, str]:
             ),
         ),
         "exit codes": _table(("code", "meaning"), EXIT_CODES.items()),
+        "layers": _table(("layer", "arguments with their defaults; bold ones are needed"), _layers()),
     }
+
+
+def _layers() -> Iterable[tuple[str, str]]:
+    """Each layer that may stand in a network, with its arguments."""
+    for name, layer in LayerOfNetwork.model_fields.items():
+        arguments = get_args(layer.annotation)[0].model_fields
+        words = (
+            f"**`{key}`**"
+            if one.is_required()
+            else f"`{key}`"
+            if one.default is None
+            else f"`{key}` {scalar_words(one.default)}"
+            for key, one in arguments.items()
+        )
+        yield f"`{name}`", ", ".join(words)
 
 
 def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -62,22 +81,23 @@ def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n".replace("|  |", "| |") for cells in lines)
 
 
-def readme(text: str) -> str:
-    """README with its tables as they are now."""
+def with_tables(text: str) -> str:
+    """A document with its tables as they are now."""
     for name, table in tables().items():
         before, after = f"<!-- {name}: make docs -->\n", f"<!-- end of {name} -->\n"
-        head, rest = text.split(before)
-        text = f"{head}{before}\n{table}\n{after}{rest.split(after)[1]}"
+        if before in text:
+            head, rest = text.split(before)
+            text = f"{head}{before}\n{table}\n{after}{rest.split(after)[1]}"
     return text
 
 
 def main() -> None:
     """Write the files, or only compare them."""
-    path = _ROOT / "README.md"
+    written = [_ROOT / "README.md", _ROOT / "docs" / "recipes.md"]
     files = {
         _ROOT / "docs" / "commands.md": commands(),
         _ROOT / "configs" / SCHEMA_NAME: f"{json.dumps(json_schema(), indent=2)}\n",
-        path: readme(path.read_text()),
+        **{path: with_tables(path.read_text()) for path in written},
     }
     for file, text in files.items():
         if "--check" not in sys.argv:

@@ -45,12 +45,12 @@ def _longer(summary: Summary) -> list[str]:
 def _edges(summary: Summary) -> Iterator[str]:
     """Axes of numbers whose outermost value is better than its neighbour beyond chance."""
     for effect in summary.effects().axes:
-        levels = [level for level in effect.levels if isinstance(level.value, int | float)]
+        levels = [level for level in effect.levels if type(level.value) in {int, float}]
         if effect.nested or len(levels) < len(effect.levels):
             continue
         levels.sort(key=lambda level: level.value)  # type: ignore[arg-type,return-value]
         best, what = effect.best(), f"{effect.name.capitalize()} {effect.value_words(effect.best())}"
         if best is levels[-1] and levels[-2].worse:
             yield f"{what} is the best and the largest that was tried: try larger ones."
-        elif best is levels[0] and levels[1].worse:
+        elif best is levels[0] and levels[1].worse and best.value:  # nothing is less than none of it
             yield f"{what} is the best and the smallest that was tried: try smaller ones."

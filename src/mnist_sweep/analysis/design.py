@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from mnist_sweep.plan.axes import AXES, axis_value
+from mnist_sweep.plan.axes import AXES, axis_value, told
 from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.plan.settings_of_models import LAYERS
 
@@ -32,7 +32,8 @@ class Design:
     def __init__(self, recipes: Sequence[Recipe]) -> None:
         values = {axis: [axis_value(recipe, axis) for recipe in recipes] for axis in AXES}
         self.n = len(recipes)
-        self.factors = [axis for axis in AXES if len(set(values[axis])) > 1]
+        said = told(recipes)
+        self.factors = [axis for axis in AXES if axis in said and len(set(values[axis])) > 1]
         self.mains = [frozenset([axis]) for axis in self.factors]
         # A value that fits one number of layers alone has one entry a layer, or none where no layer is hidden.
         per_layer = {axis for axis in _PER_LAYER if any(isinstance(value, tuple) for value in values[axis])}

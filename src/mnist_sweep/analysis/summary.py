@@ -12,7 +12,7 @@ from mnist_sweep.analysis.effects import Effects, Measured, effects
 from mnist_sweep.analysis.metrics import CHOSEN_BY, METRICS, RANKED
 from mnist_sweep.analysis.noise import ROUNDING, UNSTABLE, Disagreement, Noise, pooled_noise
 from mnist_sweep.journal.ledger import Ledger, Run
-from mnist_sweep.plan.axes import AXES, axis_value, recipe_words
+from mnist_sweep.plan.axes import axis_value, recipe_words, told
 from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.plan.spec import EACH_REPEAT, SweepSpec
 from mnist_sweep.plan.sweep_plan import Plan, confirmation
@@ -137,7 +137,12 @@ class Summary:
     def varied(self) -> frozenset[str]:
         """The axes on which the combinations differ: each_layer and lists of widths are one choice with many values."""
         recipes = [combination.recipe for combination in self.combinations]
-        return frozenset(axis for axis in AXES if len({axis_value(recipe, axis) for recipe in recipes}) > 1)
+        return frozenset(axis for axis in self.told if len({axis_value(recipe, axis) for recipe in recipes}) > 1)
+
+    @cached_property
+    def told(self) -> frozenset[str]:
+        """The axes of which the combinations say something; all others are at their defaults."""
+        return told([combination.recipe for combination in self.combinations])
 
     def model_words(self, recipe: Recipe) -> str:
         """A combination of this sweep in one short phrase."""

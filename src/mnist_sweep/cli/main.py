@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import click
 
 from mnist_sweep.cli.error_boundary import Context, run_command
-from mnist_sweep.cli.preparing import data, init, schema, show_plan
+from mnist_sweep.cli.preparing import data, init, preview, schema, show_plan
 from mnist_sweep.cli.reading import compare, list_sweeps, report, status, step
 from mnist_sweep.cli.training import confirm, run
 from mnist_sweep.errors import EXIT_CODES
@@ -15,7 +15,7 @@ from mnist_sweep.system.streams import open_streams
 
 _COMPLETE = "_MNIST_SWEEP_COMPLETE"
 _GROUPS: Mapping[str, tuple[click.Command, ...]] = {
-    "Prepare": (init, show_plan, data, schema),
+    "Prepare": (init, show_plan, preview, data, schema),
     "Train": (run, confirm),
     "Look at results": (status, list_sweeps, report, compare, step),
 }
@@ -35,7 +35,7 @@ class _InGroups(click.Group):
 @click.group(cls=_InGroups, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="mnist-sweep", message="%(package)s %(version)s")
 def cli() -> None:
-    """Find out which dense network is best on MNIST, and how sure one can be.
+    """Find out which network is best on MNIST, and how sure one can be.
 
     \b
     Example:

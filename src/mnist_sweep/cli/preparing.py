@@ -1,4 +1,4 @@
-"""Commands that prepare a sweep: init, plan, data and schema."""
+"""Commands that prepare a sweep: init, plan, preview, data and schema."""
 
 import json
 import shlex
@@ -9,7 +9,9 @@ import click
 from mnist_sweep.cli.error_boundary import Context
 from mnist_sweep.cli.folders import plan_of, spec_and_folder
 from mnist_sweep.cli.options import BACKEND, CHANGES, CONFIG, JSON, OUTPUT, path_option
+from mnist_sweep.errors import StorageError, UsageError
 from mnist_sweep.journal.journal_file import read_ledger
+from mnist_sweep.journal.ledger import Ledger
 
 
 @click.command(short_help="Write a commented sweep file.")
@@ -72,6 +74,55 @@ def show_plan(
     else:
         print_plan(plan, ledger, str(folder.path), choice.why)
     check_continues(plan, ledger, folder.path)
+
+
+_DRAWS, _MOST_PREVIEWED = 3, 12
+
+
+@click.command(short_help="Draw how a sweep file changes training images.")
+@CONFIG
+@click.option(
+    "-o",
+    "--picture",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The PNG file to write.  [default: NAME_preview.png]",
+)
+@CHANGES
+@click.pass_obj
+def preview(context: Context, config: Path, picture: Path | None, changes: tuple[str, ...]) -> None:
+    """Draw what networks will see of the training images: as they are, then by draws of each augmentation of CONFIG.
+
+    \b
+    Example:
+      mnist-sweep preview configs/thirteen_steps.yaml -o images.png
+    """
+    from mnist_sweep.execution.backends import choose
+    from mnist_sweep.execution.preview import preview_rows
+    from mnist_sweep.reports.charts.pictures import draw
+    from mnist_sweep.reports.charts.plot_library import Plotter
+    from mnist_sweep.reports.charts.preview import preview as chart
+    from mnist_sweep.system.files import write_whole
+
+    spec, _ = spec_and_folder(config, Path(), context, changes)
+    choice = choose(None, spec, Ledger())
+    augments = list(dict.fromkeys(one.augment for one in plan_of(spec, choice).combinations if one.augment))
+    if not augments:
+        raise UsageError(
+            f"{config}: there is no augmentation in it, so networks see the training images as they are; "
+            "to change them, write under grid: augment: {rotation: 5}"
+        )
+    with Plotter() as plotter:
+        plotter.start()  # it gets warm meanwhile
+        rows = preview_rows(augments[:_MOST_PREVIEWED], choice.backend, _DRAWS)
+        made = draw({"preview": chart(rows)}, plotter)
+    if made.trouble:
+        raise StorageError(f"the picture cannot be made: {made.trouble}")
+    path = picture or Path(f"{spec.name}_preview.png")
+    write_whole(path, made.files["preview.png"])
+    if len(augments) > _MOST_PREVIEWED:
+        click.echo(f"the first {_MOST_PREVIEWED} of {len(augments):,} augmentations")
+    click.echo(str(path))
 
 
 @click.command(short_help="Check MNIST, and fetch it where it is missing.")

@@ -9,6 +9,7 @@ from statistics import NormalDist, fmean, median, pstdev, stdev
 
 from mnist_sweep.journal.events import Curves, Failed, Finished
 from mnist_sweep.journal.ledger import Ledger
+from mnist_sweep.plan.augment import Augment
 from mnist_sweep.plan.axes import compile_key
 from mnist_sweep.plan.data_set import DataSet
 from mnist_sweep.plan.recipe import CompileKey, Recipe, Trial
@@ -16,6 +17,10 @@ from mnist_sweep.plan.recipe import CompileKey, Recipe, Trial
 _STEP_WORK = 6_000_000
 _IMAGE_WORK = 90_000
 """What a training step and an image cost beside the products of matrices, as so many multiplications."""
+_VALUE_WORK = 300
+"""The same for each value that a layer of a convolutional network gives; of dense ones it is in the image's."""
+_MOVED_WORK, _ELASTIC_WORK, _NOISE_WORK, _ERASE_WORK = 1_200_000, 600_000, 600_000, 100_000
+"""The same for an image that is moved in any way, and for what augmentation does beside."""
 _STEADY = 0.05  # the relative deviation of an epoch's seconds that were measured, on a machine that does other things
 _UNKNOWN_RATE = 0.25  # the same where they follow from a probe, or from one other shape
 _UNKNOWN_EPOCHS = 0.25  # the relative deviation of a training's epochs before repeats have shown it
@@ -64,7 +69,16 @@ def epoch_work(recipe: Recipe, data: DataSet) -> float:
     """Multiplications of an epoch's forward and backward pass, with a fixed part for each step and each image."""
     n_training = recipe.n_training(data.n_train)
     n_steps = -(-n_training // recipe.batch_size)
-    return (3.0 * recipe.n_parameters + _IMAGE_WORK) * n_training + _STEP_WORK * n_steps
+    beside = _IMAGE_WORK + _augment_work(recipe.augment) + (_VALUE_WORK * recipe.n_values if recipe.network else 0)
+    return (3.0 * recipe.n_multiplications + beside) * n_training + _STEP_WORK * n_steps
+
+
+def _augment_work(augment: Augment | None) -> int:
+    if augment is None:
+        return 0
+    is_moved = any((augment.rotation, augment.shift, augment.zoom, augment.shear, augment.elastic))
+    extra = ((augment.elastic, _ELASTIC_WORK), (augment.noise, _NOISE_WORK), (augment.erase, _ERASE_WORK))
+    return _MOVED_WORK * is_moved + sum(work for amount, work in extra if amount)
 
 
 class Costs:

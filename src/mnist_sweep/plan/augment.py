@@ -47,6 +47,7 @@ class Augment:
     erase: int = 0
 
     def __str__(self) -> str:
-        """What is done: rotation 5, shift 1.5."""
+        """What is done: rotation 5 shift 1.5 elastic 20/5."""
         amounts = {field.name: getattr(self, field.name) for field in fields(self)}
-        return ", ".join(f"{name} {amount}" for name, amount in amounts.items() if amount)
+        words = {name: f"{amount:g}" if isinstance(amount, float) else amount for name, amount in amounts.items()}
+        return " ".join(f"{name} {word}" for name, word in words.items() if amounts[name])

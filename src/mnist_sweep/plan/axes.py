@@ -1,10 +1,11 @@
 """What is asked of the table of axes: the axis of a name, its values and their words, the columns of workbooks."""
 
-from collections.abc import Container, Hashable, Mapping
+from collections.abc import Collection, Container, Hashable, Mapping
 from dataclasses import replace
 
-from mnist_sweep.plan.recipe import CompileKey, Recipe, Trial
+from mnist_sweep.plan.recipe import LEGACY_VALUES, CompileKey, Recipe, Trial, own_weight_decay
 from mnist_sweep.plan.setting import Facet, Setting
+from mnist_sweep.plan.settings_of_models import OF_HIDDEN_LAYERS
 from mnist_sweep.plan.table import SETTINGS
 
 _BY_NAME: Mapping[str, Setting] = {one.name: one for one in SETTINGS}
@@ -25,6 +26,22 @@ def compile_key(recipe: Recipe) -> CompileKey:
 def axis_value(recipe: Recipe, name: str) -> Hashable:
     """What a recipe has on an axis; a width or function that all hidden layers share stands for itself."""
     return setting(name).value(recipe)
+
+
+def told(recipes: Collection[Recipe]) -> frozenset[str]:
+    """The axes of which these recipes say something: those that any of them has otherwise than by default.
+
+    What has no default that holds for ever is always said, but for hidden layers, which a network has none of.
+    """
+
+    def is_told(name: str) -> bool:
+        if name in OF_HIDDEN_LAYERS:
+            return any(recipe.network is None for recipe in recipes)
+        if name == "weight_decay":
+            return any(recipe.weight_decay != own_weight_decay(recipe.optimizer) for recipe in recipes)
+        return name not in LEGACY_VALUES or {getattr(recipe, name) for recipe in recipes} != {LEGACY_VALUES[name]}
+
+    return frozenset(filter(is_told, AXES))
 
 
 def axis_name_words(name: str) -> str:
@@ -51,11 +68,20 @@ def trial_words(trial: Trial, varied: Container[str] = ()) -> str:
     return f"{recipe_words(trial.recipe, varied)}, {'fresh ' if trial.confirms else ''}repeat {trial.repeat}"
 
 
-def facets() -> list[Facet]:
-    """The columns of all settings: first those of the old workbooks in their order, then the others in this table's."""
-    return sorted((facet for one in SETTINGS for facet in one.facets), key=lambda facet: facet.place)
+def facets(shown: Container[str]) -> list[Facet]:
+    """The columns of settings: first those of the old workbooks in their order, then the others in this table's.
+
+    Args:
+        shown: names of the axes whose columns are there, beside those that are everywhere.
+    """
+    return sorted((facet for _, facet in _columns(shown)), key=lambda facet: facet.place)
 
 
-def tried_facets() -> list[tuple[str, Facet]]:
+def tried_facets(shown: Container[str]) -> list[tuple[str, Facet]]:
     """The same in the order of hyperparams.xlsx, each with the name of its axis."""
-    return sorted(((one.name, facet) for one in SETTINGS for facet in one.facets), key=lambda pair: pair[1].tried_place)
+    return sorted(_columns(shown), key=lambda pair: pair[1].tried_place)
+
+
+def _columns(shown: Container[str]) -> list[tuple[str, Facet]]:
+    pairs = ((one.name, facet) for one in SETTINGS for facet in one.facets)
+    return [(name, facet) for name, facet in pairs if facet.is_everywhere or name in shown]

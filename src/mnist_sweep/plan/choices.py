@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from mnist_sweep.plan.augment import Augment
-from mnist_sweep.plan.named import Named, Scalar
+from mnist_sweep.plan.named import Named, Scalar, scalar_words
 from mnist_sweep.plan.plain import from_plain
 from mnist_sweep.plan.recipe import EarlyStopping, Network
 
@@ -86,16 +86,17 @@ def one_or_each(one: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda tree: tuple(map(one, tree)) if isinstance(tree, list | tuple) else one(tree)
 
 
-def number_word(value: Any) -> str:
-    """A number or a word for people."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def value_word(value: Any) -> str:
+    """A number, a word, or yes or no for people: as a sweep file has it, off where it is nothing."""
+    return "off" if value is None else scalar_words(value)
 
 
 def listed_words(separator: str) -> Callable[[Any], str]:
     """A value of all hidden layers for people, or one of each."""
 
     def words(value: Any) -> str:
-        return separator.join(map(str, value)) or "no hidden layer" if isinstance(value, tuple) else str(value)
+        each = value if isinstance(value, tuple) else (value,)
+        return separator.join(map(value_word, each)) or "no hidden layer"
 
     return words
 
@@ -108,7 +109,7 @@ def shared(values: tuple[Any, ...]) -> Any:
 def in_cell(values: tuple[Any, ...]) -> Cell:
     """What all hidden layers have as itself, else one a layer as text."""
     one = shared(values)
-    cell: Cell = (", ".join(map(str, one)) or "none") if isinstance(one, tuple) else one
+    cell: Cell = (", ".join(map(in_full, one)) or "none") if isinstance(one, tuple) else one
     return cell
 
 
@@ -125,14 +126,16 @@ def _as_written(choice: Any) -> Cell:
     if isinstance(choice, EachLayer):
         return f"{{each_layer: {', '.join(choice.each_layer)}}}"
     if isinstance(choice, tuple):
-        return f"[{', '.join(map(str, choice))}]"
+        return f"[{', '.join(map(in_full, choice))}]"
     cell: Cell = choice
     return cell
 
 
 def in_full(cell: Cell) -> str:
-    """A number with all its decimals: 0.00001, not 1e-05."""
-    return f"{Decimal(repr(cell)):f}" if isinstance(cell, float) else str(cell)
+    """A cell as text; a number has all its decimals, and no others: 0.00001, 5."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    return f"{Decimal(repr(cell)).normalize():f}" if isinstance(cell, float) else str(cell)
 
 
 def widths_words(widths: Iterable[int]) -> str:

@@ -116,8 +116,7 @@ class Recipe:
     @property
     def n_values(self) -> int:
         """What an image and all layers behind it hold for it; an activation of its own as much as what it takes."""
-        told = _sizes(self.layers, bool(self.network))
-        return N_PIXELS + sum(math.prod(one.shape) for one in told[:-1])  # the softmax is part of the loss
+        return _total(self.layers, bool(self.network)).shape[0]
 
     def n_validation(self, n_train: int) -> int:
         """How many images are held out of so many."""
@@ -151,14 +150,11 @@ def _dense_layers(recipe: Recipe) -> tuple[Named, ...]:
     return (*layers, SOFTMAX)
 
 
-def _sizes(layers: tuple[Named, ...], takes_image: bool) -> list[Size]:  # noqa: FBT001
-    return sizes(layers, IMAGE if takes_image else (N_PIXELS,))
-
-
 @lru_cache(maxsize=2**16)
 def _total(layers: tuple[Named, ...], takes_image: bool) -> Size:  # noqa: FBT001
-    told = _sizes(layers, takes_image)
-    return Size((), sum(one.n_parameters for one in told), sum(one.n_multiplications for one in told))
+    told = sizes(layers, IMAGE if takes_image else (N_PIXELS,))
+    n_values = N_PIXELS + sum(math.prod(one.shape) for one in told[:-1])  # the softmax is part of the loss
+    return Size((n_values,), sum(one.n_parameters for one in told), sum(one.n_multiplications for one in told))
 
 
 LEGACY_VALUES: Mapping[str, Any] = {f.name: f.default for f in fields(Recipe) if f.default is not MISSING}

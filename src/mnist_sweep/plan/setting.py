@@ -6,7 +6,7 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Any
 
-from mnist_sweep.plan.choices import Cell, Choice, number_word, written
+from mnist_sweep.plan.choices import Cell, Choice, value_word, written
 from mnist_sweep.plan.recipe import LEGACY_VALUES, Recipe
 
 
@@ -30,7 +30,7 @@ class Facet:
         plural: over all values of a sweep, in hyperparams.xlsx.
         of: a recipe's value.
         tried: all values that these choices have.
-        place: its place in full.xlsx, where the old workbooks had the first nine.
+        place: its place in full.xlsx, where the old workbooks had the first nine; left out, behind all others.
         tried_place: its place in hyperparams.xlsx.
     """
 
@@ -47,6 +47,11 @@ class Facet:
     def is_old(self) -> bool:
         """Whether the old workbooks had it."""
         return self.place <= _N_OLD
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether every workbook has it; others have it only where a sweep says something about its setting."""
+        return self.place < _LAST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +123,7 @@ def one_column(
     usual: dict[str, Any] = {
         "fields": lambda value: {name: value},
         "value": get,
-        "word": number_word,
+        "word": value_word,
         "absent": old,
         "listed": tried,
         "phrase": phrase or (lambda recipe, _: f"{words} {get(recipe):g}" if get(recipe) != old else ""),
@@ -147,10 +152,6 @@ def off_or(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda tree: None if tree is None else read(tree)
 
 
-def _off_words(value: Any) -> str:
-    return "off" if value is None else number_word(value)
-
-
 def _off_cell(value: Any) -> Cell:
     cell: Cell = "off" if value is None else value if isinstance(value, int | float | str) else str(value)
     return cell
@@ -165,10 +166,9 @@ def optional(name: str, words: str, kind: Format, choice: Callable[[Any], Any], 
     get = attrgetter(name)
     usual: dict[str, Any] = {
         "default": "off",
-        "word": _off_words,
         "cell": lambda recipe: _off_cell(get(recipe)),
         "tried": _off_cells,
         "template": f"{name}: off",
     }
-    usual["phrase"] = lambda recipe, _: "" if get(recipe) is None else f"{words} {number_word(get(recipe))}"
+    usual["phrase"] = lambda recipe, _: "" if get(recipe) is None else f"{words} {value_word(get(recipe))}"
     return one_column(name, words, kind, off_or(choice), **usual | told)

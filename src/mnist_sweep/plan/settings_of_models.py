@@ -20,12 +20,13 @@ from mnist_sweep.plan.choices import (
 )
 from mnist_sweep.plan.keras_names import INITIALIZERS
 from mnist_sweep.plan.limits import DEFAULT_NUM_LAYERS, MAX_LAYERS, MAX_WIDTH
-from mnist_sweep.plan.named import scalar_words
 from mnist_sweep.plan.plain import from_plain
 from mnist_sweep.plan.recipe import LEGACY_VALUES, Network, Recipe
 from mnist_sweep.plan.setting import Format, Setting, off_or, one_column, optional
 
 LAYERS = "num_layers"
+OF_HIDDEN_LAYERS = (LAYERS, "hidden_width", "hidden_funcs")
+"""The settings that say what the hidden layers are, where no network does."""
 AN_ACTIVATION = "the name of a Keras activation"
 _AS_MANY = f"as many as there are widths or functions, else {DEFAULT_NUM_LAYERS}"
 
@@ -63,6 +64,7 @@ SETTINGS: tuple[Setting, ...] = (
         template="num_layers: [4, 5]         # input and output counted: 4 means two hidden layers",
         fields=lambda _: {},
         listed=lambda choices: _AS_MANY if choices == (None,) else written(choices),
+        cell=lambda recipe: None if recipe.network else recipe.num_layers,
         header="Num layers",
         plural="Nums layers",
         column_note="Layers, input and output counted.",
@@ -73,7 +75,7 @@ SETTINGS: tuple[Setting, ...] = (
         "width",
         Format.WHOLE,
         one_or_each(count()),
-        lambda recipe, _: widths_words(recipe.hidden_widths),
+        lambda recipe, _: "" if recipe.network else widths_words(recipe.hidden_widths),
         note="Width of all hidden layers; an inner list gives one width a layer.",
         allowed=f"a whole number from 1 to {MAX_WIDTH}, or a list of numbers and of lists with one width "
         f"a hidden layer (at most {MAX_LAYERS - 2})",
@@ -83,7 +85,7 @@ SETTINGS: tuple[Setting, ...] = (
         fields=lambda _: {},
         value=lambda recipe: shared(recipe.hidden_widths),
         word=listed_words("-"),
-        cell=lambda recipe: in_cell(recipe.hidden_widths),
+        cell=lambda recipe: None if recipe.network else in_cell(recipe.hidden_widths),
         header="Hidden width",
         plural="Hidden Widths",
         column_note="Width of all hidden layers, or the width of each.",
@@ -109,7 +111,7 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
         fields=lambda _: {},
         value=lambda recipe: shared(recipe.hidden_funcs),
         word=listed_words(" "),
-        cell=lambda recipe: ", ".join(recipe.hidden_funcs) or "none",
+        cell=lambda recipe: None if recipe.network else ", ".join(recipe.hidden_funcs) or "none",
         header="Hidden funcs",
         plural="Functions",
         column_note="Activation of each hidden layer.",
@@ -126,13 +128,12 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
         takes="`true` puts batch normalisation between each hidden layer, which then has no bias, and its activation",
         default="false",
         template="batch_norm: false",
-        word=scalar_words,
         plural="Batch normalisations",
     ),
     one_column(
         "dropout",
         "dropout",
-        Format.TEXT,
+        Format.WRITTEN,
         _dropout,
         lambda recipe, _: f"dropout {listed_words('-')(_dropout_of(recipe))}" if recipe.dropout else "",
         note="Rate behind each hidden layer; an inner list gives one for the input and one behind each hidden layer.",
@@ -145,9 +146,7 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
         value=_dropout_of,
         absent=0.0,
         word=listed_words("-"),
-        cell=lambda recipe: (
-            in_cell(_dropout_of(recipe)) if isinstance(_dropout_of(recipe), tuple) else _dropout_of(recipe)
-        ),
+        cell=lambda recipe: in_cell(recipe.dropout) if isinstance(_dropout_of(recipe), tuple) else _dropout_of(recipe),
         plural="Dropouts",
     ),
     one_column(
@@ -161,7 +160,6 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
         takes="whether layers have a bias",
         default="true",
         template="use_bias: true",
-        word=scalar_words,
         plural="Biases",
     ),
     one_column(

@@ -185,6 +185,7 @@ SETTINGS: tuple[Setting, ...] = (
         default="0",
         template="label_smoothing: 0         # part of each label that is spread over all digits while training",
         plural="Label smoothings",
+        places=(13, 13),
     ),
     optional(
         "augment",

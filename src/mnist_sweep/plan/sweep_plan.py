@@ -16,7 +16,7 @@ from mnist_sweep.plan.data_set import DataSet
 from mnist_sweep.plan.limits import DEFAULT_NUM_LAYERS
 from mnist_sweep.plan.named import Named
 from mnist_sweep.plan.recipe import TENSORFLOW, Recipe, Trial, loop_version
-from mnist_sweep.plan.settings_of_models import LAYERS, dropout_rates
+from mnist_sweep.plan.settings_of_models import OF_HIDDEN_LAYERS, dropout_rates
 from mnist_sweep.plan.spec import Axis, Rule, SweepSpec
 
 MAX_TRIALS = 100_000
@@ -122,7 +122,7 @@ def _count_grid(spec: SweepSpec) -> int:
         depths = Counter({n - 2: n_times * len(widths) for n, n_times in Counter(filter(None, layers)).items()})
     sizes = Counter(len(choice.each_layer) if isinstance(choice, EachLayer) else 1 for choice in funcs)
     n_models: int = sum(n * n_same * size**depth for depth, n in depths.items() for size, n_same in sizes.items())
-    return n_models * math.prod(len(axis.choices) for axis in spec.axes if axis.name not in _LAYER_AXES)
+    return n_models * math.prod(len(axis.choices) for axis in spec.axes if axis.name not in OF_HIDDEN_LAYERS)
 
 
 def layer_mismatches(spec: SweepSpec) -> Iterator[LayerMismatchError]:
@@ -155,11 +155,10 @@ def _layer_choices(
     spec: SweepSpec,
 ) -> tuple[tuple[int | None, ...], tuple[int | tuple[int, ...], ...], tuple[Any, ...]]:
     """Numbers of layers, widths and functions."""
-    layers, widths, funcs = (spec.axis(name).choices for name in _LAYER_AXES)
+    layers, widths, funcs = (spec.axis(name).choices for name in OF_HIDDEN_LAYERS)
     return cast("tuple[int | None, ...]", layers), cast("tuple[int | tuple[int, ...], ...]", widths), funcs
 
 
-_LAYER_AXES = (LAYERS, "hidden_width", "hidden_funcs")
 _Point = dict[str, tuple[int, Any]]
 """One choice of each axis with its index."""
 
@@ -168,7 +167,7 @@ def _n_hidden(point: _Point) -> int:
     """Hidden layers of a point: as written, else as many as it has widths, else functions, else the default."""
     if point["network"][1]:
         return 0
-    num_layers, *lists = (point[name][1] for name in _LAYER_AXES)
+    num_layers, *lists = (point[name][1] for name in OF_HIDDEN_LAYERS)
     return _depth(num_layers, *(len(one) if isinstance(one, tuple) else None for one in lists))
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from mnist_sweep.analysis.metrics import Metric, Quantity
+from mnist_sweep.plan.choices import in_full
 
 Cell = str | int | float | bool | datetime | None
 
@@ -62,6 +63,8 @@ class Column:
         match self.value(source):
             case None:
                 return ""
+            case float(value) if self.format == AS_WRITTEN:
+                return in_full(value)
             case float(value):
                 return f"{value:g}" if self.format == AS_WRITTEN else _by_format(value, self.format)
             case value:

@@ -17,7 +17,7 @@ from mnist_sweep.plan.axes import axis_name_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.reports.columns import TEXT
 from mnist_sweep.reports.result_tables import confirmed_accuracies, ranking_table, target_table
-from mnist_sweep.reports.tables import Table, axis_words
+from mnist_sweep.reports.tables import Table, axis_words, training_images_words
 from mnist_sweep.system.files import read_file, write_whole
 from mnist_sweep.system.locks import in_turn
 from mnist_sweep.system.streams import path_words
@@ -134,13 +134,16 @@ def _plain(text: str) -> str:
 def _axes(summary: Summary) -> Iterator[str]:
     """What was varied, and what was the same everywhere."""
     words = {
-        axis.name: f"{axis_name_words(axis.name)} {axis_words(summary.spec, axis.name)}" for axis in summary.spec.axes
+        axis.name: f"{axis_name_words(axis.name)} {axis_words(summary.spec, axis.name)}"
+        for axis in summary.spec.axes
+        if axis.name in summary.told
     }
     varied = "; ".join(text for name, text in words.items() if name in summary.varied) or "nothing"
-    held = "; ".join(text for name, text in words.items() if name not in summary.varied)
+    held = [text for name, text in words.items() if name not in summary.varied]
+    images = [training_images_words(summary.spec)] if summary.spec.training_images else []
     size = f"{counted(len(summary.combinations), 'combination')}, {repeats_words(summary.combinations)} each"
     yield f"**Varied.** {_plain(varied)}: {size}.\n"
-    yield f"**Held.** {_plain(held)}.\n"
+    yield f"**Held.** {_plain('; '.join([*held, *images]))}; all else at its default.\n"
 
 
 _COLUMNS = (

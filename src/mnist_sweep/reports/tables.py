@@ -9,10 +9,10 @@ from typing import Any
 
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.plan.axes import axis_name_words, axis_value, axis_value_words, facets, setting, tried_facets
-from mnist_sweep.plan.choices import Choice
+from mnist_sweep.plan.choices import Choice, in_full
 from mnist_sweep.plan.recipe import Recipe
 from mnist_sweep.plan.setting import Facet, Format
-from mnist_sweep.plan.settings_of_models import LAYERS
+from mnist_sweep.plan.settings_of_models import LAYERS, OF_HIDDEN_LAYERS
 from mnist_sweep.plan.spec import SweepSpec
 from mnist_sweep.reports.columns import AS_WRITTEN, COUNT, NUMBER, TEXT, Cell, Column
 
@@ -79,7 +79,7 @@ def varying_axes(summary: Summary) -> list[str]:
 
 def axis_cell(axis: str, value: Any) -> Cell:
     """A value of an axis: a number as a number, all else in words."""
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     return axis_value_words(axis, value)
 
@@ -113,28 +113,33 @@ _SIZE_PLACE = 2
 _FORMATS = {Format.WHOLE: NUMBER, Format.WRITTEN: AS_WRITTEN, Format.TEXT: TEXT}
 
 
-def recipe_columns(get: Callable[[Any], Recipe], *, old: bool) -> list[Column]:
+def recipe_columns(summary: Summary, get: Callable[[Any], Recipe], *, old: bool) -> list[Column]:
     """The columns that describe a combination: those that the old workbooks had, or those that they lacked."""
 
     def column(facet: Facet) -> Column:
         return Column(facet.header, _FORMATS[facet.format], facet.note, lambda source: facet.of(get(source)))
 
-    columns = [column(facet) for facet in facets() if facet.is_old is old]
+    columns = [column(facet) for facet in facets(summary.told) if facet.is_old is old]
     if not old:
         size = Column("Parameters", COUNT, "Weights and biases of the model.", lambda source: get(source).n_parameters)
         columns.insert(_SIZE_PLACE, size)
     return columns
 
 
-def tried_columns() -> list[Column]:
+def tried_columns(summary: Summary) -> list[Column]:
     """The columns of all values that a sweep tried, in the order of the old workbook."""
 
     def column(axis: str, facet: Facet) -> Column:
         return Column(
-            facet.plural, _FORMATS[facet.format], facet.note, lambda summary: facet.tried(_choices(summary, axis))
+            facet.plural, _FORMATS[facet.format], facet.note, lambda summary: _tried(summary, axis, facet.tried)
         )
 
-    return [column(*pair) for pair in tried_facets()]
+    return [column(*pair) for pair in tried_facets(summary.told)]
+
+
+def _tried(summary: Summary, axis: str, words: Callable[[Iterable[Any]], Cell]) -> Cell:
+    """What is everywhere, and is said, or at its default; networks have no hidden layers to say something of."""
+    return None if axis in OF_HIDDEN_LAYERS and axis not in summary.told else words(_choices(summary, axis))
 
 
 def _choices(summary: Summary, axis: str) -> Iterable[Choice]:
@@ -148,6 +153,11 @@ def shuffle_seed(split: int | str, order: int | str) -> Cell:
     return split if split == order else f"split {split}, order {order}"
 
 
-def axis_words(spec: SweepSpec, name: str) -> Cell:
-    """An axis as it was written, never expanded; a lone number stays one."""
-    return setting(name).listed(spec.axis(name).choices)
+def axis_words(spec: SweepSpec, name: str) -> str:
+    """An axis as it was written, never expanded."""
+    return in_full(setting(name).listed(spec.axis(name).choices))
+
+
+def training_images_words(spec: SweepSpec) -> str:
+    """That only some of the training images are trained on; empty where all are."""
+    return f"the first {spec.training_images:,} of the shuffled training images" if spec.training_images else ""

@@ -11,11 +11,11 @@ from mnist_sweep.execution.machine import devices_words, emulates_bfloat16, n_wo
 from mnist_sweep.execution.time_left import Estimate, is_measured, time_left
 from mnist_sweep.journal.events import Failed
 from mnist_sweep.journal.ledger import Ledger, pending
-from mnist_sweep.plan.axes import compile_key, trial_words
+from mnist_sweep.plan.axes import compile_key, told, trial_words
 from mnist_sweep.plan.choices import widths_words
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.networks import N_PIXELS
-from mnist_sweep.plan.recipe import BACKENDS, JAX, TENSORFLOW
+from mnist_sweep.plan.recipe import BACKENDS, JAX, TENSORFLOW, Recipe
 from mnist_sweep.plan.sweep_plan import Plan
 from mnist_sweep.terminal.progress import say
 from mnist_sweep.terminal.screen import make_table, show
@@ -25,18 +25,23 @@ _SHOWN_SHAPES = 8
 
 def print_plan(plan: Plan, ledger: Ledger, folder: str, backend_why: str) -> None:
     """What a sweep will train, and why with this backend, as tables on stdout."""
-    from mnist_sweep.reports.tables import axis_words
+    from mnist_sweep.reports.tables import axis_words, training_images_words
 
     show(plan.spec.name, style="bold")
     table = make_table(("axis", "values"), 2)
+    shown = told(plan.combinations)
     for axis in plan.spec.axes:
-        table.add_row(axis.name, str(axis_words(plan.spec, axis.name)), style="bold" if len(axis.choices) > 1 else "")
+        if axis.name in shown:
+            style = "bold" if len(axis.choices) > 1 else ""
+            table.add_row(axis.name, axis_words(plan.spec, axis.name), style=style)
     show(table)
+    show("All other settings are at their defaults.")
     n_trials, n_left = len(plan.trials), len(pending(plan.trials, ledger))
     facts = {
         "combinations": f"{len(plan.combinations):,}{_apart(plan)}",
         "repeats": f"{plan.spec.repeats}",
         "trials": f"{n_trials:,} ({n_trials - n_left:,} done, {n_left:,} to train)",
+        "images": training_images_words(plan.spec),
         "parameters": _parameters(plan),
         "time": _time(plan, ledger),
         "precision": _precision(plan),
@@ -62,15 +67,16 @@ def _apart(plan: Plan) -> str:
 
 
 def _parameters(plan: Plan) -> str:
-    """The parameters of each model, smallest first; of many models the smallest and the largest."""
-    by_shape = {widths_words(recipe.hidden_widths): recipe.n_parameters for recipe in plan.combinations}
-    models = [f"{n:,} ({shape})" for shape, n in sorted(by_shape.items(), key=lambda item: item[1])]
+    """The parameters of each network, smallest first; of many networks the smallest and the largest."""
+    sizes = {(one.n_parameters, str(one.network or widths_words(one.hidden_widths))) for one in plan.combinations}
+    models = [f"{n:,} ({model})" for n, model in sorted(sizes)]
     if len(models) > _SHOWN_SHAPES:
         return f"{models[0]} to {models[-1]}, {len(models)} sizes"
     return ", ".join(models)
 
 
 _WORKER_BYTES = 700 * 2**20  # TensorFlow with MNIST on the device, before any model
+_AUGMENTED = 10  # images of values that augmentation keeps for each
 _START = Estimate(likely=5.0, low=3.0, high=10.0)  # the workers get ready, and the reports are written
 _COMPILE_S = {TENSORFLOW: 0.2, JAX: 4.0}  # for each shape
 _PROBES, _PROBE_S, _PAUSE_S = 6, 0.05, 0.02
@@ -145,8 +151,13 @@ def _calibrate() -> float:
 def worker_bytes(plan: Plan) -> int:
     """About how much memory a worker takes."""
     largest = max(recipe.n_parameters for recipe in plan.combinations)
-    batch = max(recipe.batch_size * sum(recipe.hidden_widths) for recipe in plan.combinations)
+    batch = max(recipe.batch_size * _n_values(recipe) for recipe in plan.combinations)
     return _WORKER_BYTES + 4 * (5 * largest + 4 * batch + plan.data.n_train // 6 * N_PIXELS)
+
+
+def _n_values(recipe: Recipe) -> int:
+    """Values of an image that a step keeps: those of its layers, and those by which it is changed."""
+    return recipe.n_values + (_AUGMENTED * N_PIXELS if recipe.augment else 0)
 
 
 def print_trials(plan: Plan, ledger: Ledger) -> None:

@@ -97,9 +97,9 @@ def _columns(summary: Summary) -> list[Column]:
             _n_tied,
         ),
         *(column for metric in _METRICS for column in _mean_and_sd(METRICS[metric])),
-        *recipe_columns(_recipe, old=True),
+        *recipe_columns(summary, _recipe, old=True),
         Column("Shuffle seed", NUMBER, "Decides which images are held out, and the order of the batches.", _seeds),
-        *recipe_columns(_recipe, old=False),
+        *recipe_columns(summary, _recipe, old=False),
     ]
 
 

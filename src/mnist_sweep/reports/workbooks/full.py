@@ -28,7 +28,7 @@ from mnist_sweep.reports.tables import Table, axis_columns, make_table, numbers,
 def full_table(summary: Summary) -> Table:
     """Every repeat of every combination, in plan order; accuracies, losses and times coloured from good to bad."""
     number = numbers(summary)
-    columns = _full_columns(summary.spec.seeds.shuffle_seed)
+    columns = _full_columns(summary)
     last = Column("Combination", NUMBER, COMBINATION, lambda row: number[row.trial.recipe])
     return make_table((replace(column, scale=SCALES.get(column.format)) for column in [*columns, last]), summary.rows)
 
@@ -67,11 +67,11 @@ def _reason(row: Row) -> Cell:
 _OF_LAST = "of the weights of the last epoch, which need not be the kept ones. Empty: an older version trained it."
 
 
-def _full_columns(seed: int | str) -> list[Column]:
-    own = " (each repeat has its own)" if seed == EACH_REPEAT else ""
+def _full_columns(summary: Summary) -> list[Column]:
+    own = " (each repeat has its own)" if summary.spec.seeds.shuffle_seed == EACH_REPEAT else ""
     kept = ("val_accuracy", "train_accuracy", "val_loss", "train_loss")
     return [
-        *recipe_columns(lambda row: row.trial.recipe, old=True),
+        *recipe_columns(summary, lambda row: row.trial.recipe, old=True),
         Column(
             "Shuffle seed",
             NUMBER,
@@ -80,7 +80,7 @@ def _full_columns(seed: int | str) -> list[Column]:
         ),
         Column("Repeat", NUMBER, "Which training of the combination this is.", lambda row: row.trial.repeat),
         Column("Seed", NUMBER, "Decides the initial weights.", lambda row: row.trial.seeds.weights),
-        *recipe_columns(lambda row: row.trial.recipe, old=False),
+        *recipe_columns(summary, lambda row: row.trial.recipe, old=False),
         *map(_metric, ("test_accuracy", "test_loss")),
         replace(_metric("train_time"), cell=_train_time),
         _metric("loss_time"),

@@ -13,7 +13,8 @@ from mnist_sweep.reports.tables import Table, make_table, shuffle_seed, tried_co
 
 def hyperparams_table(summary: Summary) -> Table:
     """One row: what was tried, how long it took, with what."""
-    return make_table(_HYPERPARAMS, [summary])
+    images = [_IMAGES] if summary.spec.training_images else []
+    return make_table((*_TRAININGS, *tried_columns(summary), *images, *_OTHERS), [summary])
 
 
 def _trained(summary: Summary) -> int:
@@ -50,7 +51,7 @@ def _seeds(summary: Summary) -> Cell:
     return shuffle_seed(summary.spec.seeds.split_seed, summary.spec.seeds.order_seed)
 
 
-_HYPERPARAMS = (
+_TRAININGS = (
     Column("Num Model Trainings", COUNT, "Trainings that were done, failed ones too.", _trained),
     Column("Num Loops per model", NUMBER, "Repeats of each combination.", lambda s: s.spec.repeats),
     Column("Total time minutes", "0.00", "Wall clock of all runs of the command.", lambda s: s.seconds / 60),
@@ -61,7 +62,11 @@ _HYPERPARAMS = (
         "Wall clock per training, repeats counted.",
         lambda s: s.seconds / _trained(s) if _trained(s) else None,
     ),
-    *tried_columns(),
+)
+_IMAGES = Column(
+    "Training images", COUNT, "How many of the shuffled training images.", lambda s: s.spec.training_images
+)
+_OTHERS = (
     Column(
         "Validation fraction", AS_WRITTEN, "Part of the training images held out.", lambda s: s.spec.validation_fraction
     ),
