@@ -747,8 +747,8 @@ def test_the_schema_names_every_key_and_no_other() -> None:
     found = {name: list(model["properties"]) for name, model in models.items()}
     assert (_TOP_KEYS, _GRID_KEYS, _STOPPING_KEYS) == tuple(found[name] for name in ("", "Grid", "EarlyStoppingRule"))
     assert ["each_layer"] == found["EachLayer"]
-    for name, settings in OPTIMIZER_SETTINGS.items():
-        assert {"name", "weight_decay", *settings} == set(found[f"{name}_optimizer"])
+    for name, told in OPTIMIZER_SETTINGS.items():
+        assert {"name", "weight_decay", *told} == set(found[f"{name}_optimizer"])
     loose = ("optimizer", "schedule")  # what a wrong name is found by, which then has the blame
     models = {name: model for name, model in models.items() if name not in loose}
     assert {False} == {model["additionalProperties"] for model in models.values()}

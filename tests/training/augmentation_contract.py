@@ -53,7 +53,7 @@ def generator(backend: Backend) -> Any:
 def _sources(augment: Augment, generator: Any) -> tuple[Floats, Floats]:
     """Where the columns and rows of each image come from, from the middle: (n, 28, 28) each."""
     columns, rows = augmentation._sources(_N_DRAWN, augment, generator)
-    return tuple(np.asarray(places).reshape(_N_DRAWN, 28, 28) - np.float32(13.5) for places in (columns, rows))  # type: ignore[return-value]
+    return tuple(np.asarray(places).reshape(_N_DRAWN, 28, 28) - np.float32(13.5) for places in (columns, rows))
 
 
 def _along(places: Floats, axis: int) -> Floats:
@@ -136,7 +136,7 @@ def test_noise_has_its_standard_deviation_and_stays_in_range(generator: Any) -> 
     assert pytest.approx(0.05, rel=0.01) == added.std()
     assert abs(added.mean()) < 0.001
     assert abs(np.corrcoef(added[:, 5], added[:, 6])[0, 1]) < 0.3
-    edges = _changed(np.tile(np.float32([0, 1]), (200, 392)), Augment(noise=0.3), generator)
+    edges = _changed(np.tile(np.array([0, 1], np.float32), (200, 392)), Augment(noise=0.3), generator)
     assert (0, 1) == (edges.min(), edges.max())
 
 

@@ -22,7 +22,7 @@ from mnist_sweep.mnist.images import Mnist
 from mnist_sweep.plan.axes import compile_key
 from mnist_sweep.plan.keras_names import OPTIMIZER_SETTINGS
 from mnist_sweep.plan.named import Named, Scalar
-from mnist_sweep.plan.recipe import Network, Recipe, Seeds
+from mnist_sweep.plan.recipe import Recipe, Seeds
 from mnist_sweep.sweepfile.layers import LayerOfNetwork, network_of
 from mnist_sweep.training.model import seed_generators
 from mnist_sweep.training.program import Backend, Program, layer_seeds
