@@ -119,7 +119,7 @@ def _trials(stem: str) -> list[Trial]:
     ("stem", "versions", "change"),
     [
         ("format-1-loop-1", "version 1 of the training loop for models that version 2 trains", "fused kernels"),
-        ("format-1-loop-2", "version 2 of the training loop for models that version 3 trains", "exactly min_delta"),
+        ("format-1-loop-2", "version 2 of the training loop for models that version 4 trains", "in kernels alone"),
         ("format-1-loop-3", "version 3 of the training loop for models that version 4 trains", "in kernels alone"),
     ],
 )

@@ -10,8 +10,12 @@ import pytest
 from mnist_sweep.plan.keras_names import (
     ACTIVATION_ALIASES,
     ACTIVATIONS,
+    INITIALIZERS,
+    OPTIMIZER_SETTINGS,
     OPTIMIZERS,
+    OWN_WEIGHT_DECAY,
     REFUSED_ACTIVATIONS,
+    REFUSED_INITIALIZERS,
     REFUSED_OPTIMIZERS,
 )
 from mnist_sweep.training.runtime import tensorflow
@@ -86,3 +90,37 @@ def test_a_refused_optimizer_cannot_be_built_from_its_name(keras: ModuleType, na
     """The name alone gives no optimizer."""
     with pytest.raises((KeyError, TypeError, ValueError)):
         keras.optimizers.get(name)
+
+
+_FOR_ALL = {
+    *("learning_rate", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum"),
+    *("ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps", "name", "kwargs"),
+}
+"""What every optimizer takes; what of it can be set has settings of its own."""
+_LEFT_OUT = {"muon": {"adam_weight_decay", "exclude_layers", "exclude_embeddings", "muon_a", "muon_b", "muon_c"}}
+"""What ours are not asked for: the output layer and the coefficients of Newton-Schulz stay as they are."""
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_settings_of_an_optimizer_are_those_of_keras(keras: ModuleType, name: str) -> None:
+    """Each that Keras has, with the default and the weight decay that it has there."""
+    parameters = inspect.signature(type(keras.optimizers.get(name)).__init__).parameters
+    taken = {key: one.default for key, one in parameters.items() if key != "self"}
+    assert OPTIMIZER_SETTINGS[name] == {
+        key: value for key, value in taken.items() if key not in _FOR_ALL | _LEFT_OUT.get(name, set())
+    }
+    assert OWN_WEIGHT_DECAY.get(name, 0.0) == (taken["weight_decay"] or 0.0)
+
+
+def test_every_initializer_of_keras_is_listed_once(keras: ModuleType) -> None:
+    """Each that Keras finds by a name is known or refused, and no name is made up."""
+    names = [name for name, value in vars(keras.initializers).items() if name.islower() and inspect.isclass(value)]
+    assert sorted(names) == sorted([*INITIALIZERS, *REFUSED_INITIALIZERS])
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_a_known_initializer_draws_by_its_name_alone(keras: ModuleType, name: str) -> None:
+    """Another draw gives other weights, none of them all alike."""
+    first, second = (keras.ops.convert_to_numpy(keras.initializers.get(name)((20, 10))) for _ in range(2))
+    assert (first != second).mean() > 0.9
+    assert first.std() > 0.01

@@ -363,8 +363,7 @@ def test_all_but_four_fields_change_the_compiled_program(path: str) -> None:
 
 def test_the_name_of_a_network_is_no_part_of_its_identity() -> None:
     """People may call it something else; the journal has the name all the same."""
-    assert _BASE.recipe.network
-    other = replace(_BASE, recipe=replace(_BASE.recipe, network=replace(_BASE.recipe.network, name="other")))
+    other = replace(_BASE, recipe=replace(_BASE.recipe, network=replace(_RICH["network"], name="other")))
     assert (_BASE, _BASE.key) == (other, other.key)
     assert "other" == trial_to_dict(other)["recipe"]["network"]["name"]
 

@@ -53,7 +53,7 @@ def generator(backend: Backend) -> Any:
 def _sources(augment: Augment, generator: Any) -> tuple[Floats, Floats]:
     """Where the columns and rows of each image come from, from the middle: (n, 28, 28) each."""
     columns, rows = augmentation._sources(_N_DRAWN, augment, generator)
-    return tuple(np.asarray(places).reshape(_N_DRAWN, 28, 28) - np.float32(13.5) for places in (columns, rows))  # type: ignore[return-value]
+    return tuple(np.asarray(places).reshape(_N_DRAWN, 28, 28) - np.float32(13.5) for places in (columns, rows))
 
 
 def _along(places: Floats, axis: int) -> Floats:

@@ -10,7 +10,6 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ import pytest
 from builders import a_recipe
 from mnist_sweep.mnist.images import Mnist
 from mnist_sweep.plan.recipe import CompileKey, Recipe, Seeds
-from mnist_sweep.training.model import build_model
 from mnist_sweep.training.program import Backend, Program
 
 _SEEDS = Seeds(weights=7, split=100, order=9)
@@ -104,28 +102,6 @@ def test_losses_of_training_and_evaluation_agree(backend: Backend, mnist: Mnist)
     assert pytest.approx(evaluation.loss, abs=1e-6) == loss
     assert n_correct == (evaluation.predicted == mnist.y_train[order[0]]).sum()
     assert (10_000,) == program.test(0).predicted.shape
-
-
-def test_labels_are_smoothed_as_keras_smooths_them(backend: Backend, mnist: Mnist) -> None:
-    """A step moves the weights as Keras's own does with this label_smoothing; the loss that is told has none."""
-    keras = importlib.import_module("keras")
-    shape = _shape("sgd", n_training=_SIZE)
-    smoothed = replace(shape, recipe=replace(shape.recipe, label_smoothing=0.2))
-    order, rates, told, ends = _order(_SIZE), _rates(0.5), [], []
-    for one in (shape, smoothed):
-        program = backend.program(one, 1)
-        program.reset(0, _SEEDS)
-        start = program.kept(0)
-        told += program.train(order, rates, [1])
-        ends.append(program.kept(0))
-    model = build_model(shape.recipe)
-    model.set_weights(start)
-    model.compile(keras.optimizers.SGD(0.5), keras.losses.CategoricalCrossentropy(label_smoothing=0.2))
-    model.train_on_batch(mnist.x_train[order[0]] / np.float32(255), np.eye(10)[mnist.y_train[order[0]]])
-    expected = [np.asarray(weight.value) for weight in model.weights]
-    assert all(np.allclose(a, b, atol=1e-6) for a, b in zip(ends[1], expected, strict=True))
-    assert not all(np.allclose(a, b, atol=1e-4) for a, b in zip(*ends, strict=True))
-    assert pytest.approx(told[0][0], abs=1e-6) == told[1][0]
 
 
 def test_kept_weights_can_be_put_back(backend: Backend) -> None:

@@ -13,7 +13,7 @@ from builders import a_recipe
 from mnist_sweep.mnist.images import Mnist
 from mnist_sweep.plan.axes import compile_key
 from mnist_sweep.plan.keras_names import ACTIVATIONS
-from mnist_sweep.plan.recipe import CompileKey, Seeds
+from mnist_sweep.plan.recipe import CompileKey, Seeds, own_weight_decay
 from mnist_sweep.training.model import build_model, build_optimizer, initialize, initializer_seeds
 from mnist_sweep.training.runtime import tensorflow
 from mnist_sweep.training.tensorflow_program import TensorFlowBackend, TensorFlowProgram
@@ -115,7 +115,9 @@ def _distances_from_plain_keras(
         built: whether Keras's optimizer is built before model.fit, as ours is, and not inside it.
     """
     keras = importlib.import_module("keras")
-    shape = _shape(_SIZE * n_steps, optimizer=name, hidden_widths=widths, hidden_funcs=("tanh",) * len(widths))
+    decay = own_weight_decay(name)
+    dense = {"hidden_widths": widths, "hidden_funcs": ("tanh",) * len(widths)}
+    shape = _shape(_SIZE * n_steps, optimizer=name, weight_decay=decay, **dense)
     program, order = backend.program(shape, 1), _order(_SIZE * n_steps)
     program.reset(0, Seeds(0, 0, 0))
     start = program.kept(0)
