@@ -88,10 +88,10 @@ def test_full_has_the_known_headers_in_order(summary: Summary) -> None:
         "Optimizer",
         "Monitor",
         "Precision",
-        "Label smoothing",
-        "Parameters",
-        *_OLD_FULL[10:],
-    ] == headers[:27]
+    ] == headers[:15]
+    assert [*_OLD_FULL[10:], "Best epoch"] == headers[headers.index("Parameters") + 1 :][:11]
+    last = headers.index("Kept Train Loss") + 1
+    assert ["Last test accuracy", "Last test loss", "Status"] == headers[last : last + 3]
 
 
 def test_hyperparams_has_the_known_headers_in_order(summary: Summary) -> None:
