@@ -304,6 +304,10 @@ def test_a_larger_plan_trains_only_what_is_new(desk: _Desk, grid: str, repeats: 
     [
         (a_plan("hidden_width: [32, 64]\nmax_epochs: 6"), "The file now has max_epochs 6 instead of 5. "),
         (a_plan("hidden_width: 32\nmax_epochs: 5"), "The file now has hidden_width 32 instead of 32, 64. "),
+        (
+            a_plan("hidden_width: [32, 64]\nmax_epochs: 5", exclude="[{hidden_width: 32}]"),
+            "The file now has exclude hidden_width 32 instead of nothing. ",
+        ),
         (a_plan("hidden_width: [32, 64]\nmax_epochs: 5", repeats=1), "The file now has repeats 1 instead of 2. "),
         (
             a_plan("hidden_width: [32, 64]\nmax_epochs: 5", validation_fraction=0.2),
