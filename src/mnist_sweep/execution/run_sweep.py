@@ -14,6 +14,7 @@ from mnist_sweep.journal.journal_file import Journal
 from mnist_sweep.journal.ledger import Ledger, pending, replay
 from mnist_sweep.journal.provenance import differences, fingerprints, rounding_words
 from mnist_sweep.plan.axes import compile_key, recipe_words, setting
+from mnist_sweep.plan.choices import in_full
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.data_set import DataSet
 from mnist_sweep.plan.recipe import CompileKey, Trial, loop_changes, loop_version
@@ -228,7 +229,7 @@ def _settings(spec: SweepSpec) -> dict[str, Any]:
     seeds = {name: getattr(spec.seeds, name) for name in ("seed", "split_seed", "order_seed")}
     held = {name: getattr(spec, name) for name in ("repeats", "validation_fraction", "backend")}
     settings: dict[str, Any] = {**held, **seeds}
-    return settings | {axis.name: setting(axis.name).listed(axis.choices) for axis in spec.axes}
+    return settings | {axis.name: in_full(setting(axis.name).listed(axis.choices)) for axis in spec.axes}
 
 
 def describe(trial: Trial) -> str:

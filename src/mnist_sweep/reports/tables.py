@@ -118,7 +118,9 @@ def recipe_columns(summary: Summary, get: Callable[[Any], Recipe], *, old: bool)
         return Column(facet.header, _FORMATS[facet.format], facet.note, lambda source: facet.of(get(source)))
 
     columns = [column(facet) for facet in facets(summary.told) if facet.is_old is old]
-    size = Column("Parameters", COUNT, "Weights and biases of the model.", lambda source: get(source).n_parameters)
+    size = Column(
+        "Parameters", COUNT, "What is trained: weights, biases, scales.", lambda source: get(source).n_parameters
+    )
     return columns if old else [*columns, size]
 
 
