@@ -354,7 +354,7 @@ def test_results_of_another_loop_version_are_not_mixed(tmp_path: Path) -> None:
     check_continues(plan, Ledger({trial.key: finished(trial) for trial in (adam, muon)}), tmp_path)
     with pytest.raises(SweepMismatchError) as error:
         check_continues(plan, Ledger({trial.key: finished(trial) for trial in (adam, old)}), tmp_path)
-    assert "version 2 of the training loop for models that version 3 trains" in str(error.value)
+    assert "version 2 of the training loop for models that version 4 trains" in str(error.value)
     assert "muon 0.001, repeat 1. What differs: Muon leaves the output layer to AdamW" in str(error.value)
     assert "--fresh" in str(error.value)
     with pytest.raises(SweepMismatchError, match="come from a newer mnist-sweep"):

@@ -20,6 +20,8 @@ from mnist_sweep.reports.result_tables import ranking_table
 from mnist_sweep.reports.step import renewed
 from mnist_sweep.reports.workbooks.full import full_table
 from mnist_sweep.reports.workbooks.hyperparams import hyperparams_table
+from mnist_sweep.reports.workbooks.ranking import ranking_sheet
+from mnist_sweep.reports.workbooks.sheets import Text
 from mnist_sweep.terminal.plan_and_status import print_plan, worker_bytes
 
 _NETWORKS = """\
@@ -145,3 +147,12 @@ def test_estimates_go_by_multiplications() -> None:
     ).combinations
     assert 2 * epoch_work(dense, MNIST) < epoch_work(moved, MNIST) < epoch_work(all_of_it, MNIST)
     assert worker_bytes(a_plan(_NETWORKS)) > worker_bytes(a_plan("hidden_width: 128"))
+
+
+def test_the_ranking_says_what_is_the_same_in_all() -> None:
+    """What is at its default is not listed there either."""
+    (words, *_) = [block.words for block in ranking_sheet(_summary("dropout: 0.5")).blocks if isinstance(block, Text)]
+
+    assert "dropout 0.5, " in words
+    assert words.endswith("; all else at its default.")
+    assert "bias" not in words

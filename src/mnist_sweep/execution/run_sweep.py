@@ -14,6 +14,7 @@ from mnist_sweep.journal.journal_file import Journal
 from mnist_sweep.journal.ledger import Ledger, pending, replay
 from mnist_sweep.journal.provenance import differences, fingerprints, rounding_words
 from mnist_sweep.plan.axes import compile_key, setting, trial_words
+from mnist_sweep.plan.choices import in_full
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.data_set import DataSet
 from mnist_sweep.plan.recipe import CompileKey, EarlyStopping, Trial, loop_changes, loop_version
@@ -230,7 +231,7 @@ def _settings(spec: SweepSpec) -> dict[str, Any]:
     held = {name: getattr(spec, name) for name in ("repeats", "validation_fraction", "training_images", "backend")}
     rules = {name: "; ".join(map(_rule_words, getattr(spec, name))) or "nothing" for name in ("exclude", "include")}
     settings: dict[str, Any] = {**held, **seeds, **rules}
-    return settings | {axis.name: setting(axis.name).listed(axis.choices) for axis in spec.axes}
+    return settings | {axis.name: in_full(setting(axis.name).listed(axis.choices)) for axis in spec.axes}
 
 
 def _rule_words(rule: Rule) -> str:

@@ -45,7 +45,12 @@ def ranking_table(summary: Summary) -> Table:
         *_OTHERS,
         *([_reaches(summary)] if summary.spec.target else []),
         *([_CUT] if any(one.recipe.early_stopping for one in summary.combinations) else []),
-        Column("Parameters", COUNT, "Weights and biases of the model.", lambda s: s.combination.recipe.n_parameters),
+        Column(
+            "Parameters",
+            COUNT,
+            "What is trained: weights, biases, scales.",
+            lambda s: s.combination.recipe.n_parameters,
+        ),
         Column("Combination", NUMBER, COMBINATION, lambda s: number[s.combination.recipe]),
     ]
     return make_table(columns, summary.ranking().standings, n_top(summary))

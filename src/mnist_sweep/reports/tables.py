@@ -121,8 +121,8 @@ def recipe_columns(summary: Summary, get: Callable[[Any], Recipe], *, old: bool)
 
     columns = [column(facet) for facet in facets(summary.told) if facet.is_old is old]
     if not old:
-        size = Column("Parameters", COUNT, "Weights and biases of the model.", lambda source: get(source).n_parameters)
-        columns.insert(_SIZE_PLACE, size)
+        note = "What is trained: weights, biases, scales."
+        columns.insert(_SIZE_PLACE, Column("Parameters", COUNT, note, lambda source: get(source).n_parameters))
     return columns
 
 

@@ -26,13 +26,15 @@ def _constants(summary: Summary) -> str:
     same = ", ".join(
         f"{axis_name_words(axis.name)} {axis_value_words(axis.name, axis_value(first, axis.name))}"
         for axis in summary.spec.axes
-        if axis.name not in varied
+        if axis.name in summary.told and axis.name not in varied
     )
     n, n_ranked = len(summary.combinations), len(summary.ranked)
     count = complete_words(summary) if n_ranked < n else counted(n, "combination")
     ranks = "rank of the first (10%) is" if n_top(summary) == 1 else f"ranks of the first {n_top(summary):,} (10%) are"
     top = f"; the {ranks} marked" if n_top(summary) else ""
-    return f"{count}, {repeats_words(summary.combinations)} each{top}. The same in all: {same or 'nothing'}."
+    return (
+        f"{count}, {repeats_words(summary.combinations)} each{top}. The same in all: {same}; all else at its default."
+    )
 
 
 _WORDS = (
