@@ -315,7 +315,7 @@ def test_another_setting_of_the_training_makes_other_trials(top: dict[str, int |
         ("batch_size", 0),
         ("learning_rate", "fast"),
         ("optimizer", "adam"),
-        ("optimizer", {"name": "adam"}),
+        ("optimizer", {"momentum": 0.9}),
         ("precision", 32),
         ("max_epochs", 1.5),
         ("early_stopping", {"patience": 1}),

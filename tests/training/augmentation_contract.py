@@ -27,7 +27,7 @@ _ON_JAX = "jax" in os.environ["MNIST_SWEEP_BACKEND"]
 _N_MEMBERS = 4 if _ON_JAX else 1  # on TensorFlow a program has one
 _N, _SIZE = 110, 50  # images of an epoch, whose last batch is smaller, and of a batch
 _N_DRAWN = 20_000
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[Any]
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +53,20 @@ def generator(backend: Backend) -> Any:
 def _sources(augment: Augment, generator: Any) -> tuple[Floats, Floats]:
     """Where the columns and rows of each image come from, from the middle: (n, 28, 28) each."""
     columns, rows = augmentation._sources(_N_DRAWN, augment, generator)
-    return tuple(np.asarray(places).reshape(_N_DRAWN, 28, 28) - np.float32(13.5) for places in (columns, rows))
+    columns, rows = (np.asarray(places).reshape(_N_DRAWN, 28, 28) - np.float32(13.5) for places in (columns, rows))
+    return columns, rows
 
 
 def _along(places: Floats, axis: int) -> Floats:
     """How far two neighbours in this direction come from, of each image."""
-    return np.diff(places, axis=axis + 1).mean((1, 2))
+    steps: Floats = np.diff(places, axis=axis + 1).mean((1, 2))
+    return steps
 
 
 def _shear(columns: Floats, rows: Floats) -> Floats:
     assert np.allclose(rows, rows[:1])
-    return np.degrees(np.arctan(_along(columns, 0)))  # type: ignore[no-any-return]
+    degrees: Floats = np.degrees(np.arctan(_along(columns, 0)))
+    return degrees
 
 
 @pytest.mark.parametrize(
