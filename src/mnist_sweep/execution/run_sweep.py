@@ -198,7 +198,7 @@ def check_current(trials: Iterable[Trial], data: DataSet, folder: Path) -> None:
     outdated = [trial for trial in trials if trial != _current(trial, data)]
     if not outdated:
         return
-    example = outdated[0]
+    example = max(outdated, key=lambda trial: _current(trial, data).loop_version)
     old, new = example.loop_version, _current(example, data).loop_version
     found = [change for trial in outdated for change in loop_changes(trial.recipe, data.n_train, trial.loop_version)]
     changes = "; ".join(dict.fromkeys(found)) or "they come from a newer mnist-sweep"
