@@ -52,8 +52,11 @@ def generator(backend: Backend) -> Any:
 
 def _sources(augment: Augment, generator: Any) -> tuple[Floats, Floats]:
     """Where the columns and rows of each image come from, from the middle: (n, 28, 28) each."""
-    columns, rows = augmentation._sources(_N_DRAWN, augment, generator)
-    return tuple(np.asarray(places).reshape(_N_DRAWN, 28, 28) - np.float32(13.5) for places in (columns, rows))
+    columns, rows = (
+        np.asarray(places).reshape(_N_DRAWN, 28, 28) - np.float32(13.5)
+        for places in augmentation._sources(_N_DRAWN, augment, generator)
+    )
+    return columns, rows
 
 
 def _along(places: Floats, axis: int) -> Floats:
@@ -63,7 +66,7 @@ def _along(places: Floats, axis: int) -> Floats:
 
 def _shear(columns: Floats, rows: Floats) -> Floats:
     assert np.allclose(rows, rows[:1])
-    return np.degrees(np.arctan(_along(columns, 0)))  # type: ignore[no-any-return]
+    return np.degrees(np.arctan(_along(columns, 0)))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +139,7 @@ def test_noise_has_its_standard_deviation_and_stays_in_range(generator: Any) -> 
     assert pytest.approx(0.05, rel=0.01) == added.std()
     assert abs(added.mean()) < 0.001
     assert abs(np.corrcoef(added[:, 5], added[:, 6])[0, 1]) < 0.3
-    edges = _changed(np.tile(np.array([0, 1], np.float32), (200, 392)), Augment(noise=0.3), generator)
+    edges = _changed(np.tile(np.array([0, 1]), (200, 392)).astype(np.float32), Augment(noise=0.3), generator)
     assert (0, 1) == (edges.min(), edges.max())
 
 
