@@ -158,7 +158,7 @@ def test_a_square_is_erased_wherever_it_touches_the_image(generator: Any) -> Non
 
 def test_nothing_is_done_where_nothing_is_asked(generator: Any, data: Mnist) -> None:
     """Amounts of 0 leave the bits; so does a layer that does not train."""
-    images = data.x_train[:30].astype(np.float32) / 255
+    images = data.x_train[:30].astype(np.float32) / np.float32(255)
     assert np.array_equal(images, _changed(images, Augment(), generator))
     layer = augmentation.augmentation(_FULL, 1)
     assert np.array_equal(images, np.asarray(layer(images, training=False)))
