@@ -264,7 +264,7 @@ def test_where_memory_is_short_the_stack_is_halved(monkeypatch: pytest.MonkeyPat
 
 def test_the_shapes_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shape that was pushed out is compiled again, one at hand is not; nor is a stack of a size that was used."""
-    monkeypatch.setattr(jax_program, "_MAX_PROGRAMS", 2)
+    monkeypatch.setattr("mnist_sweep.training.program._MAX_PROGRAMS", 2)
     monkeypatch.setattr(JaxProgram, "_prepare", lambda program, size: program._epochs.setdefault(size, size) is None)
     backend = JaxBackend(_DATA)
     first = backend.program(_shape(100), 1)
