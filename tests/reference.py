@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from builders import a_recipe
 from mnist_sweep.mnist.images import Mnist
-from mnist_sweep.plan.recipe import CompileKey, Recipe
+from mnist_sweep.plan.recipe import CompileKey, Recipe, own_weight_decay
 
 SIZE = 100
 STEPS = (1, 20)
@@ -63,7 +63,8 @@ def small_net(recipe: Recipe, *, normalised: bool = False, dropout: float = 0.0)
 def a_shape(n_training: int, optimizer: str = "adam", n_train: int = 2_500, **changes: Any) -> CompileKey:
     """The shape of that net, for so many of the training images."""
     momentum = SETTINGS.get(optimizer, (0, {}))[1].get("momentum", 0.0)
-    values = {"batch_size": SIZE, "optimizer": optimizer, "momentum": momentum, **_TWO_LAYERS, **changes}
+    told = {"optimizer": optimizer, "momentum": momentum, "weight_decay": own_weight_decay(optimizer)}
+    values = {"batch_size": SIZE, **told, **_TWO_LAYERS, **changes}
     return CompileKey(a_recipe(validation_fraction=1 - n_training / n_train, **values))
 
 
@@ -85,6 +86,7 @@ def _steps() -> Iterator[tuple[str, npt.NDArray[Any]]]:
         label = f"{name} {normalised}"
         yield from ((f"{label} weights {i}", weight) for i, weight in enumerate(model.get_weights()))
         optimizer = keras.optimizers.get({"class_name": name, "config": {"learning_rate": rate, **config}})
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
         criterion = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.layers[-1].activation = keras.activations.linear
         model.compile(optimizer, criterion)

