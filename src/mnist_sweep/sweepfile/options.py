@@ -32,21 +32,16 @@ _OF_SCHEDULES: Mapping[str, tuple[Any, str]] = {
 """What a setting of schedules may be, and what it means."""
 
 
-def _kind(setting: str, default: Any) -> Any:
+def _kind(optimizer: str, setting: str, default: Any) -> Any:
     """What a setting of an optimizer may be."""
     if isinstance(default, bool):
         return bool
     if isinstance(default, int):
         return _WholeFromZero
-    return (
-        Part
-        if setting in _PARTS
-        else _Negative
-        if setting in _NEGATIVE
-        else AboveZero
-        if setting in _ABOVE_ZERO
-        else FromZero
-    )
+    if (optimizer, setting) == ("schedulefreeadamw", "beta_1"):
+        return _Factor  # it divides by it
+    kinds = (_PARTS, Part), (_NEGATIVE, _Negative), (_ABOVE_ZERO, AboveZero)
+    return next((kind for names, kind in kinds if setting in names), FromZero)
 
 
 _AS_IN_KERAS = "As in Keras."
@@ -79,7 +74,7 @@ OPTIMIZER_MODELS = _models(
     OptimizerName,
     {
         name: {
-            **{key: (_kind(key, default), _AS_IN_KERAS, default) for key, default in settings.items()},
+            **{key: (_kind(name, key, default), _AS_IN_KERAS, default) for key, default in settings.items()},
             "weight_decay": (
                 FromZero,
                 "Part of each kernel, times the learning rate, that a step takes from it.",
