@@ -89,9 +89,10 @@ def test_full_has_the_known_headers_in_order(summary: Summary) -> None:
         "Monitor",
         "Parameters",
         "Precision",
+        "Label smoothing",
         *_OLD_FULL[10:],
         "Best epoch",
-    ] == headers[:27]
+    ] == headers[:28]
     last = headers.index("Kept Train Loss") + 1
     assert ["Last test accuracy", "Last test loss", "Status"] == headers[last : last + 3]
 

@@ -32,6 +32,7 @@ class Facet:
         tried: all values that these choices have.
         place: its place in full.xlsx, where the old workbooks had the first nine; left out, behind all others.
         tried_place: its place in hyperparams.xlsx.
+        tried_note: what it holds there.
     """
 
     header: str
@@ -42,6 +43,7 @@ class Facet:
     tried: Callable[[Iterable[Any]], Cell] = written
     place: int = _LAST
     tried_place: int = _LAST
+    tried_note: str = ""
 
     @property
     def is_old(self) -> bool:
@@ -119,7 +121,16 @@ def one_column(
         places: of its column in full.xlsx and in hyperparams.xlsx.
     """
     get, old = attrgetter(name), LEGACY_VALUES.get(name)
-    facet = Facet(header or words.capitalize(), plural, form, column_note or told["note"], cell or get, tried, *places)
+    facet = Facet(
+        header or words.capitalize(),
+        plural,
+        form,
+        column_note or told["note"],
+        cell or get,
+        tried,
+        *places,
+        told["note"],
+    )
     usual: dict[str, Any] = {
         "fields": lambda value: {name: value},
         "value": get,
@@ -144,7 +155,8 @@ def of_stopping(
     def tried(rules: Iterable[Any]) -> Cell:
         return written(get(rule) if rule else "off" for rule in rules)
 
-    return Facet(header, plural, form, note, cell, tried, place, place)
+    where_off = " Empty: early stopping was off." if off is None else ""
+    return Facet(header, plural, form, note + where_off, cell, tried, place, place, f"{note} off: there was none.")
 
 
 def off_or(read: Callable[[Any], Any]) -> Callable[[Any], Any]:

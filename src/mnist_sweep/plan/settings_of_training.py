@@ -254,7 +254,7 @@ early_stopping:            # or off
                 "Validate loss improvement delta",
                 "Improvement deltas",
                 Format.WRITTEN,
-                note="Early stopping: an improvement is more than this. Empty: early stopping was off.",
+                note="Early stopping: an improvement is more than this.",
                 place=6,
             ),
             of_stopping(

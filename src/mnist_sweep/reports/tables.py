@@ -131,7 +131,7 @@ def tried_columns(summary: Summary) -> list[Column]:
 
     def column(axis: str, facet: Facet) -> Column:
         return Column(
-            facet.plural, _FORMATS[facet.format], facet.note, lambda summary: _tried(summary, axis, facet.tried)
+            facet.plural, _FORMATS[facet.format], facet.tried_note, lambda summary: _tried(summary, axis, facet.tried)
         )
 
     return [column(*pair) for pair in tried_facets(summary.told)]
