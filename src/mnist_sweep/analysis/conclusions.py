@@ -138,7 +138,12 @@ def axis_sentences(summary: Summary, metric: str = CHOSEN_BY) -> list[str]:
     if not summary.is_repeated:
         return []
     groups = [(effect, within) for effect in summary.effects(metric).axes for within in effect.groups]
-    return list(filter(None, (_axis(summary, effect, within, METRICS[metric]) for effect, within in groups)))
+    told = list(filter(None, (_axis(summary, effect, within, METRICS[metric]) for effect, within in groups)))
+    if told and summary.spec.include:
+        told.append(
+            f"This is about the {counted(summary.n_of_grid or 0, 'combination')} of the grid, not those included."
+        )
+    return told
 
 
 def _axis(summary: Summary, effect: AxisEffect, within: int | None, metric: Metric) -> str:
@@ -148,7 +153,7 @@ def _axis(summary: Summary, effect: AxisEffect, within: int | None, metric: Metr
     best, worse = effect.best(within), sorted((one for one in levels if one.worse), key=lambda level: level.behind)
     name, where, say = effect.name.capitalize(), best.where, effect.value_words
     if not all(level.alone for level in levels):
-        return f"{name}{where} cannot be told apart from other axes: too many combinations are missing."
+        return f"{name}{where} cannot be told apart from other axes, together with which it varies."
     if not worse:
         largest = max(level.behind for level in levels)
         return (

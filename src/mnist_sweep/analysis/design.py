@@ -34,6 +34,12 @@ class Design:
         self.n = len(recipes)
         said = told(recipes)
         self.factors = [axis for axis in AXES if axis in said and len(set(values[axis])) > 1]
+        if {"optimizer", "weight_decay"} <= set(self.factors):
+            pairs = set(zip(values["optimizer"], values["weight_decay"], strict=True))
+            if len(pairs) == len(
+                set(values["optimizer"])
+            ):  # it stands inside each optimizer, whose effect it is part of
+                self.factors.remove("weight_decay")
         self.mains = [frozenset([axis]) for axis in self.factors]
         # A value that fits one number of layers alone has one entry a layer, or none where no layer is hidden.
         per_layer = {axis for axis in _PER_LAYER if any(isinstance(value, tuple) for value in values[axis])}

@@ -98,6 +98,7 @@ class Summary:
     runs: tuple[Run, ...]
     confirmed: tuple[Confirmed, ...] = ()
     executions: tuple[Mapping[str, Any], ...] = ()  # of all results, in the order of the journal
+    n_of_grid: int | None = None  # combinations that the grid has, which stand first; None for all
 
     @property
     def rows(self) -> Iterable[Row]:
@@ -225,7 +226,7 @@ class Summary:
 
     @cached_property
     def _effects(self) -> Mapping[str, Effects]:
-        complete = [combination for combination in self.combinations if combination.complete]
+        complete = [combination for combination in self.combinations[: self.n_of_grid] if combination.complete]
         if not complete:
             return dict.fromkeys(RANKED, Effects((), ()))
         measured = []
@@ -259,7 +260,8 @@ def summarize(plan: Plan, ledger: Ledger) -> Summary:
         rows[trial.recipe].append(Row(trial, ledger.outcomes.get(trial.key), ledger.attempts[trial.key]))
     combinations = tuple(Combination(recipe, tuple(own), plan.data) for recipe, own in rows.items())
     confirmed = _confirmed(plan, combinations, ledger)
-    return Summary(plan.spec, combinations, plan.n_duplicates, tuple(ledger.runs), confirmed, tuple(ledger.executions))
+    events = tuple(ledger.runs), confirmed, tuple(ledger.executions)
+    return Summary(plan.spec, combinations, plan.n_duplicates, *events, plan.n_of_grid)
 
 
 def _confirmed(plan: Plan, combinations: Iterable[Combination], ledger: Ledger) -> tuple[Confirmed, ...]:

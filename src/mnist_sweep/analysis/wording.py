@@ -43,7 +43,7 @@ def emulation_words(event: Finished) -> str:
         return ""
     return (
         f"mixed_bfloat16 takes {measured['factor']:.1f} times as long as float32 on this processor, which emulates it "
-        f"(measured with {widths_words(measured['widths'])}, batch {measured['batch_size']})"
+        f"(measured with {measured.get('network') or widths_words(measured['widths'])}, batch {measured['batch_size']})"
     )
 
 

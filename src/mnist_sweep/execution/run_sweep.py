@@ -17,8 +17,8 @@ from mnist_sweep.plan.axes import compile_key, setting, trial_words
 from mnist_sweep.plan.choices import in_full
 from mnist_sweep.plan.counts import counted
 from mnist_sweep.plan.data_set import DataSet
-from mnist_sweep.plan.recipe import CompileKey, EarlyStopping, Trial, loop_changes, loop_version
-from mnist_sweep.plan.spec import Rule, SweepSpec
+from mnist_sweep.plan.recipe import CompileKey, EarlyStopping, Recipe, Trial, loop_changes, loop_version
+from mnist_sweep.plan.spec import Rule, SweepSpec, spec_to_dict
 from mnist_sweep.plan.sweep_plan import Plan
 
 Listener = Callable[[TrialEvent, Ledger], None]
@@ -76,7 +76,7 @@ def run_sweep(
             journal.append(record)
             ledger.apply(record)
 
-        if ledger.spec != plan.spec:
+        if ledger.spec is None or spec_to_dict(ledger.spec) != spec_to_dict(plan.spec):  # names of networks too
             note(Planned(plan.spec))
         left = pending(confirmations or plan.trials, ledger, retry_failed=retry_failed)
         if retry_failed:  # what was tried least comes first, or a limit would try the same ones again and again
@@ -219,11 +219,10 @@ def _current(trial: Trial, data: DataSet) -> Trial:
 def _spec_changes(before: SweepSpec, after: SweepSpec) -> list[str]:
     """What a person has changed in the file, but for its name and goal."""
     old, new = _settings(before), _settings(after)
-    return [
-        f"{name} {new.get(name)} instead of {old.get(name)}"
-        for name in dict.fromkeys([*old, *new])
-        if old.get(name) != new.get(name)
-    ]
+    was, now = ({str(one): one for one in spec.axis("network").choices} for spec in (before, after))
+    changes = [f"other layers in network {name}" for name, one in was.items() if now.get(name, one) != one]
+    names = (name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name))
+    return [*changes, *(f"{name} {new.get(name)} instead of {old.get(name)}" for name in names)]
 
 
 def _settings(spec: SweepSpec) -> dict[str, Any]:
@@ -244,7 +243,8 @@ def _differences(old: Trial, new: Trial) -> list[str]:
 
 
 def _flat(trial: Trial) -> dict[str, Any]:
-    tree = asdict(trial)
-    recipe, seeds = tree.pop("recipe"), tree.pop("seeds")
-    stopping = recipe.pop("early_stopping") or {field.name: None for field in fields(EarlyStopping)}
+    tree, recipe = asdict(trial), {field.name: getattr(trial.recipe, field.name) for field in fields(Recipe)}
+    seeds, rule = tree.pop("seeds"), recipe.pop("early_stopping")
+    del tree["recipe"]
+    stopping = asdict(rule) if rule else {field.name: None for field in fields(EarlyStopping)}
     return {**recipe, **stopping, **{f"{name} seed": seed for name, seed in seeds.items()}, **tree}

@@ -1,4 +1,4 @@
-"""The activations and optimizers that Keras knows by name alone, so that a plan can be checked without importing it.
+"""What Keras knows by name, with its settings, so that a plan can be checked without importing it.
 
 A test compares these lists with the installed Keras.
 """

@@ -75,7 +75,7 @@ def _dense(layer: Named, shape: Shape) -> Size:
 
 def _sides(layer: Named, window: str, shape: Shape, dilation: int = 1) -> tuple[int, int]:
     """Height and width of what a window gives that moves over an image."""
-    stride, reach = layer["strides"] or layer[window], (layer[window] - 1) * dilation + 1
+    stride, reach = layer["strides"], (layer[window] - 1) * dilation + 1
     if layer["padding"] == "same":
         return -(-shape[0] // stride), -(-shape[1] // stride)
     if reach > min(shape[:2]):

@@ -35,10 +35,6 @@ def _functions(tree: Any) -> Any:
     return from_plain(EachLayer, tree) if isinstance(tree, dict | EachLayer) else one_or_each(word)(tree)
 
 
-def _dropout(tree: Any) -> Any:
-    return one_or_each(below_one)(tree)
-
-
 def dropout_rates(choice: Any, n_hidden: int) -> tuple[float, ...]:
     """The rates of the input and behind each hidden layer; none where nothing is dropped."""
     rates = choice if isinstance(choice, tuple) else (0.0, *(choice,) * n_hidden)
@@ -134,7 +130,7 @@ hidden_funcs:              # relu, or [relu, tanh] for an axis, or [[relu, tanh]
         "dropout",
         "dropout",
         Format.WRITTEN,
-        _dropout,
+        one_or_each(below_one),
         lambda recipe, _: f"dropout {listed_words('-')(_dropout_of(recipe))}" if recipe.dropout else "",
         note="Rate behind each hidden layer; an inner list gives one for the input and one behind each hidden layer.",
         allowed="a number from 0 and below 1, or a list of numbers and of lists with one for the input and one behind "

@@ -40,6 +40,7 @@ class Plan:
     n_duplicates: int
     n_excluded: int = 0  # points of the grid
     n_included: int = 0
+    n_of_grid: int = 0  # combinations, which stand first
 
     @property
     def backend(self) -> str:
@@ -96,7 +97,8 @@ def make_plan(spec: SweepSpec, data: DataSet, versions: Mapping[Recipe, int] = M
     grid = _in_order(spec)
     kept = [point.recipe for point in grid if not any(_has(point, rule) for rule in spec.exclude)]
     added = [point.recipe for one in spec.additions for point in _in_order(one)]
-    combinations = tuple(dict.fromkeys([*kept, *added]))
+    of_grid = dict.fromkeys(kept)
+    combinations = tuple(dict.fromkeys([*of_grid, *added]))
     seeds = [(repeat, spec.seeds.of_repeat(repeat)) for repeat in range(1, spec.repeats + 1)]
     trials = tuple(
         Trial(recipe, repeat, s, data.digest, version, backend=backend)
@@ -106,7 +108,8 @@ def make_plan(spec: SweepSpec, data: DataSet, versions: Mapping[Recipe, int] = M
     )
     n_duplicates = len(kept) + len(added) - len(combinations)
     n_excluded = len(grid) - len(kept)
-    return Plan(replace(spec, backend=backend), data, combinations, trials, n_duplicates, n_excluded, len(added))
+    numbers = n_duplicates, n_excluded, len(added), len(of_grid)
+    return Plan(replace(spec, backend=backend), data, combinations, trials, *numbers)
 
 
 def count_points(spec: SweepSpec) -> int:
@@ -207,6 +210,7 @@ def _points(spec: SweepSpec) -> Iterator[_GridPoint]:
         values |= {"hidden_widths": on_axes["hidden_width"], "dropout": on_axes["dropout"]}
         values |= {"validation_fraction": spec.validation_fraction, "training_images": spec.training_images}
         values["schedule"] = _lasting(values["schedule"], values["max_epochs"])
+        values["batch_norm"] = values["batch_norm"] and n_hidden > 0
         for k, funcs in enumerate(_functions(point["hidden_funcs"][1], n_hidden)):
             position = tuple((i, k if name == "hidden_funcs" else 0) for name, (i, _) in point.items())
             recipe = Recipe(hidden_funcs=funcs, **values)
@@ -257,12 +261,13 @@ class UselessRuleError(ValueError):
 def useless_rules(spec: SweepSpec) -> Iterator[UselessRuleError]:
     """Every such rule or choice; makes all points of the grid if there is a rule."""
     points = list(_points(spec)) if spec.exclude else []
+    found = {name: {(point.n_hidden, point.on_axes[name]): point for point in points}.values() for name in AXES}
     for i, rule in enumerate(spec.exclude):
         unknown = [
             (axis.name, k)
             for axis in rule
             for k, choice in enumerate(axis.choices)
-            if not any(_is(point, axis.name, choice) for point in points)
+            if not any(_is(point, axis.name, choice) for point in found[axis.name])
         ]
         for name, k in unknown:
             tried = setting(name).listed(spec.axis(name).choices)
@@ -270,7 +275,7 @@ def useless_rules(spec: SweepSpec) -> Iterator[UselessRuleError]:
         if not unknown and not any(_has(point, rule) for point in points):
             yield UselessRuleError("found a rule that leaves nothing out: the grid has no such combination", i)
     if points and not spec.include and all(any(_has(point, rule) for rule in spec.exclude) for point in points):
-        yield UselessRuleError(f"found rules that leave out all {counted(len(points), 'combination')} of the grid")
+        yield UselessRuleError("found rules that leave out every combination of the grid")
 
 
 def _lasting(schedule: Named | None, max_epochs: int) -> Named | None:

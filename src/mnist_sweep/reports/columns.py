@@ -66,7 +66,7 @@ class Column:
             case float(value) if self.format == AS_WRITTEN:
                 return in_full(value)
             case float(value):
-                return f"{value:g}" if self.format == AS_WRITTEN else _by_format(value, self.format)
+                return _by_format(value, self.format)
             case value:
                 return f"{value:,}" if self.format == COUNT else str(value)
 

@@ -126,7 +126,12 @@ def target_table(summary: Summary) -> Table:
     metric = METRICS[summary.spec.target.metric if summary.spec.target else CHOSEN_BY]
     columns = [
         model_column(summary, lambda one: one.combination.recipe),
-        Column("Parameters", COUNT, "Weights and biases.", lambda one: one.combination.recipe.n_parameters),
+        Column(
+            "Parameters",
+            COUNT,
+            "What is trained: weights, biases, scales.",
+            lambda one: one.combination.recipe.n_parameters,
+        ),
         mean_column(
             metric,
             "Mean over the repeats.",

@@ -154,8 +154,11 @@ def shuffle_seed(split: int | str, order: int | str) -> Cell:
 
 
 def axis_words(spec: SweepSpec, name: str) -> str:
-    """An axis as it was written, never expanded."""
-    return in_full(setting(name).listed(spec.axis(name).choices))
+    """An axis as it was written, never expanded, then what is included."""
+    choices = tuple(dict.fromkeys(spec.tried(name)))
+    if name == LAYERS and len(choices) > 1:
+        choices = tuple(choice for choice in choices if choice is not None)
+    return in_full(setting(name).listed(choices))
 
 
 def training_images_words(spec: SweepSpec) -> str:

@@ -142,7 +142,10 @@ class LayerOfNetwork(Strict):
     def plain(self) -> Named:
         """The layer with all its arguments, sorted."""
         ((name, arguments),) = ((name, value) for name, value in self if value is not None)
-        return Named(name, tuple(sorted(arguments.model_dump().items())))
+        told = arguments.model_dump()
+        if "pool_size" in told:
+            told["strides"] = told["strides"] or told["pool_size"]
+        return Named(name, tuple(sorted(told.items())))
 
 
 def network_of(name: str, layers: Iterable[LayerOfNetwork]) -> Network:

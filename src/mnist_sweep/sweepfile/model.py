@@ -146,9 +146,13 @@ class Grid(Strict):
     max_norm: Some[AboveZero | Off] = _axis("max_norm", "off")
     use_bias: Some[bool] = _axis("use_bias", default=True)
     augment: Some[_AugmentChoice] = _axis("augment", "off")
-    network: dict[str, Annotated[list[LayerOfNetwork], Field(min_length=1, max_length=MAX_LAYERS)]] | None = Field(
-        None, min_length=1, description=setting("network").note
-    )
+    network: (
+        dict[
+            Annotated[str, Field(min_length=1), holding(_is_printable)],
+            Annotated[list[LayerOfNetwork], Field(min_length=1, max_length=MAX_LAYERS)],
+        ]
+        | None
+    ) = Field(None, min_length=1, description=setting("network").note)
     precision: Some[_Precision] = _axis("precision", "float32")
     max_epochs: Some[Count] = _axis("max_epochs", 1000)
     early_stopping: Some[_StoppingChoice] = _axis("early_stopping", EarlyStoppingRule.model_validate({}))

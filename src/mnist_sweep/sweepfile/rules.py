@@ -10,7 +10,7 @@ from mnist_sweep.plan.recipe import Network
 from mnist_sweep.plan.spec import Axis, Rule, SweepSpec
 from mnist_sweep.plan.sweep_plan import useless_rules
 from mnist_sweep.sweepfile.problems import problem_at
-from mnist_sweep.sweepfile.together import check_batches, check_layers, check_together, check_trials
+from mnist_sweep.sweepfile.together import OF_DENSE_LAYERS, check_batches, check_layers, check_together, check_trials
 from mnist_sweep.sweepfile.written import Written
 
 
@@ -19,6 +19,7 @@ def with_rules(
 ) -> tuple[SweepSpec, list[Problem]]:
     """A spec whose grid is sound with the rules of its file, and what is wrong with them."""
     problems = [problem for rule in (*exclude, *include) for problem in _unknown_networks(spec, rule)]
+    problems += [problem for rule in exclude for problem in _of_no_network(spec, rule)]
     problems += [problem for rule in include for problem in _left_open(spec, rule)]
     if problems:
         return spec, problems
@@ -50,6 +51,14 @@ def _unknown_networks(spec: SweepSpec, rule: Written) -> Iterator[Problem]:
             yield rule.problem(
                 f"found {name}, allowed: {', '.join(known) or 'no network, as grid has none'}", "network", i
             )
+
+
+def _of_no_network(spec: SweepSpec, rule: Written) -> Iterator[Problem]:
+    if any(spec.axis("network").choices):
+        for name in OF_DENSE_LAYERS:
+            if name in rule.tree:
+                text = f"found {name}, allowed: settings that networks have outside their layers"
+                yield problem_at(rule.document, (*rule.root, name), text)
 
 
 def _left_open(spec: SweepSpec, rule: Written) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_sweep.errors import SHOWN_PROBLEMS, ConfigError, Problem
+from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.spec import Axis, SeedPolicy, SweepSpec, Target
 from mnist_sweep.plan.sweep_plan import MAX_TRIALS
 from mnist_sweep.sweepfile.changes import apply_changes
@@ -117,6 +118,7 @@ def _resolve(sweep: SweepFile, grid: Written) -> SweepSpec:
         base=shuffle if isinstance(shuffle, int) else 100,
     )
     order = dict.fromkeys([*grid.tree, *Grid.model_fields])
+    n_left = MNIST.n_train - round(MNIST.n_train * sweep.validation_fraction)
     return SweepSpec(
         name=sweep.name,
         goal=sweep.goal,
@@ -125,7 +127,7 @@ def _resolve(sweep: SweepFile, grid: Written) -> SweepSpec:
         seeds=seeds,
         axes=tuple(Axis(name, grid.choices(name)) for name in order),
         backend=sweep.backend,
-        training_images=sweep.training_images,
+        training_images=None if sweep.training_images == n_left else sweep.training_images,
         target=_target(sweep.target) if sweep.target else None,
     )
 

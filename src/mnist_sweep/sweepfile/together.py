@@ -8,7 +8,7 @@ from mnist_sweep.plan.choices import Optimizer
 from mnist_sweep.plan.data_set import MNIST
 from mnist_sweep.plan.named import Named
 from mnist_sweep.plan.networks import IMAGE, LayerError, sizes
-from mnist_sweep.plan.recipe import Network
+from mnist_sweep.plan.recipe import EarlyStopping, Network
 from mnist_sweep.plan.spec import SweepSpec
 from mnist_sweep.plan.sweep_plan import MAX_TRIALS, count_points, layer_mismatches
 from mnist_sweep.sweepfile.problems import problem_at
@@ -16,7 +16,7 @@ from mnist_sweep.sweepfile.values import as_list
 from mnist_sweep.sweepfile.written import Written
 from mnist_sweep.sweepfile.yaml_tree import Document, Path
 
-_OF_DENSE_LAYERS = (
+OF_DENSE_LAYERS = (
     "num_layers",
     "hidden_width",
     "hidden_funcs",
@@ -50,6 +50,7 @@ def check_together(spec: SweepSpec, written: Written) -> list[Problem]:
     return [
         *_networks(spec, written),
         *_schedules(spec, written),
+        *_rates(spec, written),
         *_batches_of_one(spec, written),
         *_images(spec, written),
         *_weight_decays(spec, written),
@@ -93,7 +94,7 @@ def _networks(spec: SweepSpec, written: Written) -> Iterator[Problem]:
     """Layers that do not fit one another, and settings that belong into layers."""
     networks = [one for one in spec.axis("network").choices if isinstance(one, Network)]
     if networks:
-        for name in _OF_DENSE_LAYERS:
+        for name in OF_DENSE_LAYERS:
             if name in written.raw:
                 text = f"found {name} beside network, allowed: inside the layers of each network"
                 yield problem_at(written.document, (*written.root, name), text)
@@ -119,7 +120,7 @@ def _schedules(spec: SweepSpec, written: Written) -> Iterator[Problem]:
             text = f"found {one.name} without epochs, allowed: {{name: {one.name}, epochs: 20}}, or early_stopping: off"
             why = "a training that stops early would end before the rate has come down"
             yield written.problem(f"{text}; {why}", "schedule", i)
-        for name in ("epochs", "warmup"):
+        for name in ("epochs", "warmup", "every"):
             value: Any = settings.get(name) or 0
             if value > shortest:
                 text = f"found {value:g}, allowed: at most the {shortest:,} epochs of max_epochs"
@@ -128,6 +129,27 @@ def _schedules(spec: SweepSpec, written: Written) -> Iterator[Problem]:
         if "epochs" in settings and settings.get("warmup", 0) >= lasting:
             text = f"found {settings['warmup']:g}, allowed: less than its {lasting:,} epochs"
             yield written.problem(text, "schedule", i, "warmup")
+
+
+def _rates(spec: SweepSpec, written: Written) -> Iterator[Problem]:
+    """Schedules that reduce nothing, or reduce the rate to 0 for an optimizer that divides by it."""
+    rates: Any = spec.axis("learning_rate").choices
+    limits: Any = spec.axis("max_epochs").choices
+    has_ftrl = any(isinstance(one, Optimizer) and one.name == "ftrl" for one in spec.axis("optimizer").choices)
+    for i, one in enumerate(spec.axis("schedule").choices):
+        settings: dict[str, Any] = dict(one.settings) if isinstance(one, Named) else {}
+        ends_at_0 = settings.get("final") == 0 and (settings["epochs"] or min(limits)) < max(limits)
+        if has_ftrl and (settings.get("warmup") or ends_at_0):
+            text = "found a rate of 0 beside ftrl, which divides by it, allowed: no warmup, and a final rate above 0"
+            yield written.problem(text, "schedule", i)
+        if settings.get("min_rate", 0) >= min(rates):
+            text = f"found {settings['min_rate']:g}, allowed: less than the learning rate, {min(rates):g}"
+            yield written.problem(text, "schedule", i, "min_rate")
+        rules = [rule for rule in spec.axis("early_stopping").choices if isinstance(rule, EarlyStopping)]
+        patience = min((rule.patience for rule in rules if rule.monitor == settings.get("monitor")), default=None)
+        if patience is not None and settings["patience"] >= patience:
+            text = f"found {settings['patience']}, allowed: less than {patience}, the patience of early stopping"
+            yield written.problem(f"{text}, or the rate is never reduced", "schedule", i, "patience")
 
 
 def _batches_of_one(spec: SweepSpec, written: Written) -> Iterator[Problem]:

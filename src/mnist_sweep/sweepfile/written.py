@@ -90,6 +90,8 @@ def _points(model: Strict, written: Mapping[str, Any]) -> Iterable[dict[str, Any
 
 def _optimizer(name: str, weight_decay: float | None, **settings: Scalar) -> Choice:
     momentum: Any = settings.pop("momentum", 0.0) if name == "sgd" else 0.0
+    if name == "sgd" and not momentum:
+        settings.pop("nesterov")  # without momentum it means nothing
     told = Named(name, tuple(sorted(settings.items()))).without(OPTIMIZER_SETTINGS[name])
     return OptimizerChoice(name, momentum, told.settings, weight_decay)
 

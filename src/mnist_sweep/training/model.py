@@ -33,7 +33,7 @@ def build_model(recipe: Recipe) -> Any:
     for i, layer in enumerate(layers):
         name = _OUTPUT if i == last else f"hidden_{i + 1}"
         made.append(_keras_layer(layer, seeds, name=name, dtype="float32" if i >= last else inner))
-    if last == len(layers) - 1:
+    if last == len(layers) - 1 and layers[last]["activation"] == "linear":
         made[-1].activation = keras.activations.softmax
     else:
         made.append(keras.layers.Softmax(dtype="float32"))

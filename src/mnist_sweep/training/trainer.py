@@ -17,7 +17,7 @@ from mnist_sweep.journal.events import BFLOAT16, Cause, Curves, Failed, Finished
 from mnist_sweep.mnist.shared import Handle, attach
 from mnist_sweep.plan.axes import compile_key
 from mnist_sweep.plan.networks import N_CLASSES
-from mnist_sweep.plan.recipe import JAX, CompileKey, Recipe, Trial, exact_accuracy
+from mnist_sweep.plan.recipe import JAX, CompileKey, Trial, exact_accuracy
 from mnist_sweep.system.clock import running_s
 from mnist_sweep.training.program import Backend, Program
 from mnist_sweep.training.rates import Plateau, learning_rates
@@ -54,9 +54,9 @@ def epoch_order(training: npt.NDArray[np.int32], seed: int, epoch: int) -> npt.N
 
 
 @lru_cache(maxsize=64)
-def _order(n: int, recipe: Recipe, split_seed: int, order_seed: int, epoch: int) -> npt.NDArray[np.int32]:
+def _order(parts: tuple[int, float, int, int | None], order_seed: int, epoch: int) -> npt.NDArray[np.int32]:
     """That order, worked out once for all members of a stack that share it."""
-    training, _ = split(n, recipe.validation_fraction, split_seed, recipe.training_images)
+    training, _ = split(*parts)
     return epoch_order(training, order_seed, epoch)
 
 
@@ -81,8 +81,9 @@ class _Member:
 
     def order(self) -> npt.NDArray[np.int32]:
         """The images in the order in which its next epoch visits them."""
-        seeds = self.trial.seeds
-        return _order(self.n_train, self.trial.recipe, seeds.split, seeds.order, self.epoch)
+        recipe, seeds = self.trial.recipe, self.trial.seeds
+        parts = self.n_train, recipe.validation_fraction, seeds.split, recipe.training_images
+        return _order(parts, seeds.order, self.epoch)
 
     def rates(self, n_training: int) -> npt.NDArray[np.float32]:
         """The learning rate of each step of its next epoch."""
@@ -201,7 +202,8 @@ class Trainer:
             _epoch(program, members)
             seconds.append(time.process_time() - began)
         recipe = trial.recipe
-        return {"factor": seconds[1] / seconds[0], "widths": recipe.hidden_widths, "batch_size": recipe.batch_size}
+        model = {"network": str(recipe.network)} if recipe.network else {"widths": recipe.hidden_widths}
+        return {"factor": seconds[1] / seconds[0], **model, "batch_size": recipe.batch_size}
 
     def _see(
         self, program: Program, i: int, member: _Member, val_loss: float, val_accuracy: float
