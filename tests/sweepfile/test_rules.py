@@ -129,7 +129,7 @@ def test_the_journal_gives_the_same_plan(text: str) -> None:
         ("exclude:\n- {}", 5, "exclude[0]", "found an empty mapping, allowed: a list of mappings"),
         ("exclude:\n- 3", 5, "exclude[0]", "found 3, allowed: a list of mappings"),
         ("exclude: {batch_size: 100}", 4, "exclude", "allowed: a list of mappings"),
-        ("exclude:\n- {num_layers: 3}", 4, "exclude", "found rules that leave out all 4 combinations of the grid"),
+        ("exclude:\n- {num_layers: 3}", 4, "exclude", "found rules that leave out every combination of the grid"),
         ("exclude:\n- {network: a}", 5, "exclude[0].network", "found a, allowed: no network, as grid has none"),
         ("exclude:\n- {network: 3}", 5, "exclude[0].network", "the name of a network that stands under grid"),
         ("include:\n- {hidden_width: 9}", 5, "include[0]", "found no batch_size, needed: a value of its own"),
