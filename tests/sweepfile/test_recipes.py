@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from builders import a_spec
+from builders import DATA, a_spec
 from mnist_sweep.errors import ConfigError, Problem
 from mnist_sweep.plan.keras_names import REFUSED_INITIALIZERS
+from mnist_sweep.plan.sweep_plan import make_plan
 from mnist_sweep.sweepfile.sweep_file import parse_spec
 
 
@@ -42,6 +43,15 @@ _SETTINGS = [
     ("schedule: {name: plateau, every: 3}", "schedule.every", "allowed: name, monitor, factor, patience, min_delta"),
     ("schedule: cosine", "schedule", "found cosine without epochs, allowed: {name: cosine, epochs: 20}, or early_sto"),
     ("schedule: [off, one_cycle]", "schedule[1]", "found one_cycle without epochs, allowed: {name: one_cycle, epochs:"),
+    ("schedule: [off, plateau]", "schedule[1]", "found 10, allowed: less than 10, the patience of early stopping"),
+    ("schedule: {name: step, every: 50}\n  max_epochs: 20", "schedule.every", "allowed: at most the 20 epochs"),
+    (
+        "schedule: {name: plateau, patience: 3, min_rate: 1}",
+        "schedule.min_rate",
+        "allowed: less than the learning rate",
+    ),
+    ("schedule: {name: constant, warmup: 1}\n  optimizer: ftrl", "schedule", "found a rate of 0 beside ftrl"),
+    ("network: {'': [Flatten]}", "network.", "allowed: a list of layers"),
     ("augment: on", "augment", "found the text on, allowed: off, a mapping with some of rotation, shift"),
     ("augment: {rotate: 5}", "augment.rotate", "found an unknown key; did you mean rotation?"),
     ("augment: {rotation: 200}", "augment.rotation", "found 200, allowed: a number from 0 to 180"),
@@ -221,3 +231,17 @@ def test_off_is_off_and_no_number() -> None:
     for value in ("off", "false"):
         assert (None,) == a_spec(f"clip_norm: {value}").axis("clip_norm").choices
     assert (0,) == a_spec("ema: 0").axis("ema").choices
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        "optimizer: {name: sgd, nesterov: [true, false]}",
+        "num_layers: 2\nbatch_norm: [true, false]",
+        "network: {a: [{MaxPooling2D: 2}, Flatten], b: [{MaxPooling2D: {pool_size: 2, strides: 2}}, Flatten]}",
+    ],
+)
+def test_what_is_the_same_training_is_one_combination(grid: str) -> None:
+    """A setting that means nothing beside others makes no second one."""
+    plan = make_plan(a_spec(grid), DATA)
+    assert (1, 1) == (len(plan.combinations), plan.n_duplicates)
