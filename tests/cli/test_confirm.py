@@ -42,8 +42,8 @@ def test_splits_of_each_repeat_stay_among_those_of_the_sweep() -> None:
 def test_a_recipe_is_confirmed_by_the_loop_version_of_its_results() -> None:
     """Each combination by its own, as the plan has it."""
     plan = a_plan("optimizer: [adam, muon]")
-    assert [2, 2, 3, 3] == [trial.loop_version for trial in plan.trials]
-    assert [3, 2] == [trial.loop_version for trial in confirmations(plan, plan.combinations[::-1], 1)]
+    assert [2, 2, 4, 4] == [trial.loop_version for trial in plan.trials]
+    assert [4, 2] == [trial.loop_version for trial in confirmations(plan, plan.combinations[::-1], 1)]
 
 
 def test_the_mark_is_written_and_read() -> None:

@@ -103,10 +103,10 @@ def test_a_plateau_is_that_of_keras(monitor: str, min_rate: float) -> None:
     keras = importlib.import_module("keras")
     settings = {"factor": 0.5, "patience": 2, "min_delta": 0.05}
     recipe = a_recipe(learning_rate=0.1, schedule=_schedule("plateau", monitor=monitor, min_rate=min_rate, **settings))
-    ours, theirs = Plateau(recipe), keras.callbacks.ReduceLROnPlateau(monitor, min_lr=min_rate, **settings)
+    mode = "min" if monitor == "val_loss" else "max"
+    ours, theirs = Plateau(recipe), keras.callbacks.ReduceLROnPlateau(monitor, mode=mode, min_lr=min_rate, **settings)
     optimizer = keras.optimizers.SGD(0.1)
     theirs.set_model(SimpleNamespace(optimizer=optimizer, metrics=[], _metrics=[]))
-    theirs.monitor_op = np.less if monitor == "val_loss" else np.greater
     theirs.on_train_begin()
     rates = []
     for epoch, value in enumerate(np.random.default_rng(3).random(40).tolist()):

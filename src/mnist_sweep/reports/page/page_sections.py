@@ -82,7 +82,7 @@ def _ranking(page: Page) -> Iterator[str]:
     line = "" if summary.ranking().noise is None else ", the line its 95% interval over seeds"
     key = (
         f"The filled dot is the mean validation accuracy{line}. {shaded}"
-        "The hollow mark is the test accuracy: it plays no part in the choice. "
+        "The hollow mark is the test accuracy, which is not used to choose a model. "
         "An arrow marks what lies left of the scale."
     )
     if any(standing.unstable for standing in summary.ranking().standings):
