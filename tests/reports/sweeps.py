@@ -51,6 +51,14 @@ def nested() -> Summary:
     return a_summary(plan, *trained(plan.trials))
 
 
+def with_included() -> Summary:
+    """Two axes, and a combination with values that the grid lacks."""
+    plan = a_plan(
+        "hidden_width: [32, 64]\nbatch_size: [100, 200]", include="[{hidden_width: 128, batch_size: 500, dropout: 0.1}]"
+    )
+    return a_summary(plan, *trained(plan.trials))
+
+
 def hostile() -> Summary:
     """A name, a goal and a reason that try to be markup; one combination lacks a repeat."""
     plan = a_plan("hidden_width: [32, 64, 128]")

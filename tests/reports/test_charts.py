@@ -11,6 +11,7 @@ import pytest
 import sweeps
 
 from builders import a_plan, finished
+from mnist_sweep.analysis.conclusions import axis_sentences
 from mnist_sweep.analysis.metrics import CURVES, RANKED
 from mnist_sweep.analysis.summary import Summary
 from mnist_sweep.journal.events import Curves
@@ -49,7 +50,7 @@ def _every_chart(summary: Summary) -> list[Any]:
     return [*charts, *(heat_map(summary, x, y, metric) for metric in RANKED)]
 
 
-@pytest.mark.parametrize("kind", [sweeps.several_axes, sweeps.nested, sweeps.one_repeat])
+@pytest.mark.parametrize("kind", [sweeps.several_axes, sweeps.nested, sweeps.one_repeat, sweeps.with_included])
 def test_charts_are_plain_json_that_names_known_colours(kind: Callable[[], Summary]) -> None:
     """Every chart is JSON without NaN, describes itself, and each colour that it names has a day and a night."""
     for chart in _every_chart(kind()):
@@ -131,3 +132,12 @@ def test_what_was_not_finite_has_no_place() -> None:
     holed = Curves((None, 0.4), (0.5, 0.4), (0.5, 0.4), (0.8, 0.9), (1.0, 1.0))
     summary = sweeps.a_summary(plan, finished(plan.trials[0], curves=holed))
     assert [2] == [row["epoch"] for row in curves(summary, CURVES["train_loss"])["data"]["values"]]
+
+
+def test_effects_are_those_of_the_grid_alone() -> None:
+    """An included combination mixes up no axes; the sentences say so, and the charts have its values all the same."""
+    summary = sweeps.with_included()
+    assert [["batch_size", "hidden_width"]] == [sorted(effect.axis for effect in summary.effects().axes)]
+    assert {32, 64} == {level.value for effect in summary.effects().axes for level in effect.levels} & {32, 64, 128}
+    assert "This is about the 4 combinations of the grid, not those included." == axis_sentences(summary)[-1]
+    assert "128" in heat_axes(summary)["hidden_width"]["sort"]

@@ -84,7 +84,8 @@ def heat_axes(summary: Summary) -> dict[str, Spec]:
     weight = {share.sources: share.omega2 for share in found.shares}
     axes = {}
     for effect in sorted(found.axes, key=lambda effect: -weight.get((effect.axis,), 0.0)):
-        words = list(dict.fromkeys(map(effect.value_words, effect.levels)))
+        included = (axis_value_words(effect.axis, axis_value(c.recipe, effect.axis)) for c in summary.combinations)
+        words = list(dict.fromkeys([*map(effect.value_words, effect.levels), *included]))
         axes[effect.axis] = {
             "field": effect.axis,
             "title": effect.name.capitalize(),
